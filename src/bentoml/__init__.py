@@ -1,0 +1,117 @@
+"""Package trained models as versioned bentos, serve them, and turn them into OCI images.
+
+The public names are listed here once and loaded on first use, so that ``import bentoml`` stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if _TYPE_CHECKING:
+    from pydantic import Field as Field
+
+    from . import bentos as bentos
+    from . import container as container
+    from . import exceptions as exceptions
+    from . import models as models
+    from . import validators as validators
+    from .bentos import delete as delete
+    from .bentos import get as get
+    from .bentos import list as list
+    from .client.sync import SyncHTTPClient as SyncHTTPClient
+    from .sdk.context import Context as Context
+    from .sdk.context import Cookie as Cookie
+    from .sdk.context import server_context as server_context
+    from .sdk.dependency import Dependency as Dependency
+    from .sdk.dependency import depends as depends
+    from .sdk.hooks import on_deployment as on_deployment
+    from .sdk.hooks import on_shutdown as on_shutdown
+    from .sdk.hooks import on_startup as on_startup
+    from .sdk.loader import load as load
+    from .sdk.method import api as api
+    from .sdk.service import Service as Service
+    from .sdk.service import get_current_service as get_current_service
+    from .sdk.service import service as service
+    from .store.bentos import Bento as Bento
+    from .store.models import Model as Model
+    from .tag import Tag as Tag
+
+# Name -> the module that defines it; `None` marks a submodule that is itself the public name.
+_PUBLIC: dict[str, str | None] = {
+    "Bento": ".store.bentos",
+    "Context": ".sdk.context",
+    "Cookie": ".sdk.context",
+    "Dependency": ".sdk.dependency",
+    "Field": "pydantic",
+    "Model": ".store.models",
+    "Service": ".sdk.service",
+    "SyncHTTPClient": ".client.sync",
+    "Tag": ".tag",
+    "api": ".sdk.method",
+    "bentos": None,
+    "container": None,
+    "delete": ".bentos",
+    "depends": ".sdk.dependency",
+    "exceptions": None,
+    "get": ".bentos",
+    "get_current_service": ".sdk.service",
+    "list": ".bentos",
+    "load": ".sdk.loader",
+    "models": None,
+    "on_deployment": ".sdk.hooks",
+    "on_shutdown": ".sdk.hooks",
+    "on_startup": ".sdk.hooks",
+    "server_context": ".sdk.context",
+    "service": ".sdk.service",
+    "validators": None,
+}
+
+__all__ = [
+    "Bento",
+    "Context",
+    "Cookie",
+    "Dependency",
+    "Field",
+    "Model",
+    "Service",
+    "SyncHTTPClient",
+    "Tag",
+    "__version__",
+    "api",
+    "bentos",
+    "container",
+    "delete",
+    "depends",
+    "exceptions",
+    "get",
+    "get_current_service",
+    "list",
+    "load",
+    "models",
+    "on_deployment",
+    "on_shutdown",
+    "on_startup",
+    "server_context",
+    "service",
+    "validators",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'bentoml' has no attribute {name!r}")
+    module = _PUBLIC[name]
+    value: object
+    if module is None:
+        value = _import_module(f".{name}", __name__)
+    else:
+        value = getattr(_import_module(module, __name__ if module.startswith(".") else None), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> object:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,1 @@
+"""Project -> bento -> image."""

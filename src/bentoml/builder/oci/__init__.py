@@ -1,0 +1,1 @@
+"""A daemonless image builder: pure data in, OCI images out."""

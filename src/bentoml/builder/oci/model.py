@@ -1,0 +1,164 @@
+"""What an image is, as pure data: descriptors, layers, images, and the two seams (blob, sink) that move them.
+
+The vocabulary is that of the OCI image specification, version 1.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from ...store.digest import Digest, canonical_json
+
+__all__ = ["Base", "Blob", "BytesBlob", "Descriptor", "Image", "Layer", "MediaType", "Platform", "Sink"]
+
+
+class MediaType:
+    """Name the media types that are written; those of Docker are read too."""
+
+    INDEX = "application/vnd.oci.image.index.v1+json"
+    MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+    CONFIG = "application/vnd.oci.image.config.v1+json"
+    LAYER = "application/vnd.oci.image.layer.v1.tar"
+    LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+    LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+    DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+    DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+    DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+    DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Say for which machine an image is; ``str()`` gives ``linux/amd64`` or ``linux/arm64/v8``."""
+
+    os: str = "linux"
+    architecture: str = "amd64"
+    variant: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """Parse ``os/architecture[/variant]``; anything else is a ``ValueError``."""
+        parts = text.split("/")
+        if len(parts) not in (2, 3) or not all(p.isalnum() for p in parts):
+            raise ValueError(f"`{text}` is not a platform; it looks like linux/amd64 or linux/arm64/v8")
+        return cls(*parts)
+
+    def __str__(self) -> str:
+        return "/".join(p for p in (self.os, self.architecture, self.variant) if p)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """Point to content: what it is, its digest, its size in bytes."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the descriptor as the specification writes it."""
+        value: dict[str, object] = {
+            "mediaType": self.media_type,
+            "digest": str(self.digest),
+            "size": self.size,
+        }
+        return value | ({"annotations": dict(self.annotations)} if self.annotations else {})
+
+
+class Blob(Protocol):
+    """Give content piece by piece, so that no layer is ever held in memory or stored twice."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes that the descriptor names, in order; may be called again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BytesBlob:
+    """Content that is held in memory: configurations and manifests."""
+
+    data: bytes
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes at once."""
+        yield self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One file system change: ``diff_id`` is the digest of the tar, ``descriptor`` that of the tar as it travels.
+
+    ``kind`` and ``about`` are for people: ``about`` becomes the ``created_by`` of the history.
+    """
+
+    diff_id: Digest
+    descriptor: Descriptor
+    blob: Blob
+    kind: Literal["base", "model", "user", "system", "python", "source"]
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An image to build upon: its name as the user wrote it, its own configuration, its layers from the bottom up.
+
+    ``digest`` is that of its manifest, for the lock; ``None`` where the source has none (a folder, Debian packages).
+    ``python`` is what is known of the Python in it, e.g. ``/usr/bin/python3``; ``None`` when it must be found out.
+    """
+
+    name: str
+    digest: Digest | None
+    config: Mapping[str, object]
+    layers: tuple[Layer, ...]
+    platform: Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A whole image: the canonical bytes of its configuration and manifest, and its layers from the bottom up.
+
+    The image id, as engines show it, is ``config_descriptor.digest``.
+    """
+
+    config: bytes
+    layers: tuple[Layer, ...]
+    platform: Platform
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def config_descriptor(self) -> Descriptor:
+        """The descriptor of the configuration."""
+        return Descriptor(MediaType.CONFIG, Digest.of(self.config), len(self.config))
+
+    @property
+    def manifest(self) -> bytes:
+        """The canonical manifest."""
+        return canonical_json(
+            {
+                "schemaVersion": 2,
+                "mediaType": MediaType.MANIFEST,
+                "config": self.config_descriptor.to_json(),
+                "layers": [layer.descriptor.to_json() for layer in self.layers],
+            }
+            | ({"annotations": dict(self.annotations)} if self.annotations else {})
+        )
+
+    @property
+    def manifest_descriptor(self) -> Descriptor:
+        """The descriptor of the manifest: what a registry calls the digest of the image."""
+        data = self.manifest
+        return Descriptor(MediaType.MANIFEST, Digest.of(data), len(data))
+
+
+class Sink(Protocol):
+    """A place that takes images: a layout folder, an archive, an engine, a registry."""
+
+    def write(self, image: Image, names: Sequence[str]) -> str:
+        """Put the image there under each of ``names`` (``repository:tag``) and return one line that says where it is.
+
+        Only what the place lacks is read and sent. A failure leaves nothing half written under a name.
+        """
+        ...

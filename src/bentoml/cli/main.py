@@ -1,0 +1,143 @@
+"""The command table: each command's module is loaded only when that command runs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup, TyperOption
+from typer.main import get_command
+
+from .. import __version__
+from ..exceptions import BentoMLException, StateException
+
+__all__ = ["COMMANDS", "run"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Say where a command is and what one line tells of it; ``group`` is the name that errors show."""
+
+    module: str
+    help: str
+    attribute: str = "app"
+    group: str = "bentoml-cli"
+    hidden: bool = False
+
+
+COMMANDS: dict[str, Entry] = {
+    "build": Entry("build", "Build a bento from a project."),
+    "containerize": Entry("containerize", "Turn a bento into an OCI image, with or without a container engine."),
+    "delete": Entry("bentos", "Delete bentos from the local store.", "delete_app", "bentos"),
+    "get": Entry("bentos", "Show one bento of the local store.", "get_app", "bentos"),
+    "list": Entry("bentos", "List the bentos of the local store.", "list_app", "bentos"),
+    "models": Entry("models", "Work with the models of the local store.", group="models"),
+    "serve": Entry("serve", "Serve a bento, a project or a service.", group="serve"),
+    "serve-http": Entry("serve", "The same as serve.", group="serve", hidden=True),
+}
+
+
+class CommandTable(TyperGroup):
+    """List every command without loading one; load a command's module when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name, entry in COMMANDS.items() if not entry.hidden]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        app = getattr(import_module(f".{entry.module}", __package__), entry.attribute)
+        command = get_command(app)
+        command.name = cmd_name
+        for leaf in [command, *getattr(command, "commands", {}).values()]:
+            leaf.params.extend(_common_options())
+            leaf.context_settings.setdefault("help_option_names", ["-h", "--help"])
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, e.help) for n, e in COMMANDS.items() if not e.hidden])
+
+
+def _common_options() -> list[TyperOption]:
+    """Return the options that every command takes, as in BentoML 1.x."""
+    return [
+        TyperOption(
+            param_decls=["--verbose", "--debug", "verbose_"], is_flag=True, expose_value=False, default=False,
+            callback=_set_verbose, is_eager=True, help="Say more about what happens.",
+        ),
+        TyperOption(
+            param_decls=["-q", "--quiet", "quiet_"], is_flag=True, expose_value=False, default=False,
+            callback=_set_quiet, is_eager=True, help="Say only what went wrong.",
+        ),
+        TyperOption(
+            param_decls=["--do-not-track", "do_not_track_"], is_flag=True, expose_value=False, default=False,
+            hidden=True, help="Accepted for compatibility: nothing is ever tracked.",
+        ),
+        TyperOption(
+            param_decls=["--context", "context_"], expose_value=False, default=None, hidden=True,
+            help="Accepted for compatibility: there are no cloud contexts.",
+        ),
+    ]  # fmt: skip
+
+
+def _set_verbose(ctx: Any, param: Any, value: bool) -> None:
+    if value:
+        logging.getLogger("bentoml").setLevel(logging.DEBUG)
+
+
+def _set_quiet(ctx: Any, param: Any, value: bool) -> None:
+    if value:
+        logging.getLogger("bentoml").setLevel(logging.ERROR)
+
+
+def _print_version(ctx: Any, param: Any, value: bool) -> None:
+    if value:
+        print(f"bentoml, version {__version__}")
+        raise typer.Exit
+
+
+def _root() -> CommandTable:
+    return CommandTable(
+        name="bentoml",
+        help="Package models as versioned bentos, serve them, and turn them into OCI images.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        params=[
+            TyperOption(
+                param_decls=["-v", "--version", "version_"], is_flag=True, expose_value=False, default=False,
+                callback=_print_version, is_eager=True, help="Show the version and exit.",
+            ),
+        ],
+    )  # fmt: skip
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("bentoml").setLevel(logging.INFO)
+    args = sys.argv[1:] if argv is None else argv
+    try:
+        _root().main(args=args, prog_name="bentoml")
+    except (BentoMLException, StateException) as e:
+        print(f"Error: {_failed(args)}{e}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _failed(args: list[str]) -> str:
+    """Return ``[group] `command` failed: `` for the command that these arguments named."""
+    words = [a for a in args if not a.startswith("-")]
+    entry = COMMANDS.get(words[0]) if words else None
+    if entry is None:
+        return ""
+    name = words[1] if entry.group == "models" and len(words) > 1 else words[0]
+    return f"[{entry.group}] `{name}` failed: "

@@ -1,0 +1,1 @@
+"""How others call a service: one plan without I/O, shared by the clients."""

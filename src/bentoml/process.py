@@ -1,0 +1,58 @@
+"""The one way in which this library runs another program: an argument list, never a shell string."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .exceptions import BentoMLException
+
+__all__ = ["CommandFailed", "run"]
+
+logger = logging.getLogger(__name__)
+
+_LAST_LINES = 40
+
+
+class CommandFailed(BentoMLException):
+    """A program ended with an error; ``returncode`` and ``output`` say how."""
+
+    def __init__(self, argv: Sequence[str], returncode: int, output: str) -> None:
+        tail = "\n".join(output.strip().splitlines()[-_LAST_LINES:])
+        super().__init__(f"`{shlex.join(argv)}` ended with exit code {returncode}\n{tail}".rstrip())
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.output = output
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    input: bytes | None = None,
+    timeout: float | None = None,
+) -> str:
+    """Run a program to its end and return what it wrote to stdout.
+
+    Raises:
+        CommandFailed: it ended with an exit code other than 0, was not found (127) or took longer than ``timeout``
+            seconds (124); the message holds the command and the last lines of its output.
+    """
+    logger.debug("running %s", shlex.join(argv))
+    try:
+        done = subprocess.run(
+            list(argv), cwd=cwd, env=env, input=input, stdin=subprocess.DEVNULL if input is None else None,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, check=False,
+        )  # fmt: skip
+    except FileNotFoundError as e:
+        raise CommandFailed(argv, 127, f"{argv[0]}: command not found") from e
+    except subprocess.TimeoutExpired as e:
+        raise CommandFailed(argv, 124, f"no end within {timeout} seconds") from e
+    stdout = done.stdout.decode(errors="replace")
+    if done.returncode:
+        raise CommandFailed(argv, done.returncode, done.stderr.decode(errors="replace") or stdout)
+    return stdout

@@ -1,0 +1,1 @@
+"""Bento -> answers: the request path and the processes around it."""

@@ -1,0 +1,1 @@
+"""What a user writes: services, APIs, dependencies, hooks and types."""

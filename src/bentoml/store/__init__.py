@@ -1,0 +1,1 @@
+"""What is on disk: content-addressed models and bentos."""

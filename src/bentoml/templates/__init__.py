@@ -1,0 +1,1 @@
+"""Data only: Dockerfile templates, manifests, project scaffolds."""
