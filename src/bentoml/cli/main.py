@@ -6,10 +6,10 @@ import logging
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup, TyperOption
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from .. import __version__
@@ -31,7 +31,9 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "build": Entry("build", "Build a bento from a project."),
-    "containerize": Entry("containerize", "Turn a bento into an OCI image, with or without a container engine."),
+    "containerize": Entry(
+        "containerize", "Turn a bento into an OCI image, with or without a container engine."
+    ),
     "delete": Entry("bentos", "Delete bentos from the local store.", "delete_app", "bentos"),
     "get": Entry("bentos", "Show one bento of the local store.", "get_app", "bentos"),
     "list": Entry("bentos", "List the bentos of the local store.", "list_app", "bentos"),
@@ -64,58 +66,64 @@ class CommandTable(TyperGroup):
             formatter.write_dl([(n, e.help) for n, e in COMMANDS.items() if not e.hidden])
 
 
-def _common_options() -> list[TyperOption]:
-    """Return the options that every command takes, as in BentoML 1.x."""
-    return [
-        TyperOption(
-            param_decls=["--verbose", "--debug", "verbose_"], is_flag=True, expose_value=False, default=False,
-            callback=_set_verbose, is_eager=True, help="Say more about what happens.",
-        ),
-        TyperOption(
-            param_decls=["-q", "--quiet", "quiet_"], is_flag=True, expose_value=False, default=False,
-            callback=_set_quiet, is_eager=True, help="Say only what went wrong.",
-        ),
-        TyperOption(
-            param_decls=["--do-not-track", "do_not_track_"], is_flag=True, expose_value=False, default=False,
-            hidden=True, help="Accepted for compatibility: nothing is ever tracked.",
-        ),
-        TyperOption(
-            param_decls=["--context", "context_"], expose_value=False, default=None, hidden=True,
-            help="Accepted for compatibility: there are no cloud contexts.",
-        ),
-    ]  # fmt: skip
-
-
-def _set_verbose(ctx: Any, param: Any, value: bool) -> None:
+def _set_verbose(value: bool) -> None:
     if value:
         logging.getLogger("bentoml").setLevel(logging.DEBUG)
 
 
-def _set_quiet(ctx: Any, param: Any, value: bool) -> None:
+def _set_quiet(value: bool) -> None:
     if value:
         logging.getLogger("bentoml").setLevel(logging.ERROR)
 
 
-def _print_version(ctx: Any, param: Any, value: bool) -> None:
+def _print_version(value: bool) -> None:
     if value:
         print(f"bentoml, version {__version__}")
         raise typer.Exit
 
 
-def _root() -> CommandTable:
-    return CommandTable(
+def _every_command(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "--debug", callback=_set_verbose, help="Say more about what happens.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", callback=_set_quiet, help="Say only what went wrong.")
+    ] = False,
+    do_not_track: Annotated[bool, typer.Option("--do-not-track", hidden=True)] = False,
+    context: Annotated[str, typer.Option("--context", hidden=True)] = "",
+) -> None:
+    """Declare the options that every command takes; the last two are accepted as in BentoML 1.x and do nothing."""
+
+
+def _common_options() -> list[Any]:
+    app = typer.Typer(add_completion=False)
+    app.command()(_every_command)
+    options = [p for p in get_command(app).params if p.name != "help"]
+    for option in options:
+        option.expose_value = False
+    return options
+
+
+def _root() -> Any:
+    app = typer.Typer(
+        cls=CommandTable,
         name="bentoml",
-        help="Package models as versioned bentos, serve them, and turn them into OCI images.",
         no_args_is_help=True,
         rich_markup_mode=None,
+        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
-        params=[
-            TyperOption(
-                param_decls=["-v", "--version", "version_"], is_flag=True, expose_value=False, default=False,
-                callback=_print_version, is_eager=True, help="Show the version and exit.",
-            ),
-        ],
-    )  # fmt: skip
+    )
+
+    @app.callback()
+    def bentoml(
+        version: Annotated[
+            bool,
+            typer.Option("-v", "--version", callback=_print_version, is_eager=True, help="Show the version."),
+        ] = False,
+    ) -> None:
+        """Package models as versioned bentos, serve them, and turn them into OCI images."""
+
+    return get_command(app)
 
 
 def run(argv: list[str] | None = None) -> None:
