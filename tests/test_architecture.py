@@ -173,11 +173,15 @@ def test_only_config_reads_the_environment(name: str) -> None:
     reads = [
         node.lineno
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and ast.unparse(node) in ("os.environ", "os.getenv", "os.environb")
-        or isinstance(node, ast.ImportFrom)
-        and node.module == "os"
-        and any(a.name in ("environ", "getenv") for a in node.names)
+        if (
+            isinstance(node, ast.Attribute)
+            and ast.unparse(node) in ("os.environ", "os.getenv", "os.environb")
+        )
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and any(a.name in ("environ", "getenv") for a in node.names)
+        )
     ]
     assert reads == []
 
