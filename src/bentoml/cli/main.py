@@ -46,6 +46,10 @@ COMMANDS: dict[str, Entry] = {
 class CommandTable(TyperGroup):
     """List every command without loading one; load a command's module when it is asked for."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = dict.fromkeys(COMMANDS)  # the names are what typer suggests for a misspelling
+
     def list_commands(self, ctx: Any) -> list[str]:
         return [name for name, entry in COMMANDS.items() if not entry.hidden]
 

@@ -1,0 +1,62 @@
+"""The command table: names, help, misspellings, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import bentoml
+from bentoml.cli.main import COMMANDS, run
+
+
+def bentoml_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "bentoml", *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("flag", ["--version", "-v"])
+def test_version(flag: str) -> None:
+    done = bentoml_command(flag)
+    assert (done.returncode, done.stdout) == (0, f"bentoml, version {bentoml.__version__}\n")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_lists_every_command(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run([flag])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    for name, entry in COMMANDS.items():
+        assert (f"  {name} " in shown) is not entry.hidden
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_loads_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = COMMANDS[name]
+    assert hasattr(import_module(f"bentoml.cli.{entry.module}"), entry.attribute)
+    with pytest.raises(SystemExit) as stop:
+        run([name, "-h"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage: bentoml {name} ")
+    assert "--do-not-track" not in shown
+
+
+def test_a_misspelling_is_a_usage_error_with_a_suggestion() -> None:
+    done = bentoml_command("contanerize")
+    assert done.returncode == 2
+    assert "No such command 'contanerize'. Did you mean 'containerize'?" in done.stderr
+
+
+def test_an_error_names_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "models", "get", "nothing:here"],
+        capture_output=True,
+        text=True,
+        env={"BENTOML_HOME": str(tmp_path), "PATH": ""},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: [models] `get` failed: ")
+    assert "Traceback" not in done.stderr
