@@ -11,7 +11,20 @@ from typing import Literal, Protocol
 
 from ...store.digest import Digest, canonical_json
 
-__all__ = ["Base", "Blob", "BytesBlob", "Descriptor", "Image", "Layer", "MediaType", "Platform", "Sink"]
+__all__ = [
+    "Base",
+    "Blob",
+    "BytesBlob",
+    "Descriptor",
+    "Image",
+    "Layer",
+    "LayerKind",
+    "MediaType",
+    "Platform",
+    "Sink",
+]
+
+LayerKind = Literal["base", "model", "user", "system", "python", "source"]
 
 
 class MediaType:
@@ -97,7 +110,7 @@ class Layer:
     diff_id: Digest
     descriptor: Descriptor
     blob: Blob
-    kind: Literal["base", "model", "user", "system", "python", "source"]
+    kind: LayerKind
     about: str = ""
 
 
