@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_misspelling_is_a_usage_error_with_a_suggestion() -> None:
     assert "No such command 'contanerize'. Did you mean 'containerize'?" in done.stderr
 
 
-def test_an_error_names_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_an_error_names_its_command(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bentoml", "models", "get", "nothing:here"],
         capture_output=True,
