@@ -1,0 +1,138 @@
+"""What a user does wrong is answered with a clear message, the right exit code, no traceback, and nothing left behind."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from tests.support import Project
+
+SERVICE = """
+    import bentoml
+
+    @bentoml.service
+    class Echo:
+        @bentoml.api
+        def echo(self, text: str) -> str:
+            return text
+"""
+
+
+def refused(project: Project, *arguments: str, code: int = 1) -> str:
+    """Run a command that must fail; return what it said."""
+    done = project.bentoml(*arguments)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert project.stored() == []
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_every_mistake_of_a_build_file_is_named_at_once(project: Project) -> None:
+    project.write(
+        service_py=SERVICE,
+        bentofile_yaml="""
+            service: service:Echo
+            lables: {team: a}
+            include: 7
+            python:
+              pakages: [numpy]
+              lock_packages: sometimes
+            docker:
+              python_verson: "3.11"
+        """,
+    )
+    said = refused(project, "build")
+    for mistake in ("lables", "labels", "include", "python.pakages", "packages", "python.lock_packages",
+                    "docker.python_verson", "python_version", "bentofile.yaml"):  # fmt: skip
+        assert mistake in said
+
+
+def test_build_without_a_service(project: Project) -> None:
+    said = refused(project, "build")
+    assert "service" in said
+
+
+def test_build_of_a_service_that_is_not_there(project: Project) -> None:
+    project.write(service_py=SERVICE, bentofile_yaml="service: service:Ekho\n")
+    said = refused(project, "build")
+    assert "Ekho" in said
+
+
+def test_the_users_own_traceback_is_shown(project: Project) -> None:
+    project.write(
+        service_py="def broken():\n    raise RuntimeError('the reason')\n\nbroken()\n",
+        bentofile_yaml="service: service:Echo\n",
+    )
+    for command in ("build", "serve"):
+        done = project.bentoml(command)
+        assert done.returncode in (1, 3)
+        said = done.stdout + done.stderr
+        assert "RuntimeError: the reason" in said
+        assert 'service.py", line 2, in broken' in said
+        assert project.stored() == []
+
+
+def test_a_model_that_is_not_there(project: Project) -> None:
+    project.write(service_py=SERVICE, bentofile_yaml="service: service:Echo\nmodels: [iris:v1]\n")
+    said = refused(project, "build")
+    assert "iris:v1" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("models", "get", "Bad Name:1"), id="model"),
+        pytest.param(("get", "../../etc:passwd"), id="path"),
+        pytest.param(("models", "delete", "-y", "iris:"), id="trailing colon"),
+        pytest.param(("containerize", "iris:--x"), id="containerize"),
+    ],
+)
+def test_a_tag_that_breaks_the_grammar(project: Project, arguments: tuple[str, ...]) -> None:
+    said = refused(project, *arguments)
+    assert "tag" in said.lower()
+
+
+@pytest.mark.slow
+def test_a_package_that_does_not_exist(project: Project) -> None:
+    project.write(
+        service_py=SERVICE,
+        bentofile_yaml="service: service:Echo\npython:\n  packages: ['six==99.99']\n",
+    )
+    said = refused(project, "build")
+    assert "six" in said
+    assert not (project.folder / "bentofile.lock").exists()
+
+
+@pytest.mark.slow
+def test_a_base_image_that_cannot_be_reached(project: Project) -> None:
+    project.write(service_py=SERVICE, bentofile_yaml="service: service:Echo\n")
+    assert project.bentoml("build").returncode == 0
+    done = project.bentoml(
+        "containerize",
+        "echo:latest",
+        "--base-image",
+        "127.0.0.1:9/no/image:1",
+        "--output",
+        "type=oci,dest=image",
+    )
+    assert done.returncode == 1
+    assert "127.0.0.1:9" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project.folder / "image").exists()
+
+
+def test_a_port_that_is_in_use(project: Project) -> None:
+    project.write(service_py=SERVICE)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = project.bentoml("serve", "service:Echo", "--port", port)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert port in said
+    assert "in use" in said
+    assert "Traceback" not in said
+
+
+def test_an_option_that_does_not_exist(project: Project) -> None:
+    said = refused(project, "build", "--nmae", "x", code=2)
+    assert "--nmae" in said
