@@ -1,0 +1,129 @@
+"""The services of the documents that this project was asked for, as written there, served and called."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.support import Project
+
+import bentoml
+
+SEEDS = Path(__file__).parent.parent / "projects" / "seeds"
+
+pytestmark = pytest.mark.slow
+
+
+def document(name: str, tmp_path: Path) -> Project:
+    """Return the project of one document, with stand-ins for the packages that it uses."""
+    project = Project(SEEDS / name, tmp_path / "home")
+    project.env["PYTHONPATH"] = str(SEEDS / "fakes")
+    return project
+
+
+def run(project: Project, *arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], cwd=project.folder, env=project.env, check=True)
+
+
+def test_summarization(tmp_path: Path) -> None:
+    with (
+        document("summarization", tmp_path).serve("service:Summarization") as url,
+        bentoml.SyncHTTPClient(url) as client,
+    ):
+        assert client.is_ready()
+        assert client.summarize(text="A point. And more.") == "A point."
+        assert client.elsewhere(text="A point. And more.") == "A point."
+        request = urllib.request.Request(
+            url + "/custom/url/name", b'{"text": "One. Two."}', {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert answer.read() == b"One."
+
+
+def test_headers_cookies_and_status(tmp_path: Path) -> None:
+    with document("context", tmp_path).serve("service:Summarization") as url:
+        request = urllib.request.Request(
+            url + "/summarize",
+            b'{"text": "One. Two."}',
+            {"Content-Type": "application/json", "X-Sent": "seen"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert (answer.status, answer.read()) == (202, b"One.")
+            assert answer.headers["X-Custom-Header"] == "value"
+            assert answer.headers["X-Seen"] == "seen"
+            assert answer.headers["Set-Cookie"] == (
+                "key=value; HttpOnly; Path=/summarize; SameSite=None; Secure"
+            )
+
+
+def test_text_stream(tmp_path: Path) -> None:
+    with document("vllm", tmp_path).serve(".") as url, bentoml.SyncHTTPClient(url) as client:
+        assert "".join(client.generate(prompt="a b c")) == "a b c "
+        assert "".join(client.generate()).startswith("Explain superconductors")
+
+
+def test_greeting_card(tmp_path: Path) -> None:
+    project = document("greeting_card", tmp_path)
+    with (
+        project.serve("service:GreetingCardService", "--workers", "1") as url,
+        bentoml.SyncHTTPClient(url) as client,
+    ):
+        card = Path(client.generate_card(message="hello"))
+        assert card.suffix == ".mp4"
+        content = card.read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert content.endswith(b"HELLO")
+
+
+def test_iris_classifier(tmp_path: Path) -> None:
+    project = document("iris", tmp_path)
+    save = """
+import joblib, pathlib, bentoml
+
+from sklearn.neighbors import KNeighborsClassifier
+with bentoml.models.create("iris_sklearn") as ref:
+    joblib.dump(KNeighborsClassifier(1).fit([[0.0], [10.0]], [0, 1]), pathlib.Path(ref.path) / "model.pkl")
+"""
+    run(project, "-c", save)
+    with project.serve("service:IrisClassifier") as url, bentoml.SyncHTTPClient(url) as client:
+        assert client.classify(input_series=[[1.0], [4.0]]).tolist() == [0, 1]
+
+
+def test_outlines(tmp_path: Path) -> None:
+    project = document("outlines", tmp_path)
+    run(project, "import_model.py")
+    listed = project.bentoml("models", "list").stdout.splitlines()
+    assert listed[0].split() == ["Tag", "Module", "Size", "Creation", "Time"]
+    assert listed[1].startswith("mistralai--mistral-7b-v0.1:")
+    with project.serve(".") as url:
+        request = urllib.request.Request(
+            url + "/generate",
+            b'{\n  "prompt": "Give me a character description."\n}',
+            {"accept": "application/json", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert json.load(answer) == {"prompt": "Give me a character description.", "title": "Character"}
+        with bentoml.SyncHTTPClient(url) as client:
+            assert client.generate(prompt="x") == {"prompt": "x", "title": "Character"}
+
+
+def test_inference_graph(tmp_path: Path) -> None:
+    with (
+        document("composition", tmp_path).serve("service:InferenceGraph") as url,
+        bentoml.SyncHTTPClient(url) as client,
+    ):
+        assert client.generate_score() == [
+            {"generated": "I have an idea! (gpt2)", "score": 0.22},
+            {"generated": "I have an idea! (distilgpt2)", "score": 0.28},
+        ]
+
+
+def test_a_document_leaves_nothing_in_its_folder(tmp_path: Path) -> None:
+    for _, folders, files in os.walk(SEEDS):
+        assert "bentofile.lock" not in files
+        folders[:] = [f for f in folders if f != "__pycache__"]

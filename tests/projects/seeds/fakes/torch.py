@@ -1,0 +1,3 @@
+"""A stand-in for the one name of `torch` that the document uses."""
+
+float16 = "float16"
