@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from ...exceptions import BentoMLException, MissingDependencyException
 from ...store.digest import Digest
@@ -22,7 +22,20 @@ try:
 except ImportError:
     _fast = None  # type: ignore[assignment,unused-ignore]  # how an optional module is said to be absent
 
-__all__ = ["Codec", "Compressed", "decompressed", "gzip_codec", "layer_of", "stored_codec"]
+__all__ = [
+    "Codec",
+    "Compressed",
+    "Writer",
+    "decompressed",
+    "gzip_codec",
+    "layer_of",
+    "measured",
+    "packed",
+    "stored_codec",
+]
+
+Writer: TypeAlias = Callable[[Iterable[bytes]], tuple[Digest, int]]
+
 
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no name, no time, operating system unknown
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -69,19 +82,31 @@ def gzip_codec() -> Codec:
 
 
 def layer_of(source: Blob, codec: Codec, kind: LayerKind, about: str = "") -> Layer:
-    """Return the layer of a tar: one pass over its bytes gives both digests and the size, and stores nothing."""
-    plain, packed, size = hashlib.sha256(), hashlib.sha256(), 0
+    """Return the layer of a tar; its bytes are read once, for the digests, and stored nowhere."""
+    diff_id, descriptor = packed(source, codec, measured)
+    return Layer(diff_id, descriptor, Compressed(source, codec), kind, about)
+
+
+def packed(source: Blob, codec: Codec, write: Writer) -> tuple[Digest, Descriptor]:
+    """Compress a tar into ``write`` and return its diff_id and its descriptor: one pass over the bytes."""
+    plain = hashlib.sha256()
 
     def tee() -> Iterator[bytes]:
         for chunk in source.chunks():
             plain.update(chunk)
             yield chunk
 
-    for chunk in codec.compressed(tee()):
-        packed.update(chunk)
+    digest, size = write(codec.compressed(tee()))
+    return Digest(plain.hexdigest()), Descriptor(MediaType.LAYER_GZIP, digest, size)
+
+
+def measured(chunks: Iterable[bytes]) -> tuple[Digest, int]:
+    """Return the digest and the size of bytes that go nowhere."""
+    state, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        state.update(chunk)
         size += len(chunk)
-    descriptor = Descriptor(MediaType.LAYER_GZIP, Digest(packed.hexdigest()), size)
-    return Layer(Digest(plain.hexdigest()), descriptor, Compressed(source, codec), kind, about)
+    return Digest(state.hexdigest()), size
 
 
 def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:

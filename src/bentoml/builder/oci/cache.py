@@ -1,0 +1,185 @@
+"""The image cache: blobs by their digest, and small records by the digest of the inputs that they follow from.
+
+Everything in it can be made again. Files appear by rename, so that several processes may share one cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...exceptions import BentoMLException
+from ...paths import write_atomic
+from ...store.digest import Digest, canonical_json
+from .codec import Codec, Compressed, layer_of, packed
+from .model import Blob, Descriptor, Layer, LayerKind, MediaType
+
+__all__ = ["Cache", "CachedBlob", "kept_layer", "recipe_layer"]
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CachedBlob:
+    """A blob that lies in the cache; what it gives is checked against its digest while it is read."""
+
+    path: Path
+    digest: Digest
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes.
+
+        Raises:
+            BentoMLException: the file is damaged; it is removed, so that the next attempt makes it again.
+        """
+        state = hashlib.sha256()
+        with self.path.open("rb", buffering=0) as file:
+            while data := file.read(_CHUNK):
+                state.update(data)
+                yield data
+        if state.hexdigest() != self.digest.hex:
+            self.path.unlink(missing_ok=True)
+            raise BentoMLException(
+                f"`{self.path}` was damaged and has been removed from the cache; run the command again"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A folder of blobs and records; ``root`` is made when something is put there."""
+
+    root: Path
+
+    def find(self, digest: Digest) -> CachedBlob | None:
+        """Return the blob with this digest, or ``None``."""
+        path = self._blob_path(digest)
+        return CachedBlob(path, digest) if path.is_file() else None
+
+    def put(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        digest: Digest | None = None,
+        size: int | None = None,
+        what: str = "content",
+    ) -> tuple[Digest, int]:
+        """Keep the bytes in ``chunks`` and return their digest and size; nothing is kept when they are not as expected.
+
+        Raises:
+            BentoMLException: the bytes have not the ``digest`` or the ``size`` that was given.
+        """
+        folder = self._made("blobs/sha256")
+        state, length = hashlib.sha256(), 0
+        with tempfile.TemporaryDirectory(dir=self._made("drafts")) as drafts:
+            draft = Path(drafts, "blob")
+            with draft.open("wb", buffering=0) as file:  # not synced: whoever reads it checks the digest
+                for chunk in chunks:
+                    state.update(chunk)
+                    length += len(chunk)
+                    if size is not None and length > size:
+                        break
+                    file.write(chunk)
+            got = Digest(state.hexdigest())
+            if (digest or got, size if size is not None else length) != (got, length):
+                raise BentoMLException(
+                    f"{what} is not what it should be: expected `{digest}` of {size} bytes, got `{got}` of {length}"
+                )
+            draft.replace(folder / got.hex)
+        return got, length
+
+    def recall(self, key: Digest) -> Mapping[str, object] | None:
+        """Return what was remembered under a key; what cannot be read counts as forgotten."""
+        with suppress(FileNotFoundError, ValueError):
+            value = json.loads(self._record_path(key).read_bytes())
+            return value if isinstance(value, dict) else None
+        return None
+
+    def remember(self, key: Digest, value: Mapping[str, object]) -> None:
+        """Write a record that follows from the inputs that ``key`` is the digest of."""
+        self._made("records")
+        write_atomic(self._record_path(key), canonical_json(value))
+
+    def folder(self, name: str) -> Path:
+        """Return a folder of its own for something that keeps more than blobs; it is made if it is not there."""
+        return self._made(name)
+
+    def _blob_path(self, digest: Digest) -> Path:
+        return self.root / "blobs" / "sha256" / digest.hex
+
+    def _record_path(self, key: Digest) -> Path:
+        return self.root / "records" / f"{key.hex}.json"
+
+    def _made(self, name: str) -> Path:
+        folder = self.root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def recipe_layer(
+    cache: Cache, key: object, source: Blob, codec: Codec, kind: LayerKind, about: str = ""
+) -> Layer:
+    """Return the layer of a tar whose bytes are made anew each time; only its digests are kept, under ``key``.
+
+    ``key`` is any JSON value from which the tar's bytes follow. With the digests at hand, nothing is read here.
+    """
+    record_key = _layer_key(key, codec)
+    if (known := _recalled(cache, record_key)) is not None:
+        diff_id, descriptor = known
+        return Layer(diff_id, descriptor, Compressed(source, codec), kind, about)
+    layer = layer_of(source, codec, kind, about)
+    cache.remember(record_key, _record(layer))
+    return layer
+
+
+def kept_layer(
+    cache: Cache, key: object, make: Callable[[Path], Blob], codec: Codec, kind: LayerKind, about: str = ""
+) -> Layer:
+    """Return a layer that is costly to make: its compressed bytes are kept in the cache.
+
+    ``make`` is called only when they are not there yet. It gets an empty folder that goes away afterwards, and returns
+    the tar.
+    """
+    record_key = _layer_key(key, codec)
+    if (known := _recalled(cache, record_key)) is not None:
+        diff_id, descriptor = known
+        if (blob := cache.find(descriptor.digest)) is not None:
+            return Layer(diff_id, descriptor, blob, kind, about)
+    with tempfile.TemporaryDirectory(dir=cache.folder("drafts")) as scratch:
+        layer = _kept(cache, make(Path(scratch)), codec, kind, about)
+    cache.remember(record_key, _record(layer))
+    return layer
+
+
+def _kept(cache: Cache, source: Blob, codec: Codec, kind: LayerKind, about: str) -> Layer:
+    diff_id, descriptor = packed(source, codec, cache.put)
+    blob = cache.find(descriptor.digest)
+    assert blob is not None  # it was put there just now
+    return Layer(diff_id, descriptor, blob, kind, about)
+
+
+def _layer_key(key: object, codec: Codec) -> Digest:
+    return Digest.of_json({"layer": key, "codec": codec.name})
+
+
+def _record(layer: Layer) -> Mapping[str, object]:
+    return {
+        "diff_id": str(layer.diff_id),
+        "digest": str(layer.descriptor.digest),
+        "size": layer.descriptor.size,
+    }
+
+
+def _recalled(cache: Cache, key: Digest) -> tuple[Digest, Descriptor] | None:
+    record = cache.recall(key)
+    if record is None:
+        return None
+    try:
+        digest, size = Digest.parse(str(record["digest"])), int(str(record["size"]))
+        return Digest.parse(str(record["diff_id"])), Descriptor(MediaType.LAYER_GZIP, digest, size)
+    except (KeyError, ValueError):
+        return None
