@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...exceptions import BentoMLException
+from .model import Blob
 
 __all__ = ["Tar", "TarEntry"]
 
@@ -37,7 +38,7 @@ class TarEntry:
     kind: Literal["file", "dir", "symlink", "hardlink"] = "file"
     mode: int = 0o644
     size: int = 0
-    source: bytes | Path | None = None
+    source: bytes | Path | Blob | None = None
     link: str = ""
     uid: int = 0
     gid: int = 0
@@ -167,24 +168,35 @@ def _block(
 
 
 def _content(entry: TarEntry) -> Iterator[bytes]:
-    if not isinstance(entry.source, Path):
-        yield entry.source or b""
-        return
+    """Yield the bytes of a file, and never another number of them than its header says."""
     left = entry.size
-    try:
-        with entry.source.open("rb", buffering=0) as file:
-            while data := file.read(_CHUNK):
-                left -= len(data)
-                if left < 0:
-                    break
-                yield data
-    except OSError as e:
-        raise BentoMLException(f"cannot read `{entry.source}` for the image: {e.strerror}") from e
+    for data in _source_chunks(entry.source):
+        left -= len(data)
+        if left < 0:
+            break
+        yield data
     if left:
         raise BentoMLException(
-            f"`{entry.source}` has not the {entry.size} bytes it had when the image was planned; "
-            "leave the files alone while the image is made, and try again"
+            f"`{entry.source if isinstance(entry.source, Path) else entry.path}` has not the {entry.size} bytes "
+            "it had when the image was planned; leave the files alone while the image is made, and try again"
         )
+
+
+def _source_chunks(source: bytes | Path | Blob | None) -> Iterator[bytes]:
+    match source:
+        case None:
+            pass
+        case bytes():
+            yield source
+        case Path():
+            try:
+                with source.open("rb", buffering=0) as file:
+                    while data := file.read(_CHUNK):
+                        yield data
+            except OSError as e:
+                raise BentoMLException(f"cannot read `{source}` for the image: {e.strerror}") from e
+        case _:
+            yield from source.chunks()
 
 
 def _coalesced(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,287 @@
+"""A base image made here of Debian packages: Python of the suite, and what it and most wheels need; nothing else.
+
+Maintainer scripts are not run: what they would do that matters is done here as data. The result follows from the exact
+list of packages: equal lists give equal layers on every machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from ...exceptions import BentoMLException, InvalidArgument, NotFound
+from ...store.digest import Digest
+from .apt import Apt, Package
+from .cache import Cache, kept_layer
+from .codec import gzip_codec
+from .deb import Deb, read_deb
+from .model import Base, Layer, Platform
+from .tar import Tar, TarEntry
+
+__all__ = ["open_debs"]
+
+_PACKAGES = (
+    "base-files",
+    "base-passwd",
+    "ca-certificates",
+    "dash",
+    "libc-bin",
+    "libgomp1",
+    "libstdc++6",
+    "netbase",
+    "python3",
+    "tzdata",
+    "zlib1g",
+)
+_FOR_SCRIPTS_ONLY = ("debconf", "debianutils", "dpkg", "libdebconfclient0", "mawk", "openssl")
+_ARCHITECTURES = {
+    "amd64": "amd64",
+    "arm64": "arm64",
+    "386": "i386",
+    "arm": "armhf",
+    "ppc64le": "ppc64el",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+}
+_LEFT_OUT = (
+    "usr/share/bug/",
+    "usr/share/doc-base/",
+    "usr/share/info/",
+    "usr/share/lintian/",
+    "usr/share/locale/",
+    "usr/share/man/",
+)
+_MERGED = (
+    "bin",
+    "lib",
+    "lib32",
+    "lib64",
+    "libx32",
+    "sbin",
+)  # links into usr/, as every Debian since 12 has them
+_COPIES = {
+    "etc/passwd": "usr/share/base-passwd/passwd.master",
+    "etc/group": "usr/share/base-passwd/group.master",
+    "etc/nsswitch.conf": "usr/share/libc-bin/nsswitch.conf",
+}
+_CERTIFICATES = "usr/share/ca-certificates/"
+_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+_RECIPE = 1  # to be raised when the same packages give other bytes than before
+_FRESH_SECONDS = 24 * 3600.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def open_debs(
+    reference: str, *, platform: Platform, cache: Cache, env: Mapping[str, str], offline: bool = False
+) -> Base:
+    """Return the base that ``SUITE[:PACKAGE+PACKAGE...][@DIGEST]`` means.
+
+    The digest is that of the list of packages. With it, only that list will do. Without it the list is asked for at
+    most once a day.
+
+    Raises:
+        InvalidArgument: the reference or a package name is wrong, or Debian has no such architecture.
+        NotFound: the pinned list is not in the cache and no longer what the mirrors have.
+        BentoMLException: apt is missing, or cannot reach its mirrors.
+    """
+    name, _, pin = reference.partition("@")
+    suite, _, more = name.partition(":")
+    if not suite.isalnum() or (more and not all(more.split("+"))):
+        raise InvalidArgument(f"`debs:{reference}` is not a base; it looks like `debs:bookworm:libsndfile1`")
+    architecture = _ARCHITECTURES.get(platform.architecture)
+    if architecture is None or platform.os != "linux":
+        raise InvalidArgument(f"there are no Debian packages for `{platform}`")
+    wanted = (*_PACKAGES, *(more.split("+") if more else ()))
+    provided = tuple(name for name in _FOR_SCRIPTS_ONLY if name not in wanted)
+    apt = Apt(cache.folder("apt") / f"{suite}-{architecture}", suite, architecture, provided, env)
+    packages = _listed(apt, wanted, cache, offline=offline, pin=Digest.parse(pin) if pin else None)
+    return _base(f"debs:{name}", apt, packages, platform, cache)
+
+
+def _listed(
+    apt: Apt, wanted: Sequence[str], cache: Cache, *, offline: bool, pin: Digest | None
+) -> tuple[Package, ...]:
+    """Return the list of packages: the pinned one, today's from the cache, or what the mirrors have now."""
+    if pin is not None and (record := cache.recall(pin)) is not None:
+        return _packages(record)
+    key = Digest.of_json({"debs": [apt.suite, apt.architecture, wanted]})
+    record = cache.recall(key)
+    if pin is None and record is not None and (offline or _is_fresh(record)):
+        return _packages(record)
+    if offline:
+        raise NotFound(
+            f"the packages of `debs:{apt.suite}` are not in the cache; run once without `--offline`"
+        )
+    packages = apt.resolve(wanted)
+    if pin not in (None, _digest(packages)):
+        raise NotFound(
+            f"the mirrors no longer have the packages of `debs:{apt.suite}@{pin}`; "
+            "build again with `--update-base`"
+        )
+    for place, more in ((key, {"at": time.time()}), (_digest(packages), {})):
+        cache.remember(place, {"packages": [_fields(package) for package in packages], **more})
+    return packages
+
+
+def _is_fresh(record: Mapping[str, object]) -> bool:
+    return 0 <= time.time() - float(str(record["at"])) < _FRESH_SECONDS
+
+
+def _digest(packages: Sequence[Package]) -> Digest:
+    return Digest.of_json({"recipe": _RECIPE, "packages": [_fields(package) for package in packages]})
+
+
+def _fields(package: Package) -> list[object]:
+    return [package.name, package.version, package.architecture, package.size, str(package.digest)]
+
+
+def _packages(record: Mapping[str, object]) -> tuple[Package, ...]:
+    rows = record["packages"]
+    assert isinstance(rows, list)  # as _listed wrote it
+    return tuple(
+        Package(name, version, arch, size, Digest.parse(digest)) for name, version, arch, size, digest in rows
+    )
+
+
+def _base(name: str, apt: Apt, packages: Sequence[Package], platform: Platform, cache: Cache) -> Base:
+    digest = _digest(packages)
+
+    def make(scratch: Path) -> Tar:
+        return Tar.of(root_entries(_unpacked(apt, packages, scratch)))
+
+    about = f"{len(packages)} packages of {apt.suite}"
+    layer = kept_layer(cache, {"debs": str(digest)}, make, gzip_codec(), "base", about)
+    return Base(name, digest, _config(layer, packages, platform), (layer,), platform)
+
+
+def _unpacked(apt: Apt, packages: Sequence[Package], scratch: Path) -> list[Deb]:
+    debs = []
+    for package, file in zip(packages, apt.download(packages), strict=True):
+        if Digest.of_file(file) != package.digest:
+            raise BentoMLException(f"`{file}` is not the package `{package}`; remove it and try again")
+        place = scratch / package.name
+        place.mkdir()
+        debs.append(read_deb(file, place))
+        file.unlink()
+    return debs
+
+
+def root_entries(debs: Iterable[Deb]) -> list[TarEntry]:
+    """Return the file system that these packages make.
+
+    Raises:
+        BentoMLException: two packages hold the same file.
+    """
+    files: dict[str, TarEntry] = {}
+    for deb in sorted(debs, key=lambda deb: (deb.field("Package") != "base-files", deb.field("Package"))):
+        for entry in map(_merged, deb.entries):
+            if entry is not None and not _is_left_out(entry.path):
+                _add(files, entry, deb.field("Package"))
+        _register(files, deb)
+    _add_links(files)
+    _add_certificates(files)
+    for target, source in _COPIES.items():
+        if source in files:
+            files.setdefault(target, replace(files[source], path=target))
+    _add_parents(files)
+    return _linked_forward(files)
+
+
+def _add(files: dict[str, TarEntry], entry: TarEntry, package: str) -> None:
+    present = files.setdefault(entry.path, entry)
+    if present is not entry and not present.kind == entry.kind == "dir":
+        raise BentoMLException(f"package `{package}` holds `/{entry.path}`, which another package holds too")
+
+
+def _merged(entry: TarEntry) -> TarEntry | None:
+    """Move what lies in /bin, /lib and so on to where the merged /usr has it; those folders become links."""
+    if entry.path in _MERGED:
+        return None
+    link = _in_usr(entry.link) if entry.kind == "hardlink" else entry.link
+    return replace(entry, path=_in_usr(entry.path), link=link)
+
+
+def _in_usr(path: str) -> str:
+    return f"usr/{path}" if path.partition("/")[0] in _MERGED else path
+
+
+def _is_left_out(path: str) -> bool:
+    if path.startswith("usr/share/doc/"):
+        return not path.endswith("/copyright")
+    return path.startswith(_LEFT_OUT)
+
+
+def _register(files: dict[str, TarEntry], deb: Deb) -> None:
+    """Say that the package is there, where scanners of images without dpkg look for it."""
+    place = f"var/lib/dpkg/status.d/{deb.field('Package')}"
+    files[place] = TarEntry.file(place, deb.control.strip() + b"\n")
+    if deb.md5sums:
+        files[f"{place}.md5sums"] = TarEntry.file(f"{place}.md5sums", deb.md5sums)
+
+
+def _add_links(files: dict[str, TarEntry]) -> None:
+    for name in _MERGED:
+        if any(path.startswith(f"usr/{name}/") for path in files):
+            files[name] = TarEntry.symlink(name, f"usr/{name}")
+    if "usr/bin/dash" in files:
+        files.setdefault("usr/bin/sh", TarEntry.symlink("usr/bin/sh", "dash"))
+
+
+def _add_certificates(files: dict[str, TarEntry]) -> None:
+    """Write the bundle of all certificate authorities and put it where OpenSSL looks."""
+    sources = [
+        entry.source
+        for path, entry in sorted(files.items())
+        if path.startswith(_CERTIFICATES) and path.endswith(".crt")
+    ]
+    texts = [source.read_bytes() if isinstance(source, Path) else source or b"" for source in sources]
+    files[_BUNDLE] = TarEntry.file(_BUNDLE, b"".join(text.strip() + b"\n" for text in texts))
+    links = {"usr/lib/ssl/cert.pem": f"/{_BUNDLE}", "usr/lib/ssl/certs": "/etc/ssl/certs"}
+    for path, link in links.items():
+        files.setdefault(path, TarEntry.symlink(path, link))
+
+
+def _add_parents(files: dict[str, TarEntry]) -> None:
+    for path in list(files):
+        for parent in PurePosixPath(path).parents[:-1]:
+            files.setdefault(str(parent), TarEntry.folder(str(parent)))
+
+
+def _linked_forward(files: Mapping[str, TarEntry]) -> list[TarEntry]:
+    """Turn hard links around where their file would come after them in sorted order."""
+    first: dict[str, str] = {}
+    for path, entry in sorted(files.items()):
+        if entry.kind == "hardlink":
+            first[entry.link] = min(path, first.get(entry.link, entry.link))
+    entries = []
+    for path, entry in files.items():
+        origin = entry.link if entry.kind == "hardlink" else path
+        if origin not in first:
+            entries.append(entry)
+        elif path == first[origin]:
+            entries.append(replace(files[origin], path=path))
+        else:
+            entries.append(
+                replace(files[origin], path=path, kind="hardlink", link=first[origin], source=None)
+            )
+    return entries
+
+
+def _config(layer: Layer, packages: Sequence[Package], platform: Platform) -> Mapping[str, object]:
+    versions = {package.name: package.version for package in packages}
+    python = versions["python3"].partition("-")[0].partition("+")[0]
+    platform_fields = {"os": platform.os, "architecture": platform.architecture}
+    return (
+        platform_fields
+        | ({"variant": platform.variant} if platform.variant else {})
+        | {
+            "config": {
+                "Env": [f"PATH={_PATH}", "LANG=C.UTF-8", f"PYTHON_VERSION={python}"],
+                "Cmd": ["python3"],
+            },
+            "rootfs": {"type": "layers", "diff_ids": [str(layer.diff_id)]},
+            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": layer.about}],
+        }
+    )
