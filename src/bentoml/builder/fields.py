@@ -1,0 +1,154 @@
+"""Reading typed values out of plain data: each mistake is noted with its key, and reading goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+__all__ = ["Fields"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_KINDS = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a string",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
+
+
+class Fields:
+    """Read one mapping of a build file; what is wrong is added to ``mistakes`` and read as if it were not there."""
+
+    def __init__(self, data: object, path: str, mistakes: list[str]) -> None:
+        self._path = path
+        self._mistakes = mistakes
+        self._data: Mapping[Any, Any] = {}
+        if isinstance(data, Mapping):
+            self._data = data
+        elif data is not None:
+            self.mistake("", f"has to be a mapping, not {_kind(data)}")
+
+    def mistake(self, key: str, message: str) -> None:
+        """Note that the value of a key is not acceptable."""
+        self._mistakes.append(f"`{self._name(key)}` {message}")
+
+    def __contains__(self, key: str) -> bool:
+        return self._data.get(key) is not None
+
+    def check_keys(self, known: Iterable[str], planned: Mapping[str, str] | None = None) -> None:
+        """Note each key that is not known; ``planned`` maps a key that is known but not implemented to what to do."""
+        known, planned = list(known), planned or {}
+        for key in self._data:
+            if key in known:
+                continue
+            if key in planned:
+                if self._data[key] not in (None, [], {}, ""):
+                    self.mistake(key, f"is not supported yet; {planned[key]}")
+                continue
+            near = get_close_matches(str(key), known, 1, 0.6)
+            hint = (
+                f"did you mean `{near[0]}`?"
+                if near
+                else f"known keys are {', '.join(f'`{k}`' for k in known)}"
+            )
+            self.mistake(str(key), f"is not a known key; {hint}")
+
+    def section(self, key: str) -> Fields:
+        """Return the mapping under a key."""
+        return Fields(self._data.get(key), self._name(key), self._mistakes)
+
+    def sections(self, key: str) -> list[Fields]:
+        """Return the mappings listed under a key; a string in their place is read as ``{"": string}``."""
+        return [
+            Fields({"": item} if isinstance(item, str) else item, self._name(f"{key}[{i}]"), self._mistakes)
+            for i, item in enumerate(self._list(key))
+        ]
+
+    def raw(self, key: str) -> Any:
+        """Return a value as it is."""
+        return self._data.get(key)
+
+    def text(
+        self, key: str, pattern: re.Pattern[str] | None = None, rule: str = "", *, free: bool = False
+    ) -> str:
+        """Return a string without control characters that starts with no dash; ``free`` allows any first character."""
+        value = self._data.get(key)
+        return "" if value is None else self._text(key, value, pattern, rule, free)
+
+    def texts(self, key: str, pattern: re.Pattern[str] | None = None, rule: str = "") -> tuple[str, ...]:
+        """Return a list of strings; a string alone is a list of one."""
+        items = [(f"{key}[{i}]", item) for i, item in enumerate(self._list(key))]
+        return tuple(text for name, item in items if (text := self._text(name, item, pattern, rule, False)))
+
+    def pairs(self, key: str) -> dict[str, str]:
+        """Return a mapping of strings to strings; numbers are written as strings."""
+        value = self._data.get(key)
+        if value is not None and not isinstance(value, Mapping):
+            self.mistake(key, f"has to be a mapping, not {_kind(value)}")
+        if not isinstance(value, Mapping):
+            return {}
+        return {
+            self._text(key, name, None, "", False): self._text(f"{key}.{name}", _plain(item), None, "", True)
+            for name, item in value.items()
+        }
+
+    def plain(self, key: str) -> str:
+        """Return a string or a number as a string; it may start with a dash."""
+        value = _plain(self._data.get(key))
+        return "" if value is None else self._text(key, value, None, "", True)
+
+    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
+        """Return one of a few strings."""
+        value = self._data.get(key, default)
+        if value in choices:
+            return str(value)
+        self.mistake(key, f"is {value!r}; it is one of {', '.join(f'`{c}`' for c in choices)}")
+        return default
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false."""
+        value = self._data.get(key)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        self.mistake(key, f"has to be true or false, not {_kind(value)}")
+        return default
+
+    def _list(self, key: str) -> list[Any]:
+        value = self._data.get(key)
+        if value is None or isinstance(value, list | tuple):
+            return list(value or ())
+        if isinstance(value, str):
+            return [value]
+        self.mistake(key, f"has to be a list, not {_kind(value)}")
+        return []
+
+    def _text(self, key: str, value: object, pattern: re.Pattern[str] | None, rule: str, free: bool) -> str:
+        problem = None
+        if not isinstance(value, str):
+            problem = f"has to be a string, not {_kind(value)}; put it in quotes"
+        elif _CONTROL.search(value):
+            problem = f"must not hold line breaks or control characters: {value!r}"
+        elif value.startswith("-") and not free:
+            problem = f"must not start with a dash, as an option does: {value!r}"
+        elif pattern is not None and not pattern.fullmatch(value):
+            problem = f"is {value!r}; {rule}"
+        if problem is None:
+            return str(value)
+        self.mistake(key, problem)
+        return ""
+
+    def _name(self, key: str) -> str:
+        return f"{self._path}.{key}".strip(".") or "the build file"
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), f"`{type(value).__name__}`")
+
+
+def _plain(value: object) -> object:
+    """Return a number as text; what YAML makes of `yes` or `2024-01-01` is not what was written, so it stays."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

@@ -1,0 +1,194 @@
+"""Which files of a project belong to a bento: a walk that never lists what is excluded, and a copy that is always the same."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from ..exceptions import BentoMLException, InvalidArgument
+from ..paths import under
+
+__all__ = ["SourceFile", "copy_files", "find_files", "without_src"]
+
+logger = logging.getLogger(__name__)
+
+# Also as links and, for `.git`, as a file, which a second work tree has. The lock stays out because its content is in
+# `env/python`, and because an entry for another platform must not change the tag of this one.
+_NEVER_COPIED = {".git", ".venv", "venv", "__pycache__", ".DS_Store", "bentofile.lock"}
+_IGNORE_FILE = ".bentoignore"
+_LARGE = 10 << 20
+
+ScanDir = Callable[[str], "os._ScandirIterator[str]"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceFile:
+    """A file of a project: its path in the bento's `src`, where it is now, and what it is."""
+
+    path: str
+    origin: Path
+    executable: bool = False
+    link: str | None = None
+
+
+def find_files(
+    project: Path,
+    include: Sequence[str] = ("*",),
+    exclude: Sequence[str] = (),
+    *,
+    scandir: ScanDir = os.scandir,
+) -> list[SourceFile]:
+    """Return the files that the patterns select, sorted by path.
+
+    The patterns are those of a ``.gitignore``: ``exclude`` comes after ``include``, then the ``.bentoignore`` files, from
+    the top folder down, each relative to its own folder. Below an excluded folder nothing is selected, so that it is
+    never listed; links are never followed.
+
+    Raises:
+        BentoMLException: a selected file cannot be read, is neither a file nor a link, or its name is not UTF-8.
+        InvalidArgument: a selected link leads out of the project or to something that is not selected.
+    """
+    included = None if tuple(include) == ("*",) else GitIgnoreSpec.from_lines(include)
+    rules = _Rules((("", GitIgnoreSpec.from_lines(exclude)),) if exclude else ())
+    files = sorted(_walk(project, "", included, rules, scandir))
+    _check_links(project, files)
+    for file in files:
+        if file.link is None and file.origin.stat().st_size > _LARGE:
+            logger.warning(
+                "`%s` is larger than 10 MiB; a large model is better kept in the model store", file.path
+            )
+    return files
+
+
+def without_src(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """Return the files with a leading ``src/`` taken from their paths, for a project of the `src` layout.
+
+    Raises:
+        InvalidArgument: two files would have the same path.
+    """
+    moved: dict[str, SourceFile] = {}
+    for file in files:
+        path = file.path.removeprefix("src/")
+        if path in moved:
+            raise InvalidArgument(
+                f"`{path}` and `src/{path}` would be one file in the bento; rename or exclude one"
+            )
+        if file.link is not None and path != file.path:
+            link = os.path.normpath(os.path.join(os.path.dirname(file.path), file.link)).removeprefix("src/")
+            file = SourceFile(path, file.origin, link=os.path.relpath(link, os.path.dirname(path) or "."))
+        moved[path] = SourceFile(path, file.origin, file.executable, file.link)
+    return sorted(moved.values())
+
+
+def copy_files(files: Sequence[SourceFile], target: Path) -> None:
+    """Copy files below ``target`` with modes 0755 and 0644, whatever the umask is.
+
+    Raises:
+        BentoMLException: a file cannot be read any more.
+    """
+    for folder in {(target / file.path).parent for file in files}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        destination = target / file.path
+        if file.link is not None:
+            destination.symlink_to(file.link)
+            continue
+        try:
+            shutil.copyfile(file.origin, destination)
+        except OSError as e:
+            raise BentoMLException(f"`{file.origin}` cannot be copied: {e.strerror}") from e
+        destination.chmod(0o755 if file.executable else 0o644)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The exclude rules that hold in one folder: each with the folder that its patterns are relative to."""
+
+    specs: tuple[tuple[str, GitIgnoreSpec], ...] = ()
+
+    def exclude(self, path: str) -> bool:
+        """Say whether a path (a folder's ends with ``/``) is excluded; the last rule that speaks of it decides."""
+        for folder, spec in reversed(self.specs):
+            decision = spec.check_file(path.removeprefix(folder)).include
+            if decision is not None:
+                return decision
+        return False
+
+    def within(self, folder: str, file: Path) -> _Rules:
+        """Return these rules and those of a folder's own ignore file."""
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as e:
+            raise BentoMLException(f"`{file}` cannot be read: {e}") from e
+        return _Rules((*self.specs, (folder, GitIgnoreSpec.from_lines(lines))))
+
+
+def _walk(
+    folder: Path, prefix: str, included: GitIgnoreSpec | None, rules: _Rules, scandir: ScanDir
+) -> Iterator[SourceFile]:
+    """Yield the selected files of a folder and of those below it; ``prefix`` is its path, empty or ending with `/`."""
+    try:
+        with scandir(str(folder)) as entries:
+            listed = {entry.name: entry for entry in entries}
+    except OSError as e:
+        raise BentoMLException(
+            f"`{folder}` cannot be listed: {e.strerror}; make it readable or exclude it"
+        ) from e
+    if _IGNORE_FILE in listed:
+        rules = rules.within(prefix, folder / _IGNORE_FILE)
+    for name, entry in listed.items():
+        path = prefix + name
+        if name in _NEVER_COPIED:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if not rules.exclude(f"{path}/"):
+                yield from _walk(folder / name, f"{path}/", included, rules, scandir)
+        elif (
+            name not in _NEVER_COPIED
+            and (included is None or included.match_file(path))
+            and not rules.exclude(path)
+        ):
+            yield _source_file(path, entry)
+
+
+def _source_file(path: str, entry: os.DirEntry[str]) -> SourceFile:
+    try:
+        path.encode()
+    except UnicodeEncodeError as e:
+        raise BentoMLException(f"the name of {path!r} is not UTF-8; rename the file or exclude it") from e
+    status = entry.stat(follow_symlinks=False)
+    mode = status.st_mode
+    if stat.S_ISLNK(mode):
+        return SourceFile(path, Path(entry.path), link=os.readlink(entry.path))
+    if not stat.S_ISREG(mode):
+        raise BentoMLException(f"`{path}` is neither a file nor a folder; exclude it")
+    if status.st_size > _LARGE:
+        logger.warning("`%s` is larger than 10 MiB; a large model is better kept in the model store", path)
+    return SourceFile(path, Path(entry.path), executable=bool(mode & stat.S_IXUSR))
+
+
+def _check_links(project: Path, files: Sequence[SourceFile]) -> None:
+    """Refuse each link that would show something outside the bento, or nothing, once it is there."""
+    selected: Mapping[str, SourceFile] = {file.path: file for file in files}
+    folders = {str(parent) for file in files for parent in Path(file.path).parents}
+    for file in files:
+        if file.link is None:
+            continue
+        target = os.path.normpath(os.path.join(os.path.dirname(file.path), file.link))
+        try:
+            under(project, target)
+        except InvalidArgument as e:
+            raise InvalidArgument(
+                f"the link `{file.path}` leads to `{file.link}`, outside the project; put a copy in its place or exclude it"
+            ) from e
+        if target not in selected and target not in folders:
+            raise InvalidArgument(
+                f"the link `{file.path}` leads to `{file.link}`, which is not part of the bento; exclude it"
+            )

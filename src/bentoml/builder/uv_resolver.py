@@ -1,0 +1,98 @@
+"""The resolver that uses uv: `uv pip compile` for the target machine, with hashes."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import uv
+
+from ..exceptions import BentoMLException, MissingDependencyException
+from ..process import CommandFailed, run
+from .indexes import Indexes
+from .lock import LockRequest
+
+__all__ = ["UvResolver"]
+
+_TIMEOUT = 900.0
+# A package that requires `bentoml` must not bring another one than the wheel in the bento: a marker that never holds
+# takes it out of every resolution.
+_OVERRIDES = "bentoml ; python_version < '0'\n"
+
+
+class UvResolver:
+    """Resolve with uv; ``env`` is the environment that it runs in (proxies, its cache, its own ``UV_*`` settings)."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def resolve(self, request: LockRequest) -> str:
+        """Return the pinned requirements with their hashes.
+
+        Only wheels are considered: the image is put together without running anything in it, so nothing could be built.
+        """
+        with tempfile.TemporaryDirectory(prefix="bentoml-lock-") as name:
+            folder = Path(name)
+            (folder / "requirements.in").write_text("\n".join(sorted(set(request.requirements))) + "\n")
+            (folder / "overrides.txt").write_text(_OVERRIDES)
+            # uv keeps the versions that it finds in its output file.
+            (folder / "requirements.txt").write_text(request.preferred)
+            try:
+                run(self._command(request), cwd=folder, env=self._environment(request), timeout=_TIMEOUT)
+            except CommandFailed as e:
+                raise BentoMLException(_explain(request, e.output)) from e
+            return (folder / "requirements.txt").read_text()
+
+    def _command(self, request: LockRequest) -> list[str]:
+        return [
+            *(_uv(), "pip", "compile", "requirements.in", "--output-file", "requirements.txt", "--quiet"),
+            *("--override", "overrides.txt", "--generate-hashes", "--no-header", "--no-annotate"),
+            *("--only-binary", ":all:", "--python", sys.executable),
+            *("--python-version", request.python_version, "--python-platform", str(request.platform)),
+            *_index_options(request.indexes, self._env),
+        ]
+
+    def _environment(self, request: LockRequest) -> dict[str, str]:
+        env = {**self._env, "NO_COLOR": "1"}
+        if request.indexes.cert:
+            env.setdefault("SSL_CERT_FILE", request.indexes.cert)
+        return env
+
+
+def _uv() -> str:
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as e:
+        raise MissingDependencyException("uv is needed to lock requirements; run `pip install uv`") from e
+
+
+def _index_options(indexes: Indexes, env: Mapping[str, str]) -> Iterator[str]:
+    """Yield the options that name the indexes; what is set in uv's own variables goes before pip's configuration."""
+    if indexes.no_index:
+        yield "--no-index"
+    elif indexes.index_url and not {"UV_INDEX_URL", "UV_DEFAULT_INDEX"} & set(env):
+        yield from ("--index-url", indexes.index_url)
+    if not indexes.no_index:
+        for url in indexes.extra_index_url:
+            yield from ("--extra-index-url", url)
+    if indexes.best_match:
+        yield from ("--index-strategy", "unsafe-best-match")
+    for link in indexes.find_links:
+        yield from ("--find-links", link)
+    for host in indexes.trusted_host:
+        yield from ("--allow-insecure-host", host)
+
+
+def _explain(request: LockRequest, output: str) -> str:
+    lines = [
+        f"the requirements have no solution for {request.platform} with Python {request.python_version}:",
+        output.strip(),
+    ]
+    if "wheels" in output:
+        lines.append(
+            "an image is made of wheels: ask for a version that has one for this platform, or build the wheel yourself and "
+            "name its folder in `python.find_links`"
+        )
+    return "\n".join(lines)
