@@ -16,17 +16,16 @@ from pathlib import Path
 from ...exceptions import BentoMLException
 from ...paths import write_atomic
 from ...store.digest import Digest, canonical_json
+from .blobs import CheckedBlob, FileBlob
 from .codec import Codec, Compressed, layer_of, packed
 from .model import Blob, Descriptor, Layer, LayerKind, MediaType
 
 __all__ = ["Cache", "CachedBlob", "kept_layer", "recipe_layer"]
 
-_CHUNK = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class CachedBlob:
-    """A blob that lies in the cache; what it gives is checked against its digest while it is read."""
+    """A blob that lies in the cache; it is checked while it is read, and leaves the cache when it is damaged."""
 
     path: Path
     digest: Digest
@@ -37,16 +36,11 @@ class CachedBlob:
         Raises:
             BentoMLException: the file is damaged; it is removed, so that the next attempt makes it again.
         """
-        state = hashlib.sha256()
-        with self.path.open("rb", buffering=0) as file:
-            while data := file.read(_CHUNK):
-                state.update(data)
-                yield data
-        if state.hexdigest() != self.digest.hex:
+        try:
+            yield from CheckedBlob(FileBlob(self.path), self.digest, str(self.path)).chunks()
+        except BentoMLException as e:
             self.path.unlink(missing_ok=True)
-            raise BentoMLException(
-                f"`{self.path}` was damaged and has been removed from the cache; run the command again"
-            )
+            raise BentoMLException(f"{e}; it has been removed from the cache: run the command again") from e
 
 
 @dataclass(frozen=True, slots=True)

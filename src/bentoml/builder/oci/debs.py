@@ -231,13 +231,12 @@ def _add_links(files: dict[str, TarEntry]) -> None:
 
 def _add_certificates(files: dict[str, TarEntry]) -> None:
     """Write the bundle of all certificate authorities and put it where OpenSSL looks."""
-    sources = [
-        entry.source
+    bundle = b"".join(
+        entry.source.read_bytes().strip() + b"\n"
         for path, entry in sorted(files.items())
-        if path.startswith(_CERTIFICATES) and path.endswith(".crt")
-    ]
-    texts = [source.read_bytes() if isinstance(source, Path) else source or b"" for source in sources]
-    files[_BUNDLE] = TarEntry.file(_BUNDLE, b"".join(text.strip() + b"\n" for text in texts))
+        if path.startswith(_CERTIFICATES) and path.endswith(".crt") and isinstance(entry.source, Path)
+    )
+    files[_BUNDLE] = TarEntry.file(_BUNDLE, bundle)
     links = {"usr/lib/ssl/cert.pem": f"/{_BUNDLE}", "usr/lib/ssl/certs": "/etc/ssl/certs"}
     for path, link in links.items():
         files.setdefault(path, TarEntry.symlink(path, link))

@@ -1,0 +1,179 @@
+"""OCI image layouts: the folder form of images, written and read; see image-layout.md of the OCI image specification."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...exceptions import BentoMLException, NotFound
+from ...paths import atomic_write, write_atomic
+from ...store.digest import Digest, canonical_json
+from .blobs import CheckedBlob, FileBlob
+from .codec import measured
+from .model import Base, Blob, BytesBlob, Descriptor, Image, MediaType, Platform
+from .reference import Reference
+from .resolve import MAX_DOCUMENT, Source, checked_document, parsed_descriptor, resolve
+
+__all__ = [
+    "INDEX_FILE",
+    "LAYOUT_FILE",
+    "MARKER",
+    "LayoutSource",
+    "blob_path",
+    "image_parts",
+    "index_of",
+    "open_index",
+    "open_layout",
+    "write_layout",
+]
+
+INDEX_FILE = "index.json"
+LAYOUT_FILE = "oci-layout"
+MARKER = canonical_json({"imageLayoutVersion": "1.0.0"})
+_TAG = "org.opencontainers.image.ref.name"
+_FULL_NAME = "io.containerd.image.name"
+
+
+def blob_path(digest: Digest) -> str:
+    """Return where a layout keeps a blob, relative to its root."""
+    return f"blobs/sha256/{digest.hex}"
+
+
+def image_parts(image: Image) -> Iterator[tuple[Descriptor, Blob]]:
+    """Yield everything that an image consists of, each content once: layers, configuration, manifest."""
+    seen: set[Digest] = set()
+    for layer in image.layers:
+        if layer.descriptor.digest not in seen:
+            seen.add(layer.descriptor.digest)
+            yield layer.descriptor, layer.blob
+    yield image.config_descriptor, BytesBlob(image.config)
+    yield image.manifest_descriptor, BytesBlob(image.manifest)
+
+
+def index_of(image: Image, names: Sequence[str], present: Sequence[Mapping[str, object]] = ()) -> bytes:
+    """Return an index.json that says ``names`` (or none) for the image; entries in ``present`` of other names stay."""
+    platform = dict(zip(("os", "architecture", "variant"), str(image.platform).split("/"), strict=False))
+    plain = image.manifest_descriptor.to_json() | {"platform": platform}
+    entries = [plain | {"annotations": _annotations(name)} for name in names] or [plain]
+    written = [entry.get("annotations") for entry in entries]
+    kept = [entry for entry in present if entry.get("annotations") not in written]
+    return canonical_json({"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": [*kept, *entries]})
+
+
+def write_layout(folder: Path, image: Image, names: Sequence[str]) -> None:
+    """Write an image into a layout, which is made or added to; a blob that is there already is not read again.
+
+    The index is written last: until then the layout does not have the image.
+
+    Raises:
+        BentoMLException: the folder holds something else, or a layer's bytes are not what its descriptor says.
+    """
+    present = _present(folder)
+    (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+    for descriptor, blob in image_parts(image):
+        target = folder / blob_path(descriptor.digest)
+        if not (target.is_file() and target.stat().st_size == descriptor.size):
+            _write_blob(target, descriptor, blob)
+    write_atomic(folder / LAYOUT_FILE, MARKER)
+    write_atomic(folder / INDEX_FILE, index_of(image, names, present))
+
+
+def _present(folder: Path) -> list[Mapping[str, object]]:
+    """Return the entries of the index that is there, and refuse a folder that is something else than a layout."""
+    if (folder / LAYOUT_FILE).is_file():
+        return _entries((folder / INDEX_FILE).read_bytes(), str(folder))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.is_dir() and [path.name for path in folder.iterdir()] == [
+            "blobs"
+        ]:  # an attempt that was cut short
+            return []
+        raise BentoMLException(f"`{folder}` is not an OCI layout; name one, or an empty or new folder")
+    return []
+
+
+def _write_blob(target: Path, descriptor: Descriptor, blob: Blob) -> None:
+    with atomic_write(target) as file:
+
+        def tee() -> Iterator[bytes]:
+            for chunk in blob.chunks():
+                file.write(chunk)
+                yield chunk
+
+        if measured(tee()) != (descriptor.digest, descriptor.size):
+            raise BentoMLException(
+                f"a layer's bytes are no longer those of `{descriptor.digest}`: a file of the bento or of a model "
+                "changed, or the cache is damaged; run the command again"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutSource:
+    """A layout as a place that gives content by digest."""
+
+    folder: Path
+
+    def document(self, descriptor: Descriptor) -> bytes:
+        """Return a manifest or configuration."""
+        path = self.folder / blob_path(descriptor.digest)
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_DOCUMENT + 1)
+        except OSError as e:
+            raise BentoMLException(f"the layout `{self.folder}` lacks the blob `{descriptor.digest}`") from e
+        return checked_document(data, descriptor, str(self.folder))
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Return a layer's content."""
+        path = self.folder / blob_path(descriptor.digest)
+        return CheckedBlob(FileBlob(path), descriptor.digest, str(path))
+
+
+def open_layout(folder: Path, tag: str | None, *, platform: Platform) -> Base:
+    """Return the image in a layout: the only one, or the one with this tag or full name.
+
+    Raises:
+        NotFound: there is no such image.
+        BentoMLException: the folder is not a layout, or a blob of it is damaged.
+    """
+    name = f"oci:{folder}" + (f":{tag}" if tag else "")
+    try:
+        index = (folder / INDEX_FILE).read_bytes()
+    except OSError as e:
+        raise NotFound(f"`{folder}` is not an OCI layout: it has no `{INDEX_FILE}`") from e
+    return open_index(index, LayoutSource(folder), tag, name=name, platform=platform)
+
+
+def open_index(index: bytes, source: Source, tag: str | None, *, name: str, platform: Platform) -> Base:
+    """Return the image that an index.json says, with its content in ``source``."""
+    entries = _entries(index, name)
+    wanted = [entry for entry in entries if tag is None or tag in _names(entry)]
+    if len({str(entry.get("digest")) for entry in wanted}) != 1:
+        known = sorted({tag for entry in entries for tag in _names(entry)})
+        problem = "no image" if not wanted else "more than one image"
+        raise NotFound(f"`{name}` says {problem}; name one of its tags: {', '.join(known) or 'it has none'}")
+    return resolve(source, parsed_descriptor(wanted[0], name), name=name, platform=platform)
+
+
+def _entries(index: bytes, name: str) -> list[Mapping[str, object]]:
+    try:
+        entries = json.loads(index)["manifests"]
+        if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
+            return entries
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise BentoMLException(f"the `{INDEX_FILE}` of `{name}` is damaged")
+
+
+def _names(entry: Mapping[str, object]) -> list[str]:
+    annotations = entry.get("annotations")
+    if not isinstance(annotations, dict):
+        return []
+    return [str(annotations[key]) for key in (_TAG, _FULL_NAME) if key in annotations]
+
+
+def _annotations(name: str) -> Mapping[str, str]:
+    """Return what tools look for: skopeo and podman take the tag, containerd and docker the full name."""
+    reference = Reference.parse(name)
+    return {_TAG: reference.tag or "latest", _FULL_NAME: str(reference)}

@@ -1,0 +1,63 @@
+"""Image references: ``[host[:port]/]repository[:tag][@digest]``, as container tools write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ...exceptions import InvalidArgument
+from ...store.digest import Digest
+
+__all__ = ["Reference"]
+
+DEFAULT_HOST = "docker.io"
+_HOST = re.compile(r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?\Z")
+_REPOSITORY = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\Z"
+)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Name an image in a registry; ``str()`` gives the full form."""
+
+    host: str
+    repository: str
+    tag: str | None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Parse a reference; without a tag and a digest it means ``latest``.
+
+        Raises:
+            InvalidArgument: the text is not a reference.
+        """
+        rest, _, digest = text.partition("@")
+        rest, tag = _split_tag(rest)
+        host, slash, repository = rest.partition("/")
+        if not slash or not (set(".:") & set(host) or host == "localhost"):
+            host, repository = DEFAULT_HOST, rest
+        if host == DEFAULT_HOST and "/" not in repository:
+            repository = f"library/{repository}"
+        well_formed = _HOST.match(host) and _REPOSITORY.match(repository) and (not tag or _TAG.match(tag))
+        try:
+            pin = Digest.parse(digest) if "@" in text else None
+        except ValueError as e:
+            raise InvalidArgument(f"`{text}` is not an image reference: {e}") from e
+        if not well_formed or len(repository) > 255:
+            raise InvalidArgument(
+                f"`{text}` is not an image reference; it looks like `python:3.11-slim` or `localhost:5000/team/app:1`"
+            )
+        return cls(host, repository, tag or (None if pin else "latest"), pin)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.host}/{self.repository}{tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+def _split_tag(text: str) -> tuple[str, str]:
+    """Split at the colon before a tag, which a port's colon is not."""
+    name, colon, tag = text.rpartition(":")
+    return (name, tag) if colon and "/" not in tag else (text, "")
