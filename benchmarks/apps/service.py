@@ -1,0 +1,60 @@
+"""One service that both this project and BentoML from the package index serve unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import AsyncGenerator, Generator
+
+import bentoml
+import numpy as np
+from pydantic import BaseModel
+
+
+class Item(BaseModel):
+    """Ten fields."""
+
+    id: int
+    name: str
+    price: float
+    quantity: int
+    active: bool
+    category: str
+    tags: list[str]
+    weight: float
+    note: str | None
+    rating: float
+
+
+@bentoml.service
+class Bench:
+    """The workloads of `serve.py`."""
+
+    @bentoml.api
+    def w1(self, a: int, b: int) -> dict[str, int]:
+        return {"sum": a + b}
+
+    @bentoml.api
+    async def w2(self, a: int, b: int) -> dict[str, int]:
+        return {"sum": a + b}
+
+    @bentoml.api
+    def w3(self, item: Item) -> Item:
+        return item
+
+    @bentoml.api
+    def w4(self, a: np.ndarray) -> np.ndarray:
+        return a * 2
+
+    @bentoml.api
+    def w5(self, file: Path) -> int:
+        return file.stat().st_size
+
+    @bentoml.api
+    async def w6(self) -> AsyncGenerator[str, None]:
+        for i in range(100):
+            yield f"chunk {i:03d}\n"
+
+    @bentoml.api
+    def w6s(self) -> Generator[str, None, None]:
+        for i in range(100):
+            yield f"chunk {i:03d}\n"

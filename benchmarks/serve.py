@@ -1,0 +1,280 @@
+"""Measure serving: processor time per request of the whole server, side by side, in one interleaved run.
+
+    python benchmarks/serve.py                          # this project beside a hand-written ASGI application
+    python benchmarks/serve.py --with-bentoml           # and BentoML from the package index, in its own environment
+    python benchmarks/serve.py --only w1,w2 --rounds 3
+
+What is compared: `apps/raw.py`, written by hand against ASGI, under uvicorn with uvloop and httptools and no log
+(`raw`: what the machine can do), and `apps/service.py`, which both implementations serve unchanged with
+`bentoml serve service:Bench` and every default on. Each side has a virtual environment of its own in
+`~/.cache/bentoml-benchmarks` (delete the folder to install again); all are up at once and are measured in turn
+(raw, ours, bentoml, raw, ours, ...), so that a change of the machine's speed hits all of them alike.
+
+The number is the processor time, user and system, of the server's whole process tree between the first request
+and the last, divided by the requests; the client is a process of its own, sends the same bytes to everyone over
+keep-alive connections, and each answer's status and length are checked, the first one's content too. The median of
+the rounds is shown, and `raw / it` as the share of the machine's limit that is reached. Differences below 10 % are
+noise. Everything binds 127.0.0.1. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from _harness import (
+    HERE,
+    HOST,
+    Environment,
+    Server,
+    cpu_seconds,
+    environments,
+    machine,
+    middle,
+    pss_bytes,
+    serving,
+    table,
+    write_json,
+)
+
+BOUNDARY = "----------------benchmark"
+WARM_UP = 0.1  # share of the requests that is sent before the first round, unmeasured
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One request: what is sent, how often in each round, and what the answer must be."""
+
+    name: str
+    about: str
+    requests: int
+    media_type: str
+    body: bytes
+    expected: object
+
+    def request(self) -> bytes:
+        """Return the bytes of the request."""
+        head = (
+            f"POST /{self.name} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: benchmark\r\nAccept: */*\r\n"
+            f"Content-Type: {self.media_type}\r\nContent-Length: {len(self.body)}\r\n\r\n"
+        )
+        return head.encode() + self.body
+
+
+def workloads() -> list[Workload]:
+    """Return what is measured; the same on each machine."""
+    item = {
+        "id": 7, "name": "a thing of some kind", "price": 12.5, "quantity": 3, "active": True, "category": "things",
+        "tags": ["new", "red", "small"], "weight": 0.75, "note": None, "rating": 4.5,
+    }  # fmt: skip
+    numbers = random.Random(1)
+    floats = [numbers.random() for _ in range(1000)]
+    chunks = "".join(f"chunk {i:03d}\n" for i in range(100))
+    return [
+        _json("w1", "tiny JSON, sync api", 4000, {"a": 1, "b": 2}, {"sum": 3}),
+        _json("w2", "tiny JSON, async api", 4000, {"a": 1, "b": 2}, {"sum": 3}),
+        _json("w3", "pydantic model of 10 fields in/out", 4000, {"item": item}, item),
+        _json("w4", "numpy 1x1000 floats JSON in/out", 2000, {"a": [floats]}, [[2 * x for x in floats]]),
+        _upload("w5", "1 MB multipart upload", 500, numbers.randbytes(1 << 20)),
+        _json("w6", "stream of 100 chunks, async generator", 1000, {}, chunks),
+        _json("w6s", "stream of 100 chunks, sync generator", 1000, {}, chunks),
+    ]
+
+
+def _json(name: str, about: str, requests: int, value: object, expected: object) -> Workload:
+    return Workload(name, about, requests, "application/json", json.dumps(value).encode(), expected)
+
+
+def _upload(name: str, about: str, requests: int, data: bytes) -> Workload:
+    disposition = 'form-data; name="file"; filename="data.bin"'
+    head = f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\nContent-Type: application/octet-stream\r\n\r\n"
+    body = head.encode() + data + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return Workload(name, about, requests, f"multipart/form-data; boundary={BOUNDARY}", body, len(data))
+
+
+def command(side: Environment) -> list[str | Path]:
+    """Return what starts a side's server."""
+    if side.name == "raw":
+        options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+        return [side.python, "-m", "uvicorn", "raw:app", "--host", HOST, "--port", "{port}", *options]
+    return [side.folder / "bin" / "bentoml", "serve", "service:Bench", "--host", HOST, "--port", "{port}"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one side needed in one round of one workload."""
+
+    cpu_us: float
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+class LoadClient:
+    """Sends a workload to a server and checks what comes back."""
+
+    def __init__(self, python: Path, folder: Path, connections: int) -> None:
+        self.python = python
+        self.folder = folder
+        self.connections = connections
+
+    def measure(self, server: Server, workload: Workload, requests: int) -> Sample:
+        """Return what the server needed for this many requests."""
+        before = cpu_seconds(server.pid)
+        result = self._send(server, workload, requests)
+        cpu = cpu_seconds(server.pid) - before
+        _check(server.name, workload, result, requests)
+        rate = requests / float(str(result["seconds"]))
+        return Sample(cpu / requests * 1e6, rate, float(str(result["p50_ms"])), float(str(result["p99_ms"])))
+
+    def _send(self, server: Server, workload: Workload, requests: int) -> Mapping[str, object]:
+        file = self.folder / workload.name
+        if not file.exists():
+            file.write_bytes(workload.request())
+        connections = min(self.connections, requests)
+        orders = {"port": server.port, "request": str(file), "requests": requests, "connections": connections}
+        run = subprocess.run(
+            [self.python, HERE / "_load.py"],
+            input=json.dumps(orders),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if run.returncode:
+            raise SystemExit(f"`{server.name}`, {workload.name}: the client failed\n{run.stderr[-2000:]}")
+        result: Mapping[str, object] = json.loads(run.stdout)
+        return result
+
+
+def _check(side: str, workload: Workload, result: Mapping[str, object], requests: int) -> None:
+    body = str(result["first_body"])
+    answers = result["answers"]
+    if answers != {f"200 {len(body)}": requests}:
+        raise SystemExit(
+            f"`{side}`, {workload.name}: wrong answers (status, length): {answers}\n{body[:1000]}"
+        )
+    value = body if isinstance(workload.expected, str) else json.loads(body)
+    if value != workload.expected:
+        raise SystemExit(f"`{side}`, {workload.name}: wrong content: {body[:1000]}")
+
+
+def measure_start(
+    sides: Sequence[Environment], env: Mapping[str, str], folder: Path, times: int
+) -> dict[str, list[float]]:
+    """Return the processor seconds from start to ready, by side."""
+    seconds: dict[str, list[float]] = {side.name: [] for side in sides}
+    for _ in range(times):
+        for side in sides:
+            with serving(side.name, command(side), env=env, folder=folder) as server:
+                seconds[side.name].append(server.start_cpu)
+    return seconds
+
+
+def measure(
+    chosen: Sequence[Workload], servers: Sequence[Server], client: LoadClient, rounds: int, scale: float
+) -> dict[str, dict[str, list[Sample]]]:
+    """Return the samples by workload and side: each round goes once through all workloads and sides."""
+    samples: dict[str, dict[str, list[Sample]]] = {w.name: {s.name: [] for s in servers} for w in chosen}
+    for workload in chosen:
+        for server in servers:
+            client.measure(server, workload, max(20, int(workload.requests * scale * WARM_UP)))
+    for _ in range(rounds):
+        for workload in chosen:
+            for server in servers:
+                sample = client.measure(server, workload, max(20, int(workload.requests * scale)))
+                samples[workload.name][server.name].append(sample)
+    return samples
+
+
+def report(
+    rows: Mapping[str, Mapping[str, Sequence[float]]], sides: Sequence[str], form: Callable[[float], str]
+) -> str:
+    """Return the table: the median of each side, and what share of the limit it reaches."""
+    others = [side for side in sides if side != "raw"]
+    lines = []
+    for name, values in rows.items():
+        medians = {side: middle(values[side]) for side in sides}
+        shares = [f"{medians['raw'] / medians[side]:.3f}" for side in others]
+        lines.append([name, *(form(medians[side]) for side in sides), *shares])
+    return table(["", *sides, *(f"raw / {side}" for side in others)], lines)
+
+
+def main() -> None:
+    """Measure what the command line asks for and print it."""
+    options = _options()
+    names = options.only.split(",") if options.only else [w.name for w in workloads()]
+    chosen = [w for w in workloads() if w.name in names]
+    if len(chosen) != len(names):
+        raise SystemExit(f"--only takes some of {','.join(w.name for w in workloads())}")
+    sides = [
+        s for s in environments(with_bentoml=options.with_bentoml).values() if s.name not in options.without
+    ]
+    with tempfile.TemporaryDirectory(prefix="bentoml-benchmark-") as temporary, ExitStack() as stack:
+        folder = Path(temporary)
+        env = {"BENTOML_HOME": str(folder / "home"), "BENTOML_DO_NOT_TRACK": "True"}
+        starts = measure_start(sides, env, folder, options.starts)
+        servers = [stack.enter_context(serving(s.name, command(s), env=env, folder=folder)) for s in sides]
+        idle = {server.name: [float(pss_bytes(server.pid))] for server in servers}
+        client = LoadClient(sides[0].python, folder, options.connections)
+        samples = measure(chosen, servers, client, options.rounds, options.requests)
+        memory = {server.name: [float(pss_bytes(server.pid))] for server in servers}
+    _print(chosen, sides, samples, starts, idle, memory, options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
+    parser.add_argument(
+        "--requests", type=float, default=1.0, metavar="FACTOR", help="scale the number of requests (1)"
+    )
+    parser.add_argument("--connections", type=int, default=8, help="keep-alive connections of the client (8)")
+    parser.add_argument(
+        "--starts", type=int, default=3, help="how often start to ready is measured (3, 0 for not)"
+    )
+    parser.add_argument("--only", metavar="w1,w2", help="only these workloads")
+    parser.add_argument(
+        "--with-bentoml", action="store_true", help="install BentoML from the package index if needed"
+    )
+    parser.add_argument(
+        "--without", action="append", default=[], choices=["ours", "bentoml"], help="leave a side out"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to a file")
+    return parser.parse_args()
+
+
+def _print(
+    chosen: Sequence[Workload],
+    sides: Sequence[Environment],
+    samples: Mapping[str, Mapping[str, Sequence[Sample]]],
+    starts: Mapping[str, Sequence[float]],
+    idle: Mapping[str, Sequence[float]],
+    memory: Mapping[str, Sequence[float]],
+    options: argparse.Namespace,
+) -> None:
+    names = [side.name for side in sides]
+    versions = {s.name: s.version("uvicorn" if s.name == "raw" else "bentoml") for s in sides}
+    facts = {**machine(), "versions": versions, "rounds": options.rounds, "connections": options.connections}
+    print(", ".join(f"{key} {value}" for key, value in facts.items()))
+    print("\nprocessor microseconds per request, median of the rounds\n")
+    cpu = {f"{w.name} {w.about}": {n: [s.cpu_us for s in samples[w.name][n]] for n in names} for w in chosen}
+    print(report(cpu, names, lambda us: f"{us:.1f}"))
+    if options.starts:
+        print("\nstart to ready, processor seconds\n")
+        print(report({"start": starts}, names, lambda s: f"{s:.2f}"))
+    print("\nmemory of the process tree (PSS), MB\n")
+    print(report({"ready": idle, "after load": memory}, names, lambda b: f"{b / 1e6:.0f}"))
+    every = {w: {n: [vars(s) for s in v] for n, v in by.items()} for w, by in samples.items()}
+    write_json(options.json, {**facts, "samples": every, "starts": starts, "idle": idle, "memory": memory})
+
+
+if __name__ == "__main__":
+    main()
