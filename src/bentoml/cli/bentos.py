@@ -1,0 +1,74 @@
+"""`bentoml list`, `get` and `delete`: the bentos of the local store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .. import bentos
+from ..store import current, document
+from ..store.bentos import Bento, BentoStore
+from ._output import Format, local_time, print_json, print_rows, size
+from ._tags import delete_confirmed, parse_tag, resolve_targets
+
+__all__ = ["delete_app", "get_app", "list_app"]
+
+list_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+get_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+delete_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+_COLUMNS = {"tag": "Tag", "size": "Size", "model_size": "Model Size", "creation_time": "Creation Time"}
+
+
+@list_app.command()
+def list_bentos(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="BENTO_NAME", help="Show only the bentos with this name.", show_default=False),
+    ] = None,
+    output: Annotated[Format, typer.Option("-o", "--output", help="How to print them.")] = "table",
+) -> None:
+    """List the bentos of the local store, newest first."""
+    store = current.bento_store()
+    found = store.list(name and parse_tag(name))
+    print_rows([_row(bento, store) for bento in found], _COLUMNS, output)
+
+
+@get_app.command()
+def get_bento(
+    tag: Annotated[str, typer.Argument(metavar="BENTO_TAG", help="A tag, or a name for the latest.")],
+    output: Annotated[
+        Literal["yaml", "json", "path"], typer.Option("-o", "--output", help="What to print.")
+    ] = "yaml",
+) -> None:
+    """Print what the store knows about a bento, or the path of its files."""
+    bento = bentos.get(parse_tag(tag))
+    manifest = Path(bento.path_of("bento.yaml")).read_text()
+    match output:
+        case "path":
+            print(bento.path)
+        case "json":
+            print_json(document.load(manifest))
+        case "yaml":
+            print(manifest, end="")
+
+
+@delete_app.command()
+def delete_bentos(
+    targets: Annotated[list[str], typer.Argument(help="Names (all their versions) and tags.")],
+    yes: Annotated[bool, typer.Option("-y", "--yes", "--assume-yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete bentos from the local store."""
+    tags = resolve_targets(targets, current.bento_store())
+    delete_confirmed("bento", tags, yes, bentos.delete)
+
+
+def _row(bento: Bento, store: BentoStore) -> dict[str, str]:
+    return {
+        "tag": str(bento.tag),
+        "size": size(bento.file_size),
+        "model_size": size(store.models_size(bento)),
+        "creation_time": local_time(bento.creation_time),
+    }

@@ -1,0 +1,77 @@
+"""`bentoml models`: list, get and delete models of the local store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .. import models
+from ..store import current, document
+from ..store.models import Model
+from ._output import Format, local_time, print_json, print_rows, size
+from ._tags import delete_confirmed, parse_tag, resolve_targets
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Work with the models of the local store.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+_COLUMNS = {"tag": "Tag", "module": "Module", "size": "Size", "creation_time": "Creation Time"}
+
+
+@app.command("list")
+def list_models(
+    name: Annotated[
+        str | None, typer.Argument(help="Show only the models with this name.", show_default=False)
+    ] = None,
+    output: Annotated[Format, typer.Option("-o", "--output", help="How to print them.")] = "table",
+) -> None:
+    """List models, newest first."""
+    found = models.list(name and parse_tag(name))
+    print_rows([_row(model) for model in found], _COLUMNS, output)
+
+
+@app.command("get")
+def get_model(
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="A tag, or a name for the latest.")],
+    output: Annotated[
+        Literal["yaml", "json", "path"], typer.Option("-o", "--output", help="What to print.")
+    ] = "yaml",
+) -> None:
+    """Print what the store knows about a model, or the path of its files."""
+    model = models.get(parse_tag(tag))
+    manifest = Path(model.path_of("model.yaml")).read_text()
+    match output:
+        case "path":
+            print(model.path)
+        case "json":
+            print_json(document.load(manifest))
+        case "yaml":
+            print(manifest, end="")
+
+
+@app.command("delete")
+def delete_models(
+    targets: Annotated[list[str], typer.Argument(help="Names (all their versions) and tags.")],
+    yes: Annotated[bool, typer.Option("-y", "--yes", "--assume-yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete models that no bento needs."""
+    tags = resolve_targets(targets, current.model_store())
+    for tag in tags:
+        current.bento_store().check_unused(tag)
+    delete_confirmed("model", tags, yes, models.delete)
+
+
+def _row(model: Model) -> dict[str, str]:
+    return {
+        "tag": str(model.tag),
+        "module": model.info.module,
+        "size": size(model.file_size),
+        "creation_time": local_time(model.creation_time),
+    }

@@ -1,0 +1,115 @@
+"""The bento store."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..config import Home
+from ..exceptions import BentoMLException
+from ..tag import Tag
+from .items import Item
+from .manifest import BentoInfo
+from .scan import folder_size
+from .shelf import Kind, Shelf
+
+__all__ = ["Bento", "BentoDraft", "BentoStore"]
+
+
+class Bento(Item[BentoInfo]):
+    """A bento of the store: files in the folder `path`, and what `info` says about them."""
+
+    @property
+    def entry_service(self) -> str:
+        """The name of the service that answers from outside."""
+        return self.info.entry_service
+
+    @property
+    def doc(self) -> str:
+        """The text of its README.md; empty if there is none."""
+        try:
+            return (self._folder / "README.md").read_text()
+        except FileNotFoundError:
+            return ""
+
+
+class BentoDraft:
+    """A bento in the making: put its files into `path` and set `info`; `saved` is the bento after the block."""
+
+    info: BentoInfo
+    saved: Bento
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+class BentoStore:
+    """The bentos under ``home``."""
+
+    def __init__(self, home: Home) -> None:
+        self._shelf = Shelf(home, Kind(BentoInfo, "bentoml"), home.bentos)
+        self._models = home.models
+
+    @contextmanager
+    def create(self, name: str, *, version: str | None = None) -> Iterator[BentoDraft]:
+        """Make a bento, as `ModelStore.create` makes a model; name and version of the draft's `info` are ignored."""
+        tag = Tag(name, version)
+        with self._shelf.staged(tag) as folder:
+            draft = BentoDraft(folder)
+            yield draft
+            draft.saved = Bento(*self._shelf.commit(folder, replace(draft.info, tag=tag)))
+
+    def get(self, tag: str | Tag) -> Bento:
+        """Return the bento that a tag means: a version, the unique beginning of one, or `latest`.
+
+        Raises:
+            NotFound: it means none.
+            BentoMLException: it means several, or the bento is damaged.
+        """
+        return Bento(*self._shelf.get(Tag.from_taglike(tag)))
+
+    def list(self, tag: str | Tag | None = None) -> builtins.list[Bento]:
+        """Return all bentos, or those that a name or tag means, newest first; a damaged one is logged and left out.
+
+        Raises:
+            NotFound: there is none with the name.
+        """
+        found = self._shelf.list(None if tag is None else Tag.from_taglike(tag))
+        return [Bento(folder, info) for folder, info in found]
+
+    def tags(self, name: str | None = None) -> builtins.list[Tag]:
+        """Return the tags of all bentos, or of those with a name, in order, damaged ones included."""
+        return self._shelf.tags(name)
+
+    def resolve(self, tag: str | Tag) -> Tag:
+        """Return the full tag that a tag means, as `get` does, without reading the bento."""
+        return self._shelf.resolve(Tag.from_taglike(tag))
+
+    def delete(self, tag: str | Tag) -> Bento:
+        """Delete the bento that a tag means and return what it was; a name alone must mean a single bento."""
+        return Bento(*self._shelf.delete(Tag.from_taglike(tag)))
+
+    def users_of(self, model: Tag) -> builtins.list[Bento]:
+        """Return the bentos that need a model."""
+        return [bento for bento in self.list() if any(ref.tag == model for ref in bento.info.all_models)]
+
+    def check_unused(self, model: Tag) -> None:
+        """Make sure that no bento needs a model.
+
+        Raises:
+            BentoMLException: some do; the message lists them.
+        """
+        if users := self.users_of(model):
+            bentos = "\n".join(f"  {bento.tag}" for bento in users)
+            raise BentoMLException(
+                f"Model {model} is being used by the following bentos and can't be deleted:\n{bentos}\n"
+                "delete them first, with `bentoml delete`"
+            )
+
+    def models_size(self, bento: Bento) -> int:
+        """Return the bytes of the models that a bento needs, as far as they are in the store."""
+        folders = {self._models / ref.tag.path() for ref in bento.info.all_models}
+        return sum(folder_size(folder) for folder in folders if folder.is_dir())

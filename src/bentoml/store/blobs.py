@@ -1,0 +1,77 @@
+"""Blobs: each file's bytes once, by content. A file in an item and its blob are one file with two names.
+
+The number of names that the file system counts is therefore the number of uses: a blob with one name is used by nobody.
+Where links are impossible, items keep files of their own and no blob is made.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from .tree import Entry
+
+__all__ = ["MODE", "Blobs"]
+
+MODE = {False: 0o444, True: 0o555}  # by `executable`: what is stored is never written again
+_NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV}
+
+
+class Blobs:
+    """Keep the bytes; to be called under the store's publishing lock, except for `holds`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, entry: Entry) -> Path:
+        """Return the place of the content; an executable has its own, as all names of a file share one mode."""
+        name = entry.digest.hex + (".x" if entry.executable else "")
+        return self.root / "sha256" / name[:2] / name
+
+    def holds(self, entry: Entry) -> bool:
+        """Say whether the content is here, in its full size."""
+        try:
+            return self.path(entry).stat().st_size == entry.size
+        except FileNotFoundError:
+            return False
+
+    def share(self, file: Path, entry: Entry) -> None:
+        """Make ``file``, which holds the content of ``entry`` and is synced, and its blob one and the same."""
+        if not entry.size:
+            return
+        blob = self.path(entry)
+        try:
+            if self.holds(entry):
+                _replace_by_link(file, blob)
+            else:
+                blob.parent.mkdir(parents=True, exist_ok=True)
+                _replace_by_link(blob, file)
+        except OSError as e:
+            if e.errno not in _NO_LINKS:
+                raise
+
+    def release(self, entries: Iterable[Entry]) -> None:
+        """Remove those of these blobs that no item uses any more."""
+        for entry in entries:
+            _remove_unused(self.path(entry))
+
+    def sweep(self) -> None:
+        """Remove each blob that no item uses."""
+        for blob in self.root.glob("sha256/*/*"):
+            _remove_unused(blob)
+
+
+def _replace_by_link(name: Path, content: Path) -> None:
+    draft = name.with_name(f".{secrets.token_hex(8)}")
+    os.link(content, draft)
+    os.replace(draft, name)
+
+
+def _remove_unused(blob: Path) -> None:
+    with suppress(FileNotFoundError):
+        if blob.stat().st_nlink == 1:
+            blob.unlink()

@@ -1,0 +1,94 @@
+"""YAML documents, read without executing or believing anything and written without surprises."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ..exceptions import BentoMLException
+
+__all__ = ["dump", "load"]
+
+if TYPE_CHECKING or not yaml.__with_libyaml__:
+    from yaml import SafeDumper as _BaseDumper
+    from yaml import SafeLoader as _BaseLoader
+else:  # six times faster
+    from yaml import CSafeDumper as _BaseDumper
+    from yaml import CSafeLoader as _BaseLoader
+
+_ALIAS = re.compile(r"(?:^|[\s,\[:-])\*\w", re.MULTILINE)
+_MAX_NODES = 1_000_000
+
+
+class _Loader(_BaseLoader):
+    """Refuse duplicate keys; know the two Python values that BentoML 1.x writes into metadata."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(mapping) != len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, "found a duplicate key", node.start_mark)
+        return mapping
+
+
+def _construct_complex(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> complex:
+    return complex(loader.construct_scalar(node))
+
+
+def _construct_tuple(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:python/complex", _construct_complex)
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
+
+
+class _Dumper(_BaseDumper):
+    """Write each value where it stands, never as an alias of another."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_complex(dumper: yaml.SafeDumper, value: complex) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:python/complex", str(value))
+
+
+_Dumper.add_representer(complex, _represent_complex)
+
+
+def load(text: str) -> dict[str, Any]:
+    """Read a document that is one mapping with string keys.
+
+    Raises:
+        BentoMLException: it is not valid YAML, not such a mapping, names a Python type, repeats a key, or would grow
+            beyond all measure by aliases.
+    """
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
+        raise BentoMLException(f"not a readable YAML document: {e}") from e
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise BentoMLException("not a YAML document of the form `key: value`")
+    if _ALIAS.search(text):
+        _check_size(value)
+    return value
+
+
+def dump(value: object) -> str:
+    """Write a value in block style, keys in their order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _check_size(value: object) -> None:
+    todo, seen = [value], 0
+    while todo:
+        item = todo.pop()
+        seen += 1
+        if seen > _MAX_NODES:
+            raise BentoMLException(f"the YAML document grows beyond {_MAX_NODES} values by its aliases")
+        if isinstance(item, dict):
+            todo.extend(item.values())
+        elif isinstance(item, list | tuple):
+            todo.extend(item)

@@ -1,0 +1,79 @@
+"""Item: what a model and a bento have in common once they are stored."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from ..paths import under
+from ..tag import Tag
+from .digest import Digest
+from .manifest import Manifest
+from .scan import folder_size, scan
+from .tree import Tree
+
+__all__ = ["InfoT", "Item"]
+
+InfoT = TypeVar("InfoT", bound=Manifest)
+
+
+class Item(Generic[InfoT]):
+    """An item of a store; two are equal if their tags are."""
+
+    def __init__(self, folder: Path, info: InfoT) -> None:
+        self._folder = folder
+        self.info = info
+
+    @property
+    def tag(self) -> Tag:
+        """The name and version."""
+        return self.info.tag
+
+    @property
+    def path(self) -> str:
+        """The folder that holds the files, which must not be changed."""
+        return str(self._folder)
+
+    @property
+    def creation_time(self) -> datetime:
+        """When it was made first."""
+        return self.info.creation_time
+
+    @property
+    def file_size(self) -> int:
+        """The bytes of all files."""
+        return folder_size(self._folder)
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The digest of what it is; computed for an item of BentoML 1.x, which holds none."""
+        return self.info.digest or self.info.identity(self.tree)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The files; hashed now for an item of BentoML 1.x, whose manifest does not list them."""
+        return self.info.files if self.info.digest else scan(self._folder, skip=f"{self.info.KIND}.yaml")
+
+    def path_of(self, item: str) -> str:
+        """Return the path of a file in it.
+
+        Raises:
+            InvalidArgument: the path leaves the folder.
+        """
+        under(self._folder, item)
+        return os.path.join(self.path, item)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.tag == other.tag
+
+    def __hash__(self) -> int:
+        return hash(self.tag)
+
+    def __str__(self) -> str:
+        return f'{type(self).__name__}(tag="{self.tag}")'
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(tag="{self.tag}", path="{self.path}")'

@@ -1,0 +1,50 @@
+"""Locks between processes (and threads): `flock` on a file, which the kernel releases when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["abandoned", "claimed", "locked"]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait until nobody else holds the lock of this file, and hold it during the block."""
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Create a lock file, hold it during the block and remove it; yield False if `abandoned` took it away."""
+    with path.open("xb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Between `open` and `flock` the file looked like one whose owner had died: a cleaner may have removed it.
+        alive = os.fstat(file.fileno()).st_nlink > 0
+        try:
+            yield alive
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def abandoned(path: Path) -> Iterator[bool]:
+    """Yield True if the owner of a claimed lock file is dead; the file is then removed when the block ends."""
+    try:
+        file = path.open("r+b")
+    except FileNotFoundError:
+        yield False
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+        path.unlink(missing_ok=True)

@@ -1,0 +1,287 @@
+"""The manifests: what `model.yaml` and `bento.yaml` say. The keys are BentoML's, plus `digest` and `files`.
+
+`files` stands last, one line of JSON for each file, and is read only when asked for: listing a store stays cheap
+however many files its items have.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+from .. import __version__
+from ..tag import Tag
+from . import document
+from .digest import Digest
+from .metadata import identity_of
+from .reader import Reader
+from .tree import Entry, Tree
+
+__all__ = ["BentoInfo", "Manifest", "ModelContext", "ModelInfo", "ModelRef"]
+
+_FILES = "\nfiles:\n"
+_OTHER_LINE = re.compile(r'^(?!- \{")', re.MULTILINE)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _python_version() -> str:
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What both manifests have; `digest` is `None` for an item that BentoML 1.x made."""
+
+    KIND: ClassVar[str]
+    NOT_IDENTITY: ClassVar[frozenset[str]] = frozenset({"tag", "creation_time", "digest", "listing"})
+
+    tag: Tag
+    creation_time: datetime = field(default_factory=_now)
+    labels: dict[str, str] = field(default_factory=dict)
+    digest: Digest | None = None
+    listing: str = ""
+
+    @cached_property
+    def files(self) -> Tree:
+        """The files of the item, without its manifest."""
+        return Tree.parse(self.listing)
+
+    def identity(self, files: Tree) -> Digest:
+        """Return the digest of what the item is: its name, declaration and files, but no clock, host or version."""
+        value = {**self._declared(), "kind": self.KIND, "name": self.tag.name, "tree": str(files.digest())}
+        return Digest.of_json(identity_of(value))
+
+    def to_yaml(self) -> str:
+        """Return the text of the manifest."""
+        text = document.dump(self.to_data())
+        if self.digest is not None:
+            text += f"digest: {self.digest}\n" + (
+                f"files:\n{self.listing}" if self.listing else "files: []\n"
+            )
+        return text
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Read a manifest, be it of this library or of BentoML 1.x.
+
+        Raises:
+            BentoMLException: it is not one; the message says which key is wrong.
+        """
+        head, listing = _split(text)
+        data = Reader(document.load(head))
+        if data.has("files"):
+            listing = Tree.of(Entry.from_data(Reader(file).data) for file in data.items("files")).lines()
+        return cls._read(data, listing)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the manifest as plain values, in BentoML's order of keys, without `digest` and `files`."""
+        raise NotImplementedError
+
+    def _declared(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.NOT_IDENTITY}
+
+    @classmethod
+    def _read(cls, data: Reader, listing: str) -> Self:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ModelContext:
+    """Say with what a model was made."""
+
+    framework_name: str = ""
+    framework_versions: dict[str, str] = field(default_factory=dict)
+    bentoml_version: str = __version__
+    python_version: str = field(default_factory=_python_version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo(Manifest):
+    """What `model.yaml` says."""
+
+    KIND: ClassVar[str] = "model"
+    NOT_IDENTITY: ClassVar[frozenset[str]] = Manifest.NOT_IDENTITY | {"context"}
+
+    module: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    context: ModelContext = field(default_factory=ModelContext)
+    signatures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    api_version: str = "v1"
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "name": self.tag.name,
+            "version": self.tag.version,
+            "module": self.module,
+            "labels": self.labels,
+            "options": self.options,
+            "metadata": self.metadata,
+            "context": vars(self.context),
+            "signatures": self.signatures,
+            "api_version": self.api_version,
+            "creation_time": self.creation_time.isoformat(),
+        }
+
+    @classmethod
+    def _read(cls, data: Reader, listing: str) -> ModelInfo:
+        context = data.inner("context")
+        return cls(
+            tag=data.tag(),
+            module=data.text("module"),
+            labels=data.mapping("labels"),
+            options=data.mapping("options"),
+            metadata=data.mapping("metadata"),
+            context=ModelContext(
+                framework_name=context.text("framework_name"),
+                framework_versions=context.mapping("framework_versions"),
+                bentoml_version=context.text("bentoml_version"),
+                python_version=context.text("python_version"),
+            ),
+            signatures=data.mapping("signatures"),
+            api_version=data.text("api_version", "v1"),
+            creation_time=data.time("creation_time"),
+            digest=data.digest("digest"),
+            listing=listing,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRef:
+    """A model that a bento needs. `digest` names its content, which `tag` alone does not for an explicit version."""
+
+    tag: Tag
+    module: str = ""
+    creation_time: datetime | None = None
+    alias: str | None = None
+    digest: Digest | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, info: ModelInfo, *, alias: str | None = None) -> ModelRef:
+        """Return a reference to a model of the store."""
+        return cls(
+            tag=info.tag,
+            module=info.module,
+            creation_time=info.creation_time,
+            alias=alias,
+            digest=info.digest,
+        )
+
+    @classmethod
+    def from_data(cls, value: object) -> ModelRef:
+        """Read an entry of a bento's `models`; BentoML 1.0 wrote nothing but the tag."""
+        if isinstance(value, str):
+            return cls(tag=Tag.from_str(value))
+        data = Reader(value)
+        return cls(
+            tag=Tag.from_str(data.text("tag")),
+            module=data.text("module"),
+            creation_time=data.time("creation_time") if data.has("creation_time") else None,
+            alias=data.text("alias") or None,
+            digest=data.digest("digest"),
+            metadata=data.mapping("metadata"),
+        )
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the entry as the manifest holds it; what is empty is left out."""
+        data = {
+            "tag": str(self.tag),
+            "module": self.module,
+            "creation_time": self.creation_time and self.creation_time.isoformat(),
+            "alias": self.alias,
+            "digest": self.digest and str(self.digest),
+            "metadata": self.metadata,
+        }
+        return {key: value for key, value in data.items() if value or key in ("tag", "module")}
+
+    def identity(self) -> dict[str, Any]:
+        """Return what of the reference belongs to the identity of its bento: all but the clock."""
+        return {key: value for key, value in self.to_data().items() if key != "creation_time"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BentoInfo(Manifest):
+    """What `bento.yaml` says. `services` are plain mappings, each with its own `models`."""
+
+    KIND: ClassVar[str] = "bento"
+    NOT_IDENTITY: ClassVar[frozenset[str]] = Manifest.NOT_IDENTITY | {"bentoml_version"}
+
+    service: str = ""
+    entry_service: str = ""
+    bentoml_version: str = __version__
+    models: tuple[ModelRef, ...] = ()
+    services: tuple[dict[str, Any], ...] = ()
+    envs: tuple[dict[str, Any], ...] = ()
+    schema: dict[str, Any] = field(default_factory=dict)
+    args: dict[str, Any] = field(default_factory=dict)
+    image: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+    @cached_property
+    def all_models(self) -> tuple[ModelRef, ...]:
+        """The models of the bento and of each of its services, each tag and alias once."""
+        services = [ModelRef.from_data(m) for service in self.services for m in service.get("models") or ()]
+        return tuple({(ref.tag, ref.alias): ref for ref in [*services, *self.models]}.values())
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "service": self.service,
+            "name": self.tag.name,
+            "version": self.tag.version,
+            "bentoml_version": self.bentoml_version,
+            "creation_time": self.creation_time.isoformat(),
+            "labels": self.labels,
+            **({"description": self.description} if self.description else {}),
+            "models": [ref.to_data() for ref in self.models],
+            "entry_service": self.entry_service,
+            "services": list(self.services),
+            "envs": list(self.envs),
+            "schema": self.schema,
+            "args": self.args,
+            "spec": 2,
+            "image": self.image,
+        }
+
+    def _declared(self) -> dict[str, Any]:
+        models = [ref.identity() for ref in self.models]
+        services = [
+            {**service, "models": [ModelRef.from_data(m).identity() for m in service.get("models") or ()]}
+            for service in self.services
+        ]
+        return {**super()._declared(), "models": models, "services": services}
+
+    @classmethod
+    def _read(cls, data: Reader, listing: str) -> BentoInfo:
+        return cls(
+            tag=data.tag(),
+            service=data.text("service"),
+            entry_service=data.text("entry_service"),
+            bentoml_version=data.text("bentoml_version"),
+            creation_time=data.time("creation_time"),
+            labels=data.mapping("labels"),
+            description=data.text("description"),
+            models=tuple(map(ModelRef.from_data, data.items("models"))),
+            services=tuple(Reader(service).data for service in data.items("services")),
+            envs=tuple(Reader(env).data for env in data.items("envs")),
+            schema=data.mapping("schema"),
+            args=data.mapping("args"),
+            image=data.mapping("image"),
+            digest=data.digest("digest"),
+            listing=listing,
+        )
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Cut the list of files off, if it stands last and has the form in which this library writes it."""
+    head, mark, listing = text.partition(_FILES)
+    if not mark or _OTHER_LINE.search(listing.rstrip("\n")):
+        return text, ""
+    return head, listing

@@ -1,0 +1,138 @@
+"""The model store."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..config import Home
+from ..tag import Tag
+from . import custom_objects as pickles
+from .items import Item
+from .manifest import ModelContext, ModelInfo
+from .metadata import plain_labels, plain_metadata
+from .shelf import Kind, Shelf
+from .signatures import plain_signatures
+
+__all__ = ["Model", "ModelStore"]
+
+
+class Model(Item[ModelInfo]):
+    """A model of the store: files in the folder `path`, and what `info` says about them."""
+
+    def __init__(self, folder: Path, info: ModelInfo, objects: Mapping[str, Any] | None = None) -> None:
+        super().__init__(folder, info)
+        self._objects = None if objects is None else dict(objects)
+
+    @property
+    def custom_objects(self) -> dict[str, Any]:
+        """The Python objects that were stored with the model; they are unpickled when first asked for."""
+        if self._objects is None:
+            self._objects = pickles.load(self._folder)
+        return self._objects
+
+    def _settle(self, folder: Path, info: ModelInfo) -> None:
+        self._folder, self.info = folder, info
+
+
+class ModelStore:
+    """The models under ``home``; ``pins`` say which model a tag or alias means here, whatever is stored later."""
+
+    def __init__(self, home: Home, pins: Mapping[str, Tag] | None = None) -> None:
+        self._shelf = Shelf(home, Kind(ModelInfo, "bentoml models"), home.models)
+        self._pins = dict(pins or {})
+
+    @contextmanager
+    def create(
+        self,
+        name: str | Tag,
+        *,
+        module: str = "",
+        api_version: str = "v1",
+        labels: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        signatures: Mapping[str, Any] | None = None,
+        custom_objects: Mapping[str, Any] | None = None,
+        external_modules: Sequence[ModuleType] | None = None,
+        context: ModelContext | None = None,
+    ) -> Iterator[Model]:
+        """Make a model: write its files into `path` of the yielded model; it is stored when the block ends.
+
+        Without a version in ``name``, the version follows from content and declaration: saving the same again returns
+        the same tag and takes no room. During the block `tag` has no version yet and `path` is a temporary folder;
+        afterwards both are final. An error in the block leaves nothing.
+
+        Raises:
+            ValueError: labels, metadata, options, signatures or custom objects are not of the kinds described.
+            BentoMLException: the given version exists with other content; or the files cannot be stored.
+        """
+        if not isinstance(custom_objects, Mapping | None):
+            raise ValueError(f"custom_objects must be a dict, not `{type(custom_objects).__name__}`")
+        info = ModelInfo(
+            tag=Tag.from_taglike(name),
+            module=module,
+            api_version=api_version,
+            labels=plain_labels(labels),
+            metadata=plain_metadata(metadata),
+            options=plain_metadata(options, "options"),
+            signatures=plain_signatures(signatures),
+            context=context or ModelContext(),
+        )
+        with self._shelf.staged(info.tag) as draft:
+            model = Model(draft, info, custom_objects or {})
+            yield model
+            if custom_objects:
+                pickles.dump(custom_objects, draft, external_modules=external_modules or ())
+            model._settle(*self._shelf.commit(draft, _finished(model.info)))
+
+    def get(self, tag: str | Tag) -> Model:
+        """Return the model that a tag means: a version, the unique beginning of one, `latest`, or an alias or pin.
+
+        Raises:
+            NotFound: it means none.
+            BentoMLException: it means several, or the model is damaged.
+        """
+        pinned = self._pins.get(str(tag))  # before it is parsed: an alias need not look like a tag
+        wanted = pinned or Tag.from_taglike(tag)
+        return Model(*self._shelf.get(self._pins.get(str(wanted), wanted)))
+
+    def list(self, tag: str | Tag | None = None) -> builtins.list[Model]:
+        """Return all models, or those that a name or tag means, newest first; a damaged one is logged and left out.
+
+        Raises:
+            NotFound: there is none with the name.
+        """
+        found = self._shelf.list(None if tag is None else Tag.from_taglike(tag))
+        return [Model(folder, info) for folder, info in found]
+
+    def tags(self, name: str | None = None) -> builtins.list[Tag]:
+        """Return the tags of all models, or of those with a name, in order, damaged ones included."""
+        return self._shelf.tags(name)
+
+    def resolve(self, tag: str | Tag) -> Tag:
+        """Return the full tag that a tag means, as `get` does, without reading the model."""
+        return self._shelf.resolve(Tag.from_taglike(tag))
+
+    def delete(self, tag: str | Tag) -> Model:
+        """Delete the model that a tag means and return what it was; a name alone must mean a single model.
+
+        Whether a bento needs it is not asked here: `BentoStore.check_unused` tells.
+        """
+        return Model(*self._shelf.delete(Tag.from_taglike(tag)))
+
+
+def _finished(info: ModelInfo) -> ModelInfo:
+    """Return what the block left in ``info``, checked again, with the time at which it ended."""
+    return replace(
+        info,
+        labels=plain_labels(info.labels),
+        metadata=plain_metadata(info.metadata),
+        creation_time=datetime.now(UTC),
+    )

@@ -1,0 +1,67 @@
+"""Refs: from what a person writes (a name, `latest`, the first characters of a version) to one version.
+
+`latest` names the item that was saved last, as the file ``<name>/latest`` says. Saving content that is there already
+counts: after saving something, `latest` is what was saved. Where that file is missing or names nothing, `latest` is the
+newest item by creation time. Reading never writes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ..exceptions import BentoMLException
+from ..paths import write_atomic
+from ..tag import Tag
+
+__all__ = ["LATEST", "read_latest", "resolve", "versions", "write_latest"]
+
+LATEST = "latest"
+
+
+def versions(folder: Path) -> list[str]:
+    """Return the versions of a name, sorted; none if the name does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def resolve(tag: Tag, folder: Path, newest: Callable[[], str | None]) -> Tag | None:
+    """Return the full tag that ``tag`` means among the versions in ``folder``, or None if it means nothing.
+
+    ``newest`` finds the newest version by creation time; it is called only if the file `latest` does not help.
+
+    Raises:
+        BentoMLException: it is the beginning of several versions.
+    """
+    if tag.version is None or tag.version == LATEST:
+        version = read_latest(folder) or newest()
+        return Tag(tag.name, version) if version else None
+    there = versions(folder)
+    if tag.version in there:
+        return tag
+    matches = [version for version in there if version.startswith(tag.version)]
+    if len(matches) > 1:
+        found = ", ".join(f"{tag.name}:{version}" for version in matches)
+        raise BentoMLException(f"Multiple versions found for `{tag}`: {found}; write more of the version")
+    return Tag(tag.name, matches[0]) if matches else None
+
+
+def read_latest(folder: Path) -> str | None:
+    """Return the version that the file `latest` names, or None if it is missing or out of date."""
+    try:
+        version = (folder / LATEST).read_text().strip()
+    except FileNotFoundError:
+        return None
+    return version if version in versions(folder) else None
+
+
+def write_latest(folder: Path, version: str | None) -> None:
+    """Let `latest` name this version; None removes it."""
+    if version is None:
+        (folder / LATEST).unlink(missing_ok=True)
+    else:
+        write_atomic(folder / LATEST, version.encode())

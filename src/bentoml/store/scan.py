@@ -1,0 +1,165 @@
+"""From a folder on disk to a tree: find the files, refuse what an item cannot hold, hash in threads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import unicodedata
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from ..exceptions import InvalidArgument
+from .blobs import MODE, Blobs
+from .digest import Digest
+from .tree import Entry, Tree
+
+__all__ = ["folder_size", "scan", "take"]
+
+_LARGE = 16 << 20  # from here on the disk starts to work before the hash is known
+_THREADS = min(os.cpu_count() or 1, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    path: str  # relative to the folder that is scanned, with `/`
+    file: Path
+    size: int
+    mode: int
+    names: int
+    link: str | None
+
+
+def scan(folder: Path, *, skip: str) -> Tree:
+    """Return the tree of a folder without the file ``skip`` at its top; nothing is changed.
+
+    Raises:
+        InvalidArgument: it holds something that an item cannot hold: a device, a name that is not printable UTF-8, a
+            symbolic link that is absolute, leaves the folder or leads nowhere.
+    """
+    found = list(_walk(folder, skip))
+    with ThreadPoolExecutor(_THREADS) as processors:
+        return Tree.of(processors.map(_entry, found))
+
+
+def take(folder: Path, blobs: Blobs, *, manifest: str) -> Tree:
+    """Return the tree of a staged folder after making it ready to be stored: read-only, without foreign links, durable.
+
+    Files that the blobs hold already are not synced, as they are about to be replaced.
+
+    Raises:
+        InvalidArgument: as `scan`; or there is a file where the manifest will be.
+    """
+    if (folder / manifest).exists():
+        raise InvalidArgument(f"`{manifest}` is the file in which the store describes an item; rename yours")
+    found = [_owned(f) for f in _walk(folder, manifest)]
+    with ThreadPoolExecutor(1) as disk, ThreadPoolExecutor(_THREADS) as processors:
+        large = {f.path: disk.submit(_sync, f.file) for f in found if f.size >= _LARGE}
+        tree = Tree.of(processors.map(_entry, found))
+        new = [e for e in tree.entries if e.link is None and e.path not in large and not blobs.holds(e)]
+        list(processors.map(_sync, (folder / e.path for e in new)))
+        for syncing in large.values():
+            syncing.result()
+    _settle_folders(folder)
+    return tree
+
+
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files under a folder, following no links."""
+    size = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                size += folder_size(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                size += entry.stat(follow_symlinks=False).st_size
+    return size
+
+
+def _walk(root: Path, skip: str, prefix: str = "") -> Iterator[_Found]:
+    with os.scandir(root / prefix) as listed:
+        entries = list(listed)
+    for entry in entries:
+        path = f"{prefix}{entry.name}"
+        _check_name(path)
+        info = entry.stat(follow_symlinks=False)
+        if stat.S_ISDIR(info.st_mode):
+            yield from _walk(root, skip, f"{path}/")
+        elif stat.S_ISLNK(info.st_mode):
+            yield _Found(path, Path(entry.path), 0, info.st_mode, 1, _inner_link(root, path))
+        elif not stat.S_ISREG(info.st_mode):
+            raise InvalidArgument(
+                f"`{path}` is neither a file nor a folder; an item of the store cannot hold it"
+            )
+        elif path != skip:
+            yield _Found(path, Path(entry.path), info.st_size, info.st_mode, info.st_nlink, None)
+
+
+def _check_name(path: str) -> None:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        raise InvalidArgument(f"file name {path!r} holds control characters or is not UTF-8; rename the file")
+
+
+def _inner_link(root: Path, path: str) -> str:
+    """Return the target of a link that still holds after the folder has moved: relative, inside, not dangling."""
+    target = os.readlink(root / path)
+    inside = not os.path.isabs(target) and not _climbs(PurePosixPath(path).parent / target)
+    resolved = (root / path).resolve()
+    if not inside or not resolved.is_relative_to(root.resolve()) or not resolved.exists():
+        raise InvalidArgument(
+            f"link `{path}` leads to `{target}`, which is not inside the folder; put a copy of the file there instead"
+        )
+    return target
+
+
+def _climbs(path: PurePosixPath) -> bool:
+    depth = 0
+    for part in path.parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return True
+    return False
+
+
+def _entry(found: _Found) -> Entry:
+    if found.link is not None:
+        return Entry(found.path, 0, Digest.of(found.link.encode()), link=found.link)
+    digest = Digest.of_file(found.file)
+    if found.file.stat().st_size != found.size:
+        raise InvalidArgument(
+            f"`{found.path}` was written to while it was read; close it before it is stored"
+        )
+    return Entry(found.path, found.size, digest, executable=bool(found.mode & stat.S_IXUSR))
+
+
+def _owned(found: _Found) -> _Found:
+    """Make sure that nobody else can write to the file: not by its mode, and not by another of its names."""
+    if found.link is not None:
+        return found
+    if found.names > 1:
+        copy = found.file.with_name(f"{found.file.name}.copy")
+        shutil.copyfile(found.file, copy)
+        os.replace(copy, found.file)
+    mode = MODE[bool(found.mode & stat.S_IXUSR)]
+    os.chmod(found.file, mode)
+    return replace(found, mode=mode, names=1)
+
+
+def _sync(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _settle_folders(folder: Path) -> None:
+    """Drop empty folders, which a tree does not know, and make the others durable."""
+    for parent, _, _ in os.walk(folder, topdown=False):
+        os.chmod(parent, 0o755)
+        if parent != str(folder) and not os.listdir(parent):
+            os.rmdir(parent)
+        else:
+            _sync(Path(parent))

@@ -1,0 +1,273 @@
+"""Shelf: the items of one kind in one store; how they are staged, stored, found, listed and deleted."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Generic
+
+from ..config import Home
+from ..exceptions import BentoMLException, NotFound
+from ..paths import fsync_folder, write_atomic
+from ..tag import Tag
+from . import refs
+from .blobs import Blobs
+from .digest import Digest
+from .items import InfoT, Item
+from .scan import take
+from .staging import Staging, remove
+
+__all__ = ["Kind", "Shelf"]
+
+logger = logging.getLogger(__name__)
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[InfoT]):
+    """Say what sort of item it is: the class of its manifest, and the command that lists such items."""
+
+    info: type[InfoT]
+    commands: str  # `bentoml models` or `bentoml`
+
+    @property
+    def name(self) -> str:
+        """`model` or `bento`."""
+        return self.info.KIND
+
+    @property
+    def manifest(self) -> str:
+        """The name of the manifest's file."""
+        return f"{self.name}.yaml"
+
+
+class Shelf(Generic[InfoT]):
+    """The items of one kind in one store: ``<name>/<version>/`` with a manifest and files."""
+
+    def __init__(self, home: Home, kind: Kind[InfoT], root: Path) -> None:
+        self._kind = kind
+        self._root = root
+        self._blobs = Blobs(home.blobs)
+        self._staging = Staging(home.staging)
+
+    # -- storing
+
+    @contextmanager
+    def staged(self, tag: Tag) -> Iterator[Path]:
+        """Make a folder for the files of a new item; it vanishes at the end of the block unless `commit` took it."""
+        if tag.version == refs.LATEST:
+            raise BentoMLException(
+                f"`{tag}`: `latest` means the item saved last; choose another version, or none"
+            )
+        if self._staging.remove_abandoned():
+            with self._staging.publishing():
+                self._blobs.sweep()
+        with self._staging.folder() as folder:
+            draft = folder / tag.name
+            draft.mkdir()
+            yield draft
+
+    def commit(self, draft: Path, info: InfoT) -> tuple[Path, InfoT]:
+        """Store a staged folder under the tag that follows from its content, or under the version that ``info`` has.
+
+        Returns the item's folder and manifest. If the same item is there already, that one is returned. In both
+        cases `latest` means it afterwards.
+
+        Raises:
+            BentoMLException: the version exists with other content, or the files cannot be stored.
+        """
+        files = take(draft, self._blobs, manifest=self._kind.manifest)
+        digest = info.identity(files)
+        tag = Tag(info.tag.name, info.tag.version or digest.version())
+        info = replace(info, tag=tag, digest=digest, listing=files.lines())
+        if not self._is_stored(tag, digest):
+            write_atomic(draft / self._kind.manifest, info.to_yaml().encode(), mode=0o444)
+        with self._staging.publishing():
+            if not self._is_stored(tag, digest):
+                self._publish(draft, info)
+            refs.write_latest(self._folder(tag).parent, tag.version)
+        return self._folder(tag), self._read(tag)
+
+    def _is_stored(self, tag: Tag, digest: Digest) -> bool:
+        """Say whether the very same item is there and whole; another one under the same version is an error."""
+        stored = self._read_if_whole(tag)
+        if stored is None:
+            return False
+        existing = Item(self._folder(tag), stored).digest
+        if existing != digest:
+            raise BentoMLException(
+                f"{self._kind.name} `{tag}` exists with other content: it is {existing}, this is {digest}; "
+                f"choose another version, or delete the old one with `{self._kind.commands} delete {tag}`"
+            )
+        return _damage(self._folder(tag), stored) is None
+
+    def _publish(self, draft: Path, info: InfoT) -> None:
+        target = self._folder(info.tag)
+        for entry in info.files.entries:
+            if entry.link is None:
+                self._blobs.share(draft / entry.path, entry)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # damaged, as `_is_stored` found: this one takes its place
+            target.rename(draft.parent / "damaged")
+        draft.rename(target)
+        fsync_folder(target.parent)
+        fsync_folder(target.parent.parent)
+
+    # -- finding
+
+    def get(self, tag: Tag) -> tuple[Path, InfoT]:
+        """Return the folder and manifest of the item that a tag means, if its files are all there.
+
+        Raises:
+            NotFound: it means no item.
+            BentoMLException: it means several, or the item is damaged.
+        """
+        tag = self.resolve(tag)
+        info = self._read(tag)
+        if damage := _damage(self._folder(tag), info):
+            raise BentoMLException(
+                f"{self._kind.name} `{tag}` is damaged: {damage}; save it again, or delete it with "
+                f"`{self._kind.commands} delete {tag}`"
+            )
+        return self._folder(tag), info
+
+    def resolve(self, tag: Tag) -> Tag:
+        """Return the full tag that a tag means; errors as in `get`."""
+        found = refs.resolve(tag, self._root / tag.name, lambda: self._newest(tag.name))
+        if found is None:
+            raise self._not_found(f"`{tag}`")
+        return found
+
+    def tags(self, name: str | None = None) -> list[Tag]:
+        """Return the tags of all items, or of those with a name, damaged ones included.
+
+        Raises:
+            NotFound: no item has the name.
+        """
+        if name is not None:
+            tags = [Tag(name, version) for version in refs.versions(self._root / name)]
+            if not tags:
+                raise self._not_found(f"with the name `{name}`")
+            return tags
+        names = refs.versions(self._root)
+        return [
+            tag
+            for name in names
+            for version in refs.versions(self._root / name)
+            if (tag := _tag(name, version))
+        ]
+
+    def list(self, tag: Tag | None = None) -> list[tuple[Path, InfoT]]:
+        """Return all items, those with a name, or the one that a full tag means, newest first.
+
+        A damaged item is left out and logged.
+        """
+        tags = [self.resolve(tag)] if tag and tag.version else self.tags(tag.name if tag else None)
+        found = []
+        for tag in tags:
+            try:
+                found.append((self._folder(tag), self._read(tag)))
+            except BentoMLException as e:
+                logger.warning("%s", e)
+        return sorted(found, key=lambda item: (item[1].creation_time, item[1].tag), reverse=True)
+
+    # -- deleting
+
+    def delete(self, tag: Tag) -> tuple[Path, InfoT]:
+        """Remove the item that a tag means, and the bytes that no other item shares; return what it was.
+
+        Raises:
+            NotFound: it means no item.
+            BentoMLException: it means several; a name alone means all its versions.
+        """
+        if tag.version is None and len(self.tags(tag.name)) > 1:
+            raise BentoMLException(
+                f"{self._kind.name} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
+            )
+        with self._staging.folder() as trash, self._staging.publishing():
+            tag = self.resolve(tag)
+            info = self._read_if_whole(tag)
+            self._folder(tag).rename(trash / "deleted")
+            self._repair_latest(tag.name)
+            self._free(trash / "deleted", info)
+        return self._folder(tag), info or self._kind.info(tag=tag, creation_time=_EPOCH)
+
+    def _free(self, folder: Path, info: InfoT | None) -> None:
+        remove(folder)
+        if info is None:
+            self._blobs.sweep()
+        else:
+            self._blobs.release(info.files.entries)
+
+    def _repair_latest(self, name: str) -> None:
+        folder = self._root / name
+        newest = refs.read_latest(folder) or self._newest(name)
+        refs.write_latest(folder, newest)
+        if not refs.versions(folder):
+            remove(folder)
+
+    # -- reading
+
+    def _folder(self, tag: Tag) -> Path:
+        return self._root / tag.path()
+
+    def _read(self, tag: Tag) -> InfoT:
+        """Read a manifest; the item is called as its folder is."""
+        file = self._folder(tag) / self._kind.manifest
+        try:
+            return replace(self._kind.info.from_yaml(file.read_text()), tag=tag)
+        except (BentoMLException, OSError, UnicodeDecodeError) as e:
+            raise BentoMLException(
+                f"{self._kind.name} `{tag}` is damaged: `{file}`: {e}; save it again, or delete it with "
+                f"`{self._kind.commands} delete {tag}`"
+            ) from e
+
+    def _read_if_whole(self, tag: Tag) -> InfoT | None:
+        try:
+            return self._read(tag)
+        except BentoMLException:
+            return None
+
+    def _newest(self, name: str) -> str | None:
+        items = self.list(Tag(name)) if refs.versions(self._root / name) else []
+        return items[0][1].tag.version if items else None
+
+    def _not_found(self, what: str) -> NotFound:
+        return NotFound(
+            f"{self._kind.name} {what} not found in the {self._kind.name} store `{self._root}`; "
+            f"`{self._kind.commands} list` shows what is there"
+        )
+
+
+def _tag(name: str, version: str) -> Tag | None:
+    """Return the tag of a folder; a folder that is called like no tag is none of ours."""
+    try:
+        tag = Tag(name, version)
+    except BentoMLException:
+        tag = None
+    if str(tag) != f"{name}:{version}":
+        logger.warning("`%s/%s` is not the name of an item; it is left alone", name, version)
+        return None
+    return tag
+
+
+def _damage(folder: Path, info: InfoT) -> str | None:
+    """Say what is missing or changed in an item, as far as this can be seen without reading its files."""
+    if info.digest is None:
+        return None
+    if info.identity(info.files) != info.digest:
+        return "its manifest was changed"
+    for entry in info.files.entries:
+        try:
+            found = os.lstat(folder / entry.path)
+        except OSError:
+            return f"`{entry.path}` is missing"
+        if entry.link is None and found.st_size != entry.size:
+            return f"`{entry.path}` has {found.st_size} bytes instead of {entry.size}"
+    return None

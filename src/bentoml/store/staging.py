@@ -1,0 +1,100 @@
+"""The staging area: everything is made here, on the store's file system, and renamed into its place.
+
+Each folder ``staging/<token>`` belongs to the process that holds ``staging/<token>.lock``. A folder whose lock nobody
+holds was left by a process that died, and is removed by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from ..exceptions import BentoMLException
+from .locks import abandoned, claimed, locked
+
+__all__ = ["Staging", "remove"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+
+
+class Staging:
+    """Hand out folders that vanish when their block ends, whatever happens."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """Make an empty folder for the block; what is not renamed away by its end is removed.
+
+        Raises:
+            BentoMLException: the store cannot be written, or its disk is full.
+        """
+        self._make_root()
+        try:
+            with self._claimed() as folder:
+                try:
+                    yield folder
+                finally:
+                    remove(folder)
+        except OSError as e:
+            if e.errno not in _FULL:
+                raise
+            raise BentoMLException(
+                f"the disk of the store `{self.root.parent}` is full ({e.strerror}); nothing was stored: "
+                "make room, or set BENTOML_HOME to a folder on a larger disk"
+            ) from e
+
+    def publishing(self) -> AbstractContextManager[None]:
+        """Hold the lock under which items appear, disappear and share their bytes; it is held for milliseconds."""
+        self._make_root()
+        return locked(self.root / ".publishing")
+
+    def remove_abandoned(self) -> bool:
+        """Remove the folders of processes that died; return whether there were any."""
+        found = False
+        for lock in self.root.glob("*.lock"):
+            with abandoned(lock) as dead:
+                if dead:
+                    remove(lock.with_suffix(""))
+                    found = True
+        return found
+
+    @contextmanager
+    def _claimed(self) -> Iterator[Path]:
+        while True:
+            folder = self.root / secrets.token_hex(8)
+            with claimed(folder.with_suffix(".lock")) as mine:
+                if mine:
+                    folder.mkdir()
+                    yield folder
+                    return
+
+    def _make_root(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            if e.errno not in _READ_ONLY:
+                raise
+            raise BentoMLException(
+                f"the store `{self.root.parent}` cannot be written ({e.strerror}: `{e.filename}`); "
+                "set BENTOML_HOME to a folder that you own"
+            ) from e
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, read-only folders included; do nothing if there is none."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        for parent, _, _ in os.walk(folder):
+            os.chmod(parent, 0o700)
+        shutil.rmtree(folder)
