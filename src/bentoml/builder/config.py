@@ -38,7 +38,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"[A-Za-z0-9][\w./:@~+-]*", re.ASCII)
 _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*")
 _INDEX_URL = re.compile(r"(https?|file)://[^\s@'\"\\]+")
-_FIND_LINKS = re.compile(r"[^\s@'\"\\][^@'\"\\]*")
+_FIND_LINKS = re.compile(r"https?://[^\s@'\"\\]+|(?!/|~|.*\.\.)[\w][\w./-]*|\./[\w./-]*")
 _PYTHON = re.compile(r"3\.(1[1-9])(\.\d+)?")
 
 _BUILD_KEYS = (
@@ -306,7 +306,11 @@ def _python(fields: Fields) -> PythonConfig:
         lock_packages=fields.flag("lock_packages", True),
         index_url=fields.text("index_url", _INDEX_URL, url_rule),
         extra_index_url=fields.texts("extra_index_url", _INDEX_URL, url_rule),
-        find_links=fields.texts("find_links", _FIND_LINKS, "it is a folder or a URL without a user name"),
+        find_links=fields.texts(
+            "find_links",
+            _FIND_LINKS,
+            "it is a folder of the project, relative to it, or a URL without a user name",
+        ),
         trusted_host=fields.texts(
             "trusted_host", re.compile(r"[A-Za-z0-9.:_-]+"), "it is a host, or host:port"
         ),

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 # Also as links and, for `.git`, as a file, which a second work tree has. The lock stays out because its content is in
 # `env/python`, and because an entry for another platform must not change the tag of this one.
 _NEVER_COPIED = {".git", ".venv", "venv", "__pycache__", ".DS_Store", "bentofile.lock"}
+_LOCK_DRAFT = ".bentofile.lock."  # what a build that was killed while it wrote the lock leaves behind
 _IGNORE_FILE = ".bentoignore"
 _LARGE = 10 << 20
 
@@ -145,7 +146,7 @@ def _walk(
         rules = rules.within(prefix, folder / _IGNORE_FILE)
     for name, entry in listed.items():
         path = prefix + name
-        if name in _NEVER_COPIED:
+        if name in _NEVER_COPIED or name.startswith(_LOCK_DRAFT):
             continue
         if entry.is_dir(follow_symlinks=False):
             if not rules.exclude(f"{path}/"):

@@ -1,0 +1,181 @@
+"""Project -> bento: everything that a service needs, put together under a tag that its content decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..config import Home
+from ..exceptions import ImportServiceError, InvalidArgument
+from ..store.bentos import Bento, BentoStore
+from ..store.manifest import BentoInfo, ModelRef
+from ..store.models import ModelStore
+from ..tag import Tag
+from .config import BuildConfig
+from .contents import Contents, image_of, write
+from .describe import Description, describe
+from .files import SourceFile, find_files, without_src
+from .indexes import Indexes, pip_settings
+from .lock import LockMode, LockPlatform, LockRequest, Resolver, lock_requirements
+from .project import ProjectRequirements, project_requirements
+from .uv_resolver import UvResolver
+from .wheel import runtime_requirements, runtime_wheel
+
+__all__ = ["LOCK_FILE", "BuildOptions", "build"]
+
+LOCK_FILE = "bentofile.lock"
+
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How to build, which is no part of the project: the version, the machine to lock for, and what to do with the lock.
+
+    ``openapi`` is the ``module:function`` that turns a service into its OpenAPI document; it runs where the service is
+    imported. ``step`` is entered with a few words for each thing that may take long.
+    """
+
+    version: str | None = None
+    labels: Mapping[str, str] = field(
+        default_factory=dict
+    )  # they go before those of the build file and the service
+    platform: str = "linux"
+    lock_mode: LockMode = "reuse"
+    lock_file: Path | None = None  # `bentofile.lock` of the project
+    openapi: str | None = None
+    step: Step = lambda _: nullcontext()
+
+
+def build(
+    project: Path,
+    config: BuildConfig,
+    *,
+    home: Home,
+    env: Mapping[str, str],
+    options: BuildOptions = BuildOptions(),
+    resolver: Resolver | None = None,
+) -> Bento:
+    """Build a bento from a project and store it; the same content gives the same tag, on any machine.
+
+    Nothing is stored, and no lock written, unless the service can be imported and its models are there.
+
+    Raises:
+        BentoMLException: the service cannot be imported, a model or file is missing, the requirements have no solution,
+            or the version exists with other content.
+    """
+    platform = LockPlatform.parse(options.platform, distro=config.docker.distro)
+    requirements = project_requirements(project, config.python)
+    with options.step("Importing the service"):
+        description = _describe(project, config, home, env, options.openapi)
+    name = _bento_name(config.name or description.name)
+    models = ModelStore(home)
+    refs = tuple(ModelRef.of(models.get(spec.tag).info, alias=spec.alias) for spec in config.models)
+    services = tuple(_with_models(service, models) for service in description.services)
+    with options.step("Locking the requirements"):
+        pins = _pins(project, config, requirements, platform, options, env, resolver or UvResolver(env))
+    with options.step("Collecting the files"):
+        files = _files(project, config, home)
+    image = image_of(config, requirements, platform)
+    info = BentoInfo(
+        tag=Tag(name),
+        service=description.service,
+        entry_service=description.name,
+        labels={**config.labels, **description.labels, **options.labels},
+        models=refs,
+        services=services,
+        envs=_envs(config, description),
+        schema=description.schema,
+        args=dict(config.args),
+        image=image,
+        description=config.description,
+    )
+    contents = Contents(
+        info=info,
+        config=config,
+        requirements=requirements,
+        pins=pins,
+        wheel=runtime_wheel(),
+        openapi=description.openapi,
+        about=description.description,
+    )
+    with options.step("Storing the bento"), BentoStore(home).create(name, version=options.version) as draft:
+        write(contents, files, Path(draft.path))
+        draft.info = info
+    return draft.saved
+
+
+def _describe(
+    project: Path, config: BuildConfig, home: Home, env: Mapping[str, str], openapi: str | None
+) -> Description:
+    env = {**env, "BENTOML_HOME": str(home.root)}
+    import_path = project / "src" if config.python.is_src_layout else None
+    places = [project, *([import_path] if import_path else [])]
+    if not config.service and not any((place / "service.py").is_file() for place in places):
+        raise ImportServiceError(
+            f"`{project}` has no `service.py`, and its build file names no `service`; write `service: module:Class`"
+        )
+    return describe(project, config.service or "service", env=env, import_path=import_path, openapi=openapi)
+
+
+def _bento_name(name: str) -> str:
+    """Return the name that a class gives its bento: words in lower case, with `_` between them."""
+    snake = re.sub(r"(?<=[a-zA-Z0-9])(?=[A-Z][a-z])", "_", name).lower()
+    try:
+        return Tag(snake).name
+    except ValueError as e:
+        raise InvalidArgument(
+            f"the bento cannot be called `{snake}`: {e}; set `name` in the build file"
+        ) from e
+
+
+def _with_models(service: Mapping[str, Any], models: ModelStore) -> dict[str, Any]:
+    refs = [ModelRef.of(models.get(tag).info).to_data() for tag in service["models"]]
+    return {**service, "models": refs}
+
+
+def _pins(
+    project: Path,
+    config: BuildConfig,
+    requirements: ProjectRequirements,
+    platform: LockPlatform,
+    options: BuildOptions,
+    env: Mapping[str, str],
+    resolver: Resolver,
+) -> str:
+    """Return the content of `requirements.txt`: locked, or as they are written if the build file wants no lock."""
+    lines = tuple(sorted({*requirements.lines, *runtime_requirements(requirements.extras)}))
+    if not config.python.lock_packages:
+        return "".join(f"{line}\n" for line in lines)
+    python = requirements.python
+    request = LockRequest(
+        requirements=lines,
+        python_version=config.docker.python_version,
+        platform=platform,
+        indexes=Indexes.choose(python, pip_settings(env), project),
+        declared_indexes=(
+            python.index_url,
+            *python.extra_index_url,
+            *python.find_links,
+            str(python.no_index),
+        ),
+    )
+    return lock_requirements(request, options.lock_file or project / LOCK_FILE, resolver, options.lock_mode)
+
+
+def _files(project: Path, config: BuildConfig, home: Home) -> list[SourceFile]:
+    exclude = list(config.exclude)
+    if home.root.is_relative_to(project):  # a store in the project is no part of it
+        exclude.append(f"/{home.root.relative_to(project).as_posix()}/")
+    files = find_files(project, config.include, exclude)
+    return without_src(files) if config.python.is_src_layout else files
+
+
+def _envs(config: BuildConfig, description: Description) -> tuple[dict[str, Any], ...]:
+    declared = [{"name": e.name, "value": e.value, "stage": e.stage} for e in config.envs]
+    named = {variable["name"]: variable for variable in [*declared, *description.envs]}
+    return tuple(named.values())

@@ -1,0 +1,105 @@
+"""`bentoml build`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..builder.api import build_project, split_target
+from ..builder.bento import BuildOptions
+from ..builder.lock import LockMode
+from ..config import Home, environment
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False)
+
+_OPENAPI = "bentoml.runtime.openapi:openapi"  # by name: it is needed in the process that imports the service
+_PATIENCE = 2.0  # seconds after which a step is worth a line
+
+
+class Output(StrEnum):
+    """What to print: a line for people, or the tag for programs."""
+
+    default = "default"
+    tag = "tag"
+
+
+@app.command()
+def build(
+    build_ctx: Annotated[
+        str, typer.Argument(help="The project's folder, or the service as `module:Class`.")
+    ] = ".",
+    bentofile: Annotated[
+        Path | None, typer.Option("-f", "--bentofile", help="The build file, if not the project's own.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="The bento's name, instead of the service's.")] = "",
+    version: Annotated[
+        str, typer.Option(help="The bento's version, instead of one made of its content.")
+    ] = "",
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label; may be repeated.")
+    ] = None,
+    output: Annotated[
+        Output, typer.Option("-o", "--output", help="`tag` prints nothing but the tag.")
+    ] = Output.default,
+    platform: Annotated[
+        str, typer.Option(help="The machine to lock packages for: linux/amd64, aarch64-manylinux_2_36, ...")
+    ] = "linux",
+    update: Annotated[
+        bool, typer.Option("--update", help="Lock anew instead of keeping bentofile.lock.")
+    ] = False,
+    locked: Annotated[bool, typer.Option("--locked", help="Fail if bentofile.lock would change.")] = False,
+) -> None:
+    """Build a bento from a project: its source, models and locked requirements under one tag."""
+    if update and locked:
+        raise typer.BadParameter("--update moves the lock and --locked forbids it; give one of them")
+    mode: LockMode = "update" if update else "locked" if locked else "reuse"
+    folder, service = split_target(build_ctx)
+    bento = build_project(
+        folder,
+        bentofile,
+        service=service,
+        name=name,
+        home=Home.from_environment(environment()),
+        env=environment(),
+        options=BuildOptions(
+            version=version or None,
+            labels=dict(_label(text) for text in label or ()),
+            platform=platform,
+            lock_mode=mode,
+            openapi=_OPENAPI,
+            step=_step,
+        ),
+    )
+    if output is Output.tag:
+        print(f"__tag__:{bento.tag}")
+        return
+    print(f"Successfully built {bento}.")
+    print(f"Next: `bentoml serve {bento.tag}`, `bentoml containerize {bento.tag}`", file=sys.stderr)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise typer.BadParameter(f"`{text}` is not of the form KEY=VALUE", param_hint="--label")
+    return key, value
+
+
+@contextmanager
+def _step(words: str) -> Iterator[None]:
+    """Say on stderr what is going on, once it has gone on for a while."""
+    timer = threading.Timer(_PATIENCE, lambda: print(f"{words} ...", file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
