@@ -1,0 +1,164 @@
+"""What goes into the layers of a bento: its models, its user, its files.
+
+Nothing here depends on the clock or on this machine: where a manifest says when it was made, the image says the
+image's own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ...store.bentos import Bento
+from ...store.digest import Digest
+from ...store.manifest import BentoInfo
+from ...store.models import Model
+from ...store.tree import Tree
+from .cache import Cache, recipe_layer
+from .codec import gzip_codec, layer_of, stored_codec
+from .model import Layer
+from .place import APP, BENTO, HOME, MODELS, UID, USER, folders
+from .rootfs import RootFS
+from .tar import Tar, TarEntry
+
+__all__ = ["bento_layer", "model_layers", "user_layer"]
+
+_MAX_MODEL_LAYERS = 40
+
+
+def model_layers(models: Iterable[Model], cache: Cache, *, epoch: int) -> tuple[Layer, ...]:
+    """Return one layer for each model, by tag; of more than 40 models the smallest share one layer.
+
+    The weights are framed, not compressed, and read only if the cache does not know the layer. They belong to root:
+    what is served is what was saved.
+    """
+    largest = sorted(models, key=lambda model: (-model.tree.size(), model.tag))
+    alone, rest = largest[: _MAX_MODEL_LAYERS - 1], largest[_MAX_MODEL_LAYERS - 1 :]
+    groups = [[model] for model in sorted(alone, key=lambda model: model.tag)]
+    if rest:
+        groups.append(sorted(rest, key=lambda model: model.tag))
+    return tuple(_model_layer(group, cache, epoch) for group in groups)
+
+
+def user_layer(rootfs: RootFS, *, epoch: int) -> Layer:
+    """Return the layer that adds the user to the accounts of the base, and its home."""
+    passwd = _with_account(rootfs.passwd, f"{USER}:x:{UID}:{UID}::/{HOME}:/bin/sh")
+    group = _with_account(rootfs.group, f"{USER}:x:{UID}:")
+    entries = [
+        TarEntry.file("etc/passwd", passwd.encode("latin-1")),
+        TarEntry.file("etc/group", group.encode("latin-1")),
+        *(
+            TarEntry.folder(path)
+            for path in (APP, str(PurePosixPath(HOME).parent))
+            if path not in rootfs.folders
+        ),
+        *(TarEntry.folder(path, uid=UID, gid=UID) for path in (HOME, MODELS)),
+    ]
+    return layer_of(Tar.of(entries, mtime=epoch), gzip_codec(), "user", f"user {USER} ({UID}:{UID})")
+
+
+def bento_layer(bento: Bento, models: Iterable[Model], *, epoch: int) -> Layer:
+    """Return the layer of the bento's own files and of the pointers that say which model is the latest.
+
+    They belong to the service's user: code that was written for BentoML may write beside itself.
+    """
+    manifest = _timeless_bento(bento.info, epoch).to_yaml().encode()
+    entries = [
+        *_tree_entries(BENTO, Path(bento.path), bento.tree, owner=UID),
+        TarEntry.file(f"{BENTO}/bento.yaml", manifest, uid=UID, gid=UID),
+        *_latest_pointers(models),
+    ]
+    parents = folders((entry.path for entry in entries), HOME, owner=UID)
+    return layer_of(Tar.of([*parents, *entries], mtime=epoch), gzip_codec(), "source", f"bento {bento.tag}")
+
+
+def _model_layer(models: Sequence[Model], cache: Cache, epoch: int) -> Layer:
+    entries = [entry for model in models for entry in _model_entries(model, epoch)]
+    tar = Tar.of({entry.path: entry for entry in entries}.values(), mtime=epoch)
+    key = {
+        "models": [[str(model.tag), model.digest.hex, _manifest(model, epoch).decode()] for model in models],
+        "files": str(_stats(entries)),
+        "epoch": epoch,
+    }
+    about = f"model {models[0].tag}" if len(models) == 1 else f"{len(models)} small models"
+    return recipe_layer(cache, key, tar, stored_codec(), "model", about)
+
+
+def _model_entries(model: Model, epoch: int) -> list[TarEntry]:
+    place = f"{MODELS}/{model.tag.path()}"
+    files = _tree_entries(place, Path(model.path), model.tree)
+    manifest = TarEntry.file(f"{place}/model.yaml", _manifest(model, epoch))
+    own = folders((entry.path for entry in files), place) or [TarEntry.folder(place)]
+    return [*folders([place], HOME, owner=UID), *own, *files, manifest]
+
+
+def _manifest(model: Model, epoch: int) -> bytes:
+    return replace(model.info, creation_time=_time(epoch)).to_yaml().encode()
+
+
+def _tree_entries(place: str, root: Path, tree: Tree, *, owner: int = 0) -> list[TarEntry]:
+    return [
+        TarEntry.symlink(f"{place}/{e.path}", e.link, uid=owner, gid=owner)
+        if e.link is not None
+        else TarEntry(
+            f"{place}/{e.path}",
+            "file",
+            0o755 if e.executable else 0o644,
+            e.size,
+            root / e.path,
+            uid=owner,
+            gid=owner,
+        )
+        for e in tree.entries
+    ]
+
+
+def _stats(entries: Iterable[TarEntry]) -> Digest:
+    """Return a digest of what changes when somebody writes to a stored file: its size and its time."""
+    stats = [entry.source.stat() for entry in entries if isinstance(entry.source, Path)]
+    return Digest.of_json([[stat.st_size, stat.st_mtime_ns] for stat in stats])
+
+
+def _latest_pointers(models: Iterable[Model]) -> list[TarEntry]:
+    oldest_first = sorted(models, key=lambda model: (model.creation_time, model.tag))
+    latest = {model.tag.name: model.tag for model in oldest_first}
+    return [
+        TarEntry.file(f"{MODELS}/{tag.latest_path()}", (tag.version or "").encode(), uid=UID, gid=UID)
+        for tag in latest.values()
+    ]
+
+
+def _timeless_bento(info: BentoInfo, epoch: int) -> BentoInfo:
+    """Return the manifest without the clock, and without the values that were meant for the build alone."""
+    time = _time(epoch)
+    return replace(
+        info,
+        creation_time=time,
+        models=tuple(replace(ref, creation_time=ref.creation_time and time) for ref in info.models),
+        services=tuple(_timeless_service(service, time) for service in info.services),
+        envs=tuple({**env, "value": ""} if env.get("stage") == "build" else env for env in info.envs),
+    )
+
+
+def _timeless_service(service: dict[str, Any], time: datetime) -> dict[str, Any]:
+    models = [
+        {**ref, "creation_time": time.isoformat()}
+        if isinstance(ref, dict) and "creation_time" in ref
+        else ref
+        for ref in service.get("models") or ()
+    ]
+    return {**service, "models": models} if models else service
+
+
+def _time(epoch: int) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)
+
+
+def _with_account(text: str, line: str) -> str:
+    """Return an account file with a line more, unless it has that name already; `User` names the number anyway."""
+    if any(known.split(":")[0] == USER for known in text.splitlines()):
+        return text
+    return f"{text.rstrip(chr(10))}\n{line}\n".lstrip("\n")

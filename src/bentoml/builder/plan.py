@@ -1,0 +1,137 @@
+"""What the image of a bento will be, decided from the bento's manifest and the user's wishes alone: pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..exceptions import BentoMLException, InvalidArgument
+from ..store.manifest import BentoInfo
+from .oci.model import Platform
+from .oci.place import BENTO, HOME, UID, VENV
+from .oci.reference import Reference
+
+__all__ = ["ImagePlan", "plan_image"]
+
+_PORT = 3000
+_PYTHON_ENV = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+_BENTO_ENV = {
+    "VIRTUAL_ENV": f"/{VENV}",
+    "BENTO_PATH": f"/{BENTO}",
+    "BENTOML_HOME": f"/{HOME}",
+    "BENTOML_CONTAINERIZED": "true",
+    "BENTOML_HOST": "0.0.0.0",  # in a container, what is not published cannot be reached
+}
+_GPU_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+_NEEDS_ENGINE = ("system_packages", "commands", "post_commands", "scripts")
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """Say upon what to build, for which machine, under which names, and how a container runs.
+
+    ``env`` and ``labels`` are added to those of the base; ``PATH`` follows from the base's.
+    """
+
+    base: str
+    platform: Platform
+    python_version: str
+    names: tuple[str, ...]
+    epoch: int
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    user: str = f"{UID}:{UID}"
+    working_dir: str = f"/{BENTO}"
+    entrypoint: tuple[str, ...] = (f"/{BENTO}/env/docker/entrypoint.sh",)
+    ports: tuple[str, ...] = (f"{_PORT}/tcp",)
+    uses_gpu: bool = False
+
+
+def plan_image(
+    info: BentoInfo,
+    *,
+    base: str | None = None,
+    names: Sequence[str] = (),
+    platform: str | None = None,
+    env: Mapping[str, str],
+) -> ImagePlan:
+    """Return the plan; without ``names`` the image is called like the bento, ``SOURCE_DATE_EPOCH`` in ``env`` is its time.
+
+    Raises:
+        InvalidArgument: a name, the platform or the epoch is not well formed.
+        BentoMLException: the bento asks for what cannot be done without running something in the image, or was locked
+            for another platform.
+    """
+    image = info.image
+    if needed := [key for key in _NEEDS_ENGINE if image.get(key)]:
+        keys = ", ".join(f"`{key}`" for key in needed)
+        raise BentoMLException(
+            f"bento `{info.tag}` asks for {keys}, which cannot be done yet: nothing is run in the image. Make an image "
+            "in which it is done, leave the key away in the build file and name the image in `docker.base_image`"
+        )
+    names = tuple(names) or (str(info.tag),)
+    for name in names:
+        if Reference.parse(name).digest:
+            raise InvalidArgument(f"`{name}` names an image by its digest; give it a tag, as in `iris:1`")
+    python_version = str(image.get("python_version") or "")
+    return ImagePlan(
+        base=base or str(image.get("base_image") or f"python:{python_version}-slim"),
+        platform=_platform(info, platform),
+        python_version=python_version,
+        names=names,
+        epoch=_epoch(env),
+        env=_env(info),
+        labels=_labels(info),
+        uses_gpu=_uses_gpu(info),
+    )
+
+
+def _platform(info: BentoInfo, wanted: str | None) -> Platform:
+    locked = str(info.image.get("platform") or "linux/amd64")
+    try:
+        platform = Platform.parse(wanted or locked)
+    except ValueError as e:
+        raise InvalidArgument(str(e)) from e
+    if str(platform) != locked:
+        raise BentoMLException(
+            f"the packages of bento `{info.tag}` are locked for `{locked}`, not for `{platform}`; "
+            f"build it with `bentoml build --platform {platform}`"
+        )
+    return platform
+
+
+def _epoch(env: Mapping[str, str]) -> int:
+    text = env.get("SOURCE_DATE_EPOCH") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 11):
+        raise InvalidArgument(f"SOURCE_DATE_EPOCH is `{text}`; it has to be a number of seconds since 1970")
+    return int(text)
+
+
+def _env(info: BentoInfo) -> dict[str, str]:
+    """Return the variables of the image; those of stage `build` are secrets of the build, and no part of it."""
+    declared = {
+        str(variable["name"]): str(variable.get("value") or "")
+        for variable in info.envs
+        if variable.get("stage") != "build"
+    }
+    gpu = _GPU_ENV if _uses_gpu(info) else {}
+    return {**_PYTHON_ENV, **gpu, **_docker_env(info), **declared, **_BENTO_ENV}
+
+
+def _docker_env(info: BentoInfo) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (info.image.get("env") or {}).items()}
+
+
+def _uses_gpu(info: BentoInfo) -> bool:
+    resources = [(service.get("config") or {}).get("resources") or {} for service in info.services]
+    return any(r.get("gpu_type") or str(r.get("gpu") or 0) not in ("0", "0.0") for r in resources)
+
+
+def _labels(info: BentoInfo) -> dict[str, str]:
+    own = {
+        "org.opencontainers.image.title": info.tag.name,
+        "org.opencontainers.image.version": info.tag.version or "",
+        "bentoml.bento": str(info.tag),
+    }
+    return {**info.labels, **own}

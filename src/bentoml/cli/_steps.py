@@ -1,0 +1,24 @@
+"""Telling people what takes long."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["step"]
+
+_PATIENCE = 2.0  # seconds after which a step is worth a line
+
+
+@contextmanager
+def step(words: str) -> Iterator[None]:
+    """Say on stderr what is going on, once it has gone on for a while."""
+    timer = threading.Timer(_PATIENCE, lambda: print(f"{words} ...", file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

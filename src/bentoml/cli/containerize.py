@@ -1,0 +1,92 @@
+"""`bentoml containerize`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import typer
+
+from .. import container
+from ..builder.image import ImageLayer, ImageResult
+from ._output import size
+from ._steps import step
+from ._tags import parse_tag
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def containerize(
+    bento: Annotated[str, typer.Argument(metavar="BENTO:TAG", help="A bento's tag, or its name for the latest.")],
+    image_tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-t", "--image-tag", "--docker-image-tag", metavar="NAME:TAG",
+            help="The image's name; may be repeated. [the bento's tag]",
+        ),
+    ] = None,
+    base_image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF",
+            help="Build upon this: a registry's image, docker://NAME, oci:FOLDER, debs:SUITE. [the bento's own]",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="type=TYPE,dest=PLACE",
+            help="Where the image goes: type=oci (a folder), oci-archive, docker-archive (files), or docker. [docker]",
+        ),
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option(metavar="OS/ARCH", help="The machine it is for. [the one that the bento is locked for]")
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(envvar="BENTOML_CONTAINERIZE_BACKEND", help="The engine that gets the image: docker.")
+    ] = "docker",
+    offline: Annotated[bool, typer.Option("--offline", help="Use only what is in the caches.")] = False,
+) -> None:  # fmt: skip
+    """Turn a bento into an OCI image, with or without a container engine."""
+    result = container.build(
+        parse_tag(bento),
+        backend=backend,
+        image_tag=image_tag,
+        base_image=base_image,
+        output=output,
+        platform=platform,
+        offline=offline,
+        step=step,
+    )
+    _print_layers(result.layers)
+    names = ",".join(result.names)
+    print(f'Successfully built Bento container for "{result.tag}" with tag(s) "{names}"')
+    if output is None or output == "type=docker":
+        gpus = "--gpus all " if result.uses_gpu else ""
+        print("To run your newly built Bento container, run:")
+        print(f"    docker run --rm {gpus}-p 3000:3000 {result.names[0]}")
+    else:
+        print(result.place)
+
+
+def _print_layers(layers: Sequence[ImageLayer]) -> None:
+    """Print a line for each layer, those of the base as one, and what was new to the place it went to."""
+    rows = [_row("base", "base image", [layer for layer in layers if layer.kind == "base"])]
+    rows += [_row(layer.kind, layer.about, [layer]) for layer in layers if layer.kind != "base"]
+    rows.append(_row("", "together", layers))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for what, bytes_, state in rows:
+        print(f"{what:<{widths[0]}}  {bytes_:>{widths[1]}}  {state}".rstrip(), file=sys.stderr)
+
+
+def _row(kind: str, about: str, layers: Iterable[ImageLayer]) -> tuple[str, str, str]:
+    sizes = [(layer.size, layer.is_new) for layer in layers]
+    total, new = sum(s for s, _ in sizes), sum(s for s, is_new in sizes if is_new)
+    state = (
+        "reused" if not any(is_new for _, is_new in sizes) else "new" if new == total else f"{size(new)} new"
+    )
+    return about, size(total), state
