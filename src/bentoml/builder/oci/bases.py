@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from .archive import open_docker_archive, open_oci_archive
+from .cache import Cache
+from .debs import open_debs
+from .engine import open_engine_image
+from .layout import open_layout
 from .model import Base, Platform
+from .pull import open_registry_image
 
 __all__ = ["open_base"]
 
@@ -16,12 +22,37 @@ def open_base(
     """Open the base image that ``reference`` names; its layers are read only when something needs their bytes.
 
     ``python:3.11-slim``, ``host/repository:tag``, ``...@sha256:...``: a registry; ``docker://NAME``: the local engine;
-    ``oci:FOLDER[:TAG]``, ``oci-archive:FILE``, ``docker-archive:FILE``: files; ``debs:SUITE[:PACKAGE+PACKAGE]``: made
-    here of Debian packages. ``cache`` is a folder of which only this package knows the content (``home.cache / "oci"``).
+    ``oci:FOLDER[:TAG]``, ``oci-archive:FILE[:TAG]``, ``docker-archive:FILE[:NAME]``: files;
+    ``debs:SUITE[:PACKAGE+PACKAGE]``: made here of Debian packages. ``cache`` is a folder of which only this package
+    knows the content (``home.cache / "oci"``). ``offline`` dials nobody: what is not in the cache is not found.
 
     Raises:
         InvalidArgument: the reference cannot be understood.
         NotFound: there is no such image, or none for the platform.
         BentoMLException: the place cannot be reached, or gives something else than it says.
     """
-    raise NotImplementedError
+    kept = Cache(cache)
+    scheme, _, rest = reference.partition(":")
+    match scheme:
+        case "docker" if rest.startswith("//"):
+            return open_engine_image(rest.removeprefix("//"), platform=platform, cache=kept, env=env)
+        case "debs":
+            return open_debs(rest, platform=platform, cache=kept, env=env, offline=offline)
+        case "oci":
+            path, tag = _path_and_tag(rest)
+            return open_layout(path, tag, platform=platform)
+        case "oci-archive":
+            path, tag = _path_and_tag(rest)
+            return open_oci_archive(path, tag, platform=platform)
+        case "docker-archive":
+            path, tag = _path_and_tag(rest)
+            return open_docker_archive(path, tag, name=reference, platform=platform, cache=kept)[0]
+    return open_registry_image(reference, platform=platform, cache=kept, env=env, offline=offline)
+
+
+def _path_and_tag(text: str) -> tuple[Path, str | None]:
+    """Split ``PATH[:TAG]``; a path that exists as it stands may hold colons."""
+    path, colon, tag = text.partition(":")
+    if not colon or Path(text).exists():
+        return Path(text), None
+    return Path(path), tag

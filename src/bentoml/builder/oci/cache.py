@@ -20,7 +20,7 @@ from .blobs import CheckedBlob, FileBlob
 from .codec import Codec, Compressed, layer_of, packed
 from .model import Blob, Descriptor, Layer, LayerKind, MediaType
 
-__all__ = ["Cache", "CachedBlob", "kept_layer", "recipe_layer"]
+__all__ = ["Cache", "CachedBlob", "kept_layer", "recalled_layer", "recipe_layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +138,22 @@ def kept_layer(
     ``make`` is called only when they are not there yet. It gets an empty folder that goes away afterwards, and returns
     the tar.
     """
-    record_key = _layer_key(key, codec)
-    if (known := _recalled(cache, record_key)) is not None:
-        diff_id, descriptor = known
-        if (blob := cache.find(descriptor.digest)) is not None:
-            return Layer(diff_id, descriptor, blob, kind, about)
+    if (layer := recalled_layer(cache, key, codec, kind, about)) is not None:
+        return layer
     with tempfile.TemporaryDirectory(dir=cache.folder("drafts")) as scratch:
         layer = _kept(cache, make(Path(scratch)), codec, kind, about)
-    cache.remember(record_key, _record(layer))
+    cache.remember(_layer_key(key, codec), _record(layer))
     return layer
+
+
+def recalled_layer(cache: Cache, key: object, codec: Codec, kind: LayerKind, about: str = "") -> Layer | None:
+    """Return the layer that `kept_layer` keeps under ``key``, or ``None`` when it is not there."""
+    known = _recalled(cache, _layer_key(key, codec))
+    if known is None:
+        return None
+    diff_id, descriptor = known
+    blob = cache.find(descriptor.digest)
+    return Layer(diff_id, descriptor, blob, kind, about) if blob else None
 
 
 def _kept(cache: Cache, source: Blob, codec: Codec, kind: LayerKind, about: str) -> Layer:

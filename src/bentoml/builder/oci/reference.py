@@ -26,15 +26,19 @@ class Reference:
     repository: str
     tag: str | None
     digest: Digest | None = None
+    plain_http: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Parse a reference; without a tag and a digest it means ``latest``.
 
+        With ``http://`` before it, the registry is spoken to in the clear, which is else done on loopback only.
+
         Raises:
             InvalidArgument: the text is not a reference.
         """
-        rest, _, digest = text.partition("@")
+        plain_http = text.startswith("http://")
+        rest, _, digest = text.removeprefix("http://").removeprefix("https://").partition("@")
         rest, tag = _split_tag(rest)
         host, slash, repository = rest.partition("/")
         if not slash or not (set(".:") & set(host) or host == "localhost"):
@@ -50,7 +54,7 @@ class Reference:
             raise InvalidArgument(
                 f"`{text}` is not an image reference; it looks like `python:3.11-slim` or `localhost:5000/team/app:1`"
             )
-        return cls(host, repository, tag or (None if pin else "latest"), pin)
+        return cls(host, repository, tag or (None if pin else "latest"), pin, plain_http)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""

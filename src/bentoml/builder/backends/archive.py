@@ -1,0 +1,32 @@
+"""The sinks that are one file: an archive, as OCI or as `docker load` has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...paths import atomic_write
+from ..oci.archive import docker_archive, oci_archive
+from ..oci.model import Image
+
+__all__ = ["ArchiveSink"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSink:
+    """Write an image to a file, which takes its name when it is whole."""
+
+    file: Path
+    form: Literal["oci", "docker"]
+
+    def write(self, image: Image, names: Sequence[str]) -> str:
+        """Write the image and return where it is and what its digest is."""
+        archive = {"oci": oci_archive, "docker": docker_archive}[self.form](image, names)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self.file) as target:
+            for chunk in archive.chunks():
+                target.write(chunk)
+        digest = image.manifest_descriptor.digest if self.form == "oci" else image.config_descriptor.digest
+        return f"{self.form} archive `{self.file}` has {digest}"
