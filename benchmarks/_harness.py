@@ -14,10 +14,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,7 +32,7 @@ STOP_SECONDS = 15.0
 PACKAGES: dict[str, list[str]] = {
     "raw": ["uvicorn", "uvloop", "httptools", "orjson", "pydantic", "numpy"],
     "ours": ["--editable", f"{PROJECT}[numpy]"],
-    "bentoml": ["bentoml", "numpy"],
+    "bentoml": ["bentoml", "numpy", "uv"],
 }
 
 
@@ -78,7 +77,7 @@ class Environment:
             self.python,
             *PACKAGES[self.name],
         ]
-        subprocess.run(install, check=True)
+        subprocess.run([str(a) for a in install], check=True)
         (self.folder / "complete").touch()
 
     def version(self, package: str) -> str:
@@ -206,12 +205,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         print(
             f"process {process.pid} did not stop within {STOP_SECONDS:.0f} s and is killed", file=sys.stderr
         )
-    try:
-        os.killpg(
-            process.pid, signal.SIGKILL
-        )  # the group that `start_new_session` made: whatever it left behind
-    except ProcessLookupError:
-        pass
+    with suppress(ProcessLookupError):  # the group that `start_new_session` made: whatever it left behind
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

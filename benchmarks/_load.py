@@ -100,7 +100,7 @@ def _payload(head: bytes, body: bytes) -> bytes | None:
 
 
 def _unchunked(body: bytes) -> bytes | None:
-    pieces = []
+    pieces: list[bytes] = []
     while body:
         size, _, body = body.partition(b"\r\n")
         length = int(size, 16)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import AsyncGenerator, Generator
 
-import bentoml
 import numpy as np
 from pydantic import BaseModel
+
+import bentoml
 
 
 class Item(BaseModel):
