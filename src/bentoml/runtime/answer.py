@@ -1,0 +1,87 @@
+"""What a request is answered with: a whole body, a stream of chunks, or a Starlette response (a file, the user's own)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import FileResponse, Response
+
+from ..sdk.serde import FileAnswer
+from .streams import Chunks
+
+__all__ = ["JSON", "Answer", "Headers", "Recorder", "Stream", "file_response"]
+
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Answer:
+    """A whole answer in memory; ``headers`` are those besides the type, the length and the ids."""
+
+    __slots__ = ("body", "headers", "media_type", "status")
+
+    def __init__(
+        self, status: int, body: bytes, media_type: bytes = JSON, headers: Headers | None = None
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.media_type = media_type
+        self.headers = headers
+
+
+class Stream:
+    """A stream whose first chunk is already there."""
+
+    __slots__ = ("chunks", "first", "headers", "media_type", "status")
+
+    def __init__(
+        self, status: int, first: bytes | None, chunks: Chunks, media_type: bytes, headers: Headers | None
+    ) -> None:
+        self.status = status
+        self.first = first
+        self.chunks = chunks
+        self.media_type = media_type
+        self.headers = headers
+
+
+def file_response(answer: FileAnswer) -> Response:
+    """Return a response that streams a file from the disk.
+
+    Raises:
+        FileNotFoundError: there is no such file, which is the API's mistake.
+    """
+    return FileResponse(
+        answer.path,
+        media_type=answer.media_type,
+        filename=answer.filename if answer.disposition else None,
+        stat_result=answer.path.stat(),
+        content_disposition_type=answer.disposition or "attachment",
+    )
+
+
+class Recorder:
+    """A ``send`` that notes what a response turned out to be; ``add`` are headers to put on it."""
+
+    __slots__ = ("_add", "_send", "length", "media_type", "status")
+
+    def __init__(self, send: Any, add: Headers) -> None:
+        self._send = send
+        self._add = add
+        self.status = 500
+        self.media_type = b""
+        self.length = b""
+
+    async def __call__(self, message: Any) -> None:
+        """Pass one message on."""
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", ()), *self._add]
+            message = {**message, "headers": headers}
+            self.status = message["status"]
+            for name, value in headers:
+                if name.lower() == b"content-type":
+                    self.media_type = value
+                elif name.lower() == b"content-length":
+                    self.length = value
+        await self._send(message)

@@ -1,0 +1,166 @@
+"""The ASGI application of one service: it starts the service with the lifespan, and answers by a table of routes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from ..sdk.service import Service
+from .access_log import AccessLog, Fields
+from .answer import TEXT
+from .call import Receive, Scope, Send, Server
+from .folders import Folders
+from .instance import started
+from .metrics import DEFAULT_BUCKETS, Family, Metrics
+from .mounts import lifespan_of
+from .pages import send_page
+from .routes import Router, make_router
+from .threads import WorkerThreads
+from .traffic import Traffic
+
+__all__ = ["MAX_BODY", "AppOptions", "create_app"]
+
+MAX_BODY = 1 << 30  # bytes of a request; the whole body is in memory
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """Say what this process is: a worker of a bento's server, or an application on its own.
+
+    ``metrics_folder`` is shared by all workers of one server; ``workers`` is how many there are.
+    """
+
+    bento_name: str = ""
+    bento_version: str = "not available"
+    worker_index: int | None = None
+    metrics_folder: Path | None = None
+    development: bool = False
+    access_log: bool = True
+    workers: int = 1
+    max_body: int = MAX_BODY
+
+
+def create_app(service: Service[Any], *, options: AppOptions) -> ASGIApp:
+    """Return the application that serves a service; the instance is made when the server runs the lifespan."""
+    return _Application(service, options)
+
+
+class _Application:
+    def __init__(self, service: Service[Any], options: AppOptions) -> None:
+        self._service = service
+        self._options = options
+        self._stopped = Router({}, _not_running)
+        self._use(self._stopped)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._routes.get(scope["path"], self._other)(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._other(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Start the service, wait for the end, stop it; what goes wrong is raised, and the server shows it."""
+        await receive()
+        async with AsyncExitStack() as stack:
+            self._use(await _start(self._service, self._options, stack))
+            stack.callback(self._use, self._stopped)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _use(self, router: Router) -> None:
+        self._routes = router.routes
+        self._other = router.other
+
+
+async def _start(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -> Router:
+    """Make what the requests share, the instance and the routes; ``stack`` ends them in the opposite order."""
+    server = _server(service, options, stack)
+    instance = await stack.enter_async_context(started(service))
+    for app, _, _ in service.mount_apps:
+        await stack.enter_async_context(lifespan_of(app))
+    return make_router(
+        service, instance, server, version=options.bento_version, metrics_folder=options.metrics_folder
+    )
+
+
+def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -> Server:
+    settings = service.settings
+    loop = asyncio.get_running_loop()
+    limit = settings.traffic.max_concurrency
+    traffic = Traffic(
+        timeout=settings.traffic.timeout,
+        limit=None if limit is None else math.ceil(limit / options.workers),
+        loop=loop,
+    )
+    threads = WorkerThreads(settings.threads, loop)
+    folders = Folders()
+    metrics = _metrics(service, options) if settings.metrics.enabled else None
+    access_log = _access_log(service, options, loop) if options.access_log else None
+    for part in (access_log, metrics, folders, threads, traffic):
+        if part is not None:
+            stack.callback(part.close)
+    return Server(
+        service.name,
+        loop,
+        traffic,
+        threads,
+        folders,
+        metrics,
+        access_log,
+        options.max_body,
+        trace_id_format=settings.logging.access.format.trace_id,
+        span_id_format=settings.logging.access.format.span_id,
+        trace_header=settings.http.response.trace_id,
+    )
+
+
+async def _not_running(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_page(
+        (503, TEXT, b"the service is not running: its server must run the ASGI lifespan"), scope, send
+    )
+
+
+def _metrics(service: Service[Any], options: AppOptions) -> Metrics:
+    settings = service.settings.metrics
+    family = Family(
+        namespace=settings.namespace,
+        runner_name=service.name,
+        service_name=options.bento_name or service.name,
+        service_version=options.bento_version,
+        buckets=_buckets(settings.duration),
+    )
+    prefix = service.path_prefix.rstrip("/")
+    return Metrics(family, options.metrics_folder, [prefix + m.route for m in service.apis.values()])
+
+
+def _buckets(duration: Any) -> tuple[float, ...]:
+    """Return the bounds of the duration's buckets: those given, or exponential ones up to ``max``, or the default."""
+    if duration.buckets:
+        return tuple(sorted(float(b) for b in duration.buckets if b != math.inf))
+    if duration.min and duration.max and duration.factor:
+        count = math.ceil(math.log(duration.max / duration.min, duration.factor))
+        return tuple(duration.min * duration.factor**i for i in range(count)) + (float(duration.max),)
+    return DEFAULT_BUCKETS
+
+
+def _access_log(service: Service[Any], options: AppOptions, loop: asyncio.AbstractEventLoop) -> AccessLog:
+    access = service.settings.logging.access
+    fields = Fields(
+        request_content_length=access.request_content_length,
+        request_content_type=access.request_content_type,
+        response_content_length=access.response_content_length,
+        response_content_type=access.response_content_type,
+        trace_id=access.format.trace_id,
+        span_id=access.format.span_id,
+    )
+    component = f"entry_service:{service.name}:{options.worker_index or 1}"
+    return AccessLog(service.name, component=component, fields=fields, loop=loop)

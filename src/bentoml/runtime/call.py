@@ -1,0 +1,133 @@
+"""One request while it is being answered, and what all requests of a service share."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random, SystemRandom
+from time import perf_counter
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from .access_log import AccessLog, Line
+from .folders import Folders
+from .metrics import Metrics
+from .threads import WorkerThreads
+from .traffic import Traffic
+
+__all__ = ["Call", "Receive", "Scope", "Send", "Server"]
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_SEEN = "bentoml.ids"
+_ids = Random(SystemRandom().getrandbits(256))  # ids name requests in logs; nothing secret depends on them
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the endpoints of one service share in one worker."""
+
+    service: str
+    loop: asyncio.AbstractEventLoop
+    traffic: Traffic
+    threads: WorkerThreads
+    folders: Folders
+    metrics: Metrics | None
+    access_log: AccessLog | None
+    max_body: int
+    trace_id_format: str = "032x"
+    span_id_format: str = "016x"
+    trace_header: bool = False
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class Call:
+    """A request: when it came, who it is in the logs, and what must be given back when it is over."""
+
+    __slots__ = (
+        "context", "expired", "folder", "headers", "job", "scope", "server", "span_id", "started", "task",
+        "trace_id",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, server: Server) -> None:
+        self.scope: MutableMapping[str, Any] = scope
+        self.server = server
+        self.started = perf_counter()
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.trace_id, self.span_id = scope.get(_SEEN) or self._new_ids()
+        self.task: asyncio.Task[Any] | None = None
+        self.expired = False
+        self.job: asyncio.Future[Any] | None = None  # what a thread does for it
+        self.folder: Path | None = None
+        self.context: Any = None
+
+    @classmethod
+    def observed(cls, scope: Scope, server: Server) -> Call:
+        """Return a call whose ids later calls with the same scope have too (for what is asked through middleware)."""
+        call = cls(scope, server)
+        scope[_SEEN] = (call.trace_id, call.span_id)
+        return call
+
+    def expire(self) -> None:
+        """End the wait for the answer: whoever awaits it gets a CancelledError and looks at ``expired``."""
+        self.expired = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def temp_dir(self) -> Path:
+        """Return this request's own folder; it is emptied when the request is over."""
+        if self.folder is None:
+            self.folder = self.server.folders.take()
+        return self.folder
+
+    def release(self) -> None:
+        """Give the folder back, once neither the answer nor a thread needs it."""
+        if self.folder is not None:
+            folder, self.folder = self.folder, None
+            self.server.folders.give_back(folder)
+
+    def _new_ids(self) -> tuple[int, int]:
+        parent = self.headers.get(b"traceparent")
+        known = _TRACEPARENT.fullmatch(parent) if parent is not None else None
+        return int(known[1], 16) if known else _ids.getrandbits(128), _ids.getrandbits(64)
+
+    def ids(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that name this request."""
+        server = self.server
+        headers = [(b"x-bentoml-request-id", format(self.span_id, server.span_id_format).encode())]
+        if server.trace_header:
+            headers.append((b"x-bentoml-trace-id", format(self.trace_id, server.trace_id_format).encode()))
+        return headers
+
+    def trace(self) -> str:
+        """Return what the log says about which request it is."""
+        server = self.server
+        trace = format(self.trace_id, server.trace_id_format)
+        span = format(self.span_id, server.span_id_format)
+        return f" (trace={trace},span={span},sampled=0,service.name={server.service})"
+
+    def log(self, status: int, response_type: bytes, response_length: bytes, seconds: float) -> None:
+        """Write the line of the access log."""
+        log = self.server.access_log
+        if log is None:
+            return
+        scope, headers = self.scope, self.headers
+        log.append(
+            Line(
+                scope.get("client"),
+                scope["scheme"],
+                scope["method"],
+                scope["path"],
+                headers.get(b"content-type", b""),
+                headers.get(b"content-length", b""),
+                status,
+                response_type,
+                response_length,
+                seconds,
+                self.trace_id,
+                self.span_id,
+            )
+        )

@@ -1,0 +1,248 @@
+"""One API as an ASGI callable: the body in, the user's function called, the answer out."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..sdk.context import Context, request_context
+from ..sdk.method import APIMethod
+from ..sdk.serde import FileAnswer
+from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response
+from .body import decode, read_body
+from .call import Call, Receive, Scope, Send, Server
+from .errors import error_body, of_exception
+from .streams import AsyncChunks, ThreadChunks, send_chunks
+
+__all__ = ["Endpoint"]
+
+logger = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """Answer the requests of one API; ``function`` is the method of the service's instance.
+
+    A sync function has all of its work, the reading of its input and the writing of its output included, done in a
+    worker thread; for an async one it is done on the event loop.
+    """
+
+    def __init__(
+        self, method: APIMethod, function: Callable[..., Any], server: Server, *, label: str, context: bool
+    ) -> None:
+        self._function = function
+        self._server = server
+        self._label = label
+        self._input = method.input
+        self._output = method.output
+        self._ctx = method.ctx_param
+        self._context = context  # whether this or another API may ask for the context
+        self._cell = server.metrics.started(label) if server.metrics else 0
+        self._media_type = method.output.media_type
+        self._media_type_bytes = method.output.media_type.encode("latin-1")
+        self._server_header = (b"server", f"BentoML Service/{server.service}".encode())
+        self._respond: Callable[[Call, bytes], Awaitable[Answer | Stream | Response]]
+        if method.is_stream:
+            self._respond = self._stream
+        elif method.is_async:
+            self._respond = self._run
+        else:
+            self._respond = self._run_in_thread
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        server = self._server
+        traffic = server.traffic
+        call = Call(scope, server)
+        if server.metrics is not None:
+            server.metrics.begin(self._cell)
+        if scope["method"] != "POST":
+            return await self._send(
+                call, Answer(405, b"Method Not Allowed", TEXT, [(b"allow", b"POST")]), send
+            )
+        if traffic.full:
+            return await self._send(call, _TOO_MANY, send)
+        call.task = asyncio.current_task()
+        traffic.enter(call)
+        try:
+            try:
+                answer = await self._respond(call, await read_body(call, receive))
+            except asyncio.CancelledError:
+                answer = self._expired(call)
+            except Exception as e:  # the boundary of the user's code
+                answer = self._failed(call, e)
+            traffic.begun(call)
+            if type(answer) is Answer:
+                await self._send(call, answer, send)
+            elif type(answer) is Stream:
+                await self._send_stream(call, answer, receive, send)
+            else:
+                await self._send_response(call, answer, receive, send)
+            if call.context is not None and (tasks := call.context.response.background_tasks) is not None:
+                await tasks()
+        finally:
+            traffic.leave(call)
+            if call.folder is not None and (call.job is None or not call.job.cancelled()):
+                call.release()
+
+    # Three kinds of functions.
+
+    def _run_in_thread(self, call: Call, body: bytes) -> Awaitable[Answer | Response]:
+        if self._context:
+            self._make_context(call, body)
+        call.job = self._server.threads.submit(self._work, call, body, abandoned=call.release)
+        return call.job
+
+    def _work(self, call: Call, body: bytes) -> Answer | Response:
+        args, kwargs = self._arguments(call, body)
+        return self._encoded(call, self._function(*args, **kwargs))
+
+    async def _run(self, call: Call, body: bytes) -> Answer | Response:
+        if self._context:
+            self._make_context(call, body)
+        args, kwargs = self._arguments(call, body)
+        return self._encoded(call, await self._function(*args, **kwargs))
+
+    async def _stream(self, call: Call, body: bytes) -> Stream:
+        if self._context:
+            self._make_context(call, body)
+        args, kwargs = self._arguments(call, body)
+        steps = self._function(*args, **kwargs)
+        if inspect.isawaitable(steps):
+            steps = await steps
+        server = self._server
+        chunks: AsyncChunks | ThreadChunks
+        if hasattr(steps, "__aiter__"):
+            chunks = AsyncChunks(steps, self._output.encode_chunk)
+        else:
+            chunks = ThreadChunks(iter(steps), self._output.encode_chunk, server.threads, server.loop)
+        try:
+            first = await chunks.first()
+        except BaseException:
+            chunks.abandon(call.release)
+            raise
+        status, headers = _context_answer(call)
+        return Stream(status, first, chunks, self._media_type_bytes, headers)
+
+    # Input and output.
+
+    def _make_context(self, call: Call, body: bytes) -> None:
+        call.context = Context(
+            lambda: Request(call.scope, _replay(body)),
+            state=self._server.state,
+            make_temp_dir=lambda: str(call.temp_dir()),
+        )
+        request_context.set(call.context)
+
+    def _arguments(self, call: Call, body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        arguments = decode(call, self._input, body)
+        args: tuple[Any, ...] = ()
+        if self._input.root:
+            args, arguments = tuple(arguments.values()), {}
+        if self._ctx is not None:
+            arguments[self._ctx] = call.context
+        return args, arguments
+
+    def _encoded(self, call: Call, value: Any) -> Answer | Response:
+        if isinstance(value, Response):
+            return value
+        body, media_type = self._output.encode(value)
+        status, headers = _context_answer(call)
+        if isinstance(body, FileAnswer):
+            response = file_response(body)
+            response.status_code = status
+            response.raw_headers.extend(headers or ())
+            return response
+        known = media_type == self._media_type
+        return Answer(
+            status, body, self._media_type_bytes if known else media_type.encode("latin-1"), headers
+        )
+
+    # Errors.
+
+    def _expired(self, call: Call) -> Answer:
+        if not call.expired or call.task is None:
+            raise asyncio.CancelledError
+        call.task.uncancel()
+        timeout = self._server.traffic.timeout
+        return Answer(504, error_body(f"Not able to process the request in {timeout} seconds"))
+
+    def _failed(self, call: Call, error: Exception) -> Answer:
+        status, body = of_exception(error)
+        if status >= 500:
+            logger.error(
+                "Exception on %s [POST]", call.scope["path"], exc_info=error, extra={"trace": call.trace()}
+            )
+        return Answer(status, body)
+
+    # Answers.
+
+    async def _send(self, call: Call, answer: Answer, send: Send) -> None:
+        body = answer.body
+        length = b"%d" % len(body)
+        headers = [
+            self._server_header,
+            (b"content-type", answer.media_type),
+            (b"content-length", length),
+            *call.ids(),
+        ]
+        if answer.headers:
+            headers += answer.headers
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        finally:
+            self._end(call, answer.status, answer.media_type, length)
+
+    async def _send_stream(self, call: Call, answer: Stream, receive: Receive, send: Send) -> None:
+        headers = [self._server_header, (b"content-type", answer.media_type), *call.ids()]
+        if answer.headers:
+            headers += answer.headers
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send_chunks(answer.first, answer.chunks, call, receive, send)
+        except Exception as e:  # the boundary of the user's code: the answer has begun, the log alone is told
+            self._failed(call, e)
+        finally:
+            self._end(call, answer.status, answer.media_type, b"")
+
+    async def _send_response(self, call: Call, answer: Response, receive: Receive, send: Send) -> None:
+        recorder = Recorder(send, [self._server_header, *call.ids()])
+        try:
+            await answer(call.scope, receive, recorder)
+        finally:
+            self._end(call, recorder.status, recorder.media_type, recorder.length)
+
+    def _end(self, call: Call, status: int, media_type: bytes, length: bytes) -> None:
+        server = self._server
+        seconds = perf_counter() - call.started
+        if server.metrics is not None:
+            server.metrics.end(self._label, status, seconds)
+        if server.access_log is not None:
+            call.log(status, media_type, length, seconds)
+
+
+def _context_answer(call: Call) -> tuple[int, Headers | None]:
+    """Return the status and the headers that the API set through its context."""
+    if call.context is None:
+        return 200, None
+    response = call.context.response
+    return response.status_code, response.raw_headers()
+
+
+def _replay(body: bytes) -> Receive:
+    """Return a ``receive`` for a request whose body has been read already."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+_TOO_MANY = Answer(429, error_body("Too many requests"), JSON, [(b"retry-after", b"1")])

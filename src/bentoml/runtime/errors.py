@@ -1,0 +1,46 @@
+"""Which answer each error becomes: the one place of the runtime that chooses a status and what a caller is told."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pydantic
+
+from ..exceptions import BadInput, BentoMLException
+
+__all__ = ["GENERIC", "InvalidInput", "error_body", "of_exception"]
+
+GENERIC = "An unexpected error has occurred, please check the server log."
+_HIDDEN = "Authorization error"
+
+
+class InvalidInput(BadInput):
+    """The input of an API does not fit; ``detail`` says where, without the values that were sent."""
+
+    def __init__(self, error: pydantic.ValidationError) -> None:
+        super().__init__(f"{error.error_count()} validation error for {error.title}")
+        self.detail = error.errors(include_input=False, include_context=False)
+
+
+def of_exception(error: BaseException) -> tuple[int, bytes]:
+    """Return status and body for an error that an API raised.
+
+    Only a BentoMLException with a 4xx code speaks to the caller; anything else is told to the log alone.
+    """
+    if not isinstance(error, BentoMLException):
+        return 500, error_body(GENERIC)
+    status = HTTPStatus(error.error_code)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return status, error_body(_HIDDEN)
+    if isinstance(error, InvalidInput):
+        return status, error_body(error.message, detail=error.detail)
+    if 400 <= status < 500:
+        return status, error_body(error.message)
+    return (status if status >= 500 else 500), error_body(GENERIC)
+
+
+def error_body(message: str, **more: Any) -> bytes:
+    """Return the JSON body of an error."""
+    return json.dumps({"error": message, **more}, separators=(",", ":")).encode()

@@ -1,0 +1,44 @@
+"""The temporary folder of a request: made when it is first asked for, emptied and used again by later requests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+__all__ = ["Folders"]
+
+
+class Folders:
+    """Lend folders under one private parent, which ``close`` removes with all that is in it."""
+
+    def __init__(self) -> None:
+        self._parent: Path | None = None
+        self._free: list[Path] = []
+
+    def take(self) -> Path:
+        """Return an empty folder that no other request has; safe to call from any thread."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            if self._parent is None:
+                self._parent = Path(tempfile.mkdtemp(prefix="bentoml-"))
+            return Path(tempfile.mkdtemp(prefix="bentoml-request-", dir=self._parent))
+
+    def give_back(self, folder: Path) -> None:
+        """Empty a folder and keep it for the next request."""
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+        self._free.append(folder)
+
+    def close(self) -> None:
+        """Remove every folder."""
+        if self._parent is not None:
+            shutil.rmtree(self._parent, ignore_errors=True)
+            self._parent = None
+            self._free.clear()

@@ -1,0 +1,48 @@
+"""The instance of a service in this worker: made, started and stopped with the user's hooks."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from ..sdk.service import Service
+
+__all__ = ["started"]
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def started(service: Service[Any]) -> AsyncIterator[Any]:
+    """Make the instance, run its startup hooks, and in the end its shutdown hooks.
+
+    What the user's code raises while it starts is raised here; an error of a shutdown hook is logged, so that the
+    others run too.
+    """
+    instance = service()
+    logger.info("Service %s initialized", service.name)
+    await _run_hooks(service, instance, "startup")
+    try:
+        yield instance
+    finally:
+        await _run_hooks(service, instance, "shutdown")
+        logger.info("Service instance cleanup finalized")
+
+
+async def _run_hooks(service: Service[Any], instance: Any, kind: Literal["startup", "shutdown"]) -> None:
+    word = "startup" if kind == "startup" else "cleanup"
+    for name, hook in service.hooks(kind):
+        logger.info("Running %s hook: %s", word, name)
+        try:
+            result = hook(instance)
+            if inspect.isawaitable(result):
+                await result
+        except Exception:  # the boundary of the user's code
+            if kind == "startup":
+                raise
+            logger.exception("%s hook failed: %s", word, name)
+        else:
+            logger.info("Completed %s hook: %s", word, name)

@@ -1,0 +1,190 @@
+"""The table of routes of one service: which path is answered by what."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Set
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from ..sdk.openapi import openapi
+from ..sdk.service import Service
+from . import health
+from .answer import JSON
+from .call import Receive, Scope, Send, Server
+from .endpoint import Endpoint
+from .errors import error_body
+from .metrics import OTHER
+from .metrics_page import MEDIA_TYPE, render
+from .mounts import Mounts
+from .observe import Observed
+from .pages import HTML, NOT_FOUND, Content, Page, index_html, send_page
+
+__all__ = ["Router", "make_router"]
+
+logger = logging.getLogger(__name__)
+
+
+class Router:
+    """Answer each request by its path; what the table does not have goes to ``other``."""
+
+    def __init__(self, routes: dict[str, ASGIApp], other: ASGIApp) -> None:
+        self.routes = routes
+        self.other = other
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self.routes.get(scope["path"], self.other)(scope, receive, send)
+
+
+def make_router(
+    service: Service[Any], instance: Any, server: Server, *, version: str, metrics_folder: Path | None
+) -> Router:
+    """Return the routes of one instance of a service; ``metrics_folder`` is that of all workers, where there are any.
+
+    Each API counts and logs its own requests. Where the user added middleware, all is counted and logged around it.
+    """
+    prefix = service.path_prefix.rstrip("/")
+    mounts = Mounts(service.mount_apps, prefix)
+    layers = _layers(service)
+    index = Page(_constant(HTML, index_html(service, prefix)))
+    apis = _apis(
+        service, instance, replace(server, metrics=None, access_log=None) if layers else server, prefix
+    )
+    pages: dict[str, ASGIApp] = dict(_pages(service, instance, prefix, version))
+    label = _labels({*apis, *pages}, mounts)
+    other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), mounts, index, prefix)
+    if not layers:
+        pages = {path: Observed(page, server, label) for path, page in pages.items()}
+        other = Observed(other, server, label)
+    uncounted = _metrics_page(service, instance, server, prefix, metrics_folder)
+    if not layers:
+        return Router(pages | uncounted | apis, other)
+    app: ASGIApp = Router(pages | apis, other)
+    for cls, options in reversed(layers):
+        app = cls(app, **options)
+    return Router(uncounted, Observed(app, server, label))
+
+
+def _apis(service: Service[Any], instance: Any, server: Server, prefix: str) -> dict[str, ASGIApp]:
+    context = any(m.ctx_param for s in service.all_services().values() for m in s.apis.values())
+    silent = replace(server, access_log=None)
+    skipped = tuple(service.settings.logging.access.skip_paths)
+    routes: dict[str, ASGIApp] = {}
+    for method in service.apis.values():
+        path = prefix + method.route
+        function = method.func.__get__(instance)
+        mine = silent if path.startswith(skipped) else server
+        routes[path] = Endpoint(method, function, mine, label=path, context=context)
+    return routes
+
+
+class _Other:
+    """Answer what is not in the table: the API at ``/``, mounted applications, the page at ``/``; else 404."""
+
+    def __init__(self, api: ASGIApp | None, mounts: Mounts, index: ASGIApp, prefix: str) -> None:
+        self._api = api
+        self._mounts = mounts
+        self._index = index
+        self._roots = {prefix, f"{prefix}/"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_root = scope["path"] in self._roots and scope["type"] == "http"
+        if is_root and self._api is not None and scope["method"] == "POST":
+            await self._api(scope, receive, send)
+        elif (found := self._mounts.find(scope)) is not None:
+            mount, inner, _ = found
+            await mount.app(inner, receive, send)
+        elif is_root:
+            await self._index(scope, receive, send)
+        elif scope["type"] == "http":
+            await send_page(NOT_FOUND, scope, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+
+def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the middleware, the outermost first: CORS, then the user's own in the order of ``add_asgi_middleware``."""
+    cors = service.settings.http.cors
+    layers: list[tuple[Any, dict[str, Any]]] = []
+    if cors.enabled:
+        given = {
+            "allow_origins": cors.access_control_allow_origins,
+            "allow_credentials": cors.access_control_allow_credentials,
+            "allow_methods": cors.access_control_allow_methods,
+            "allow_headers": cors.access_control_allow_headers,
+            "allow_origin_regex": cors.access_control_allow_origin_regex,
+            "max_age": cors.access_control_max_age,
+            "expose_headers": cors.access_control_expose_headers,
+        }
+        layers.append((CORSMiddleware, {k: v for k, v in given.items() if v is not None}))
+    return [*layers, *service.middlewares]
+
+
+def _pages(service: Service[Any], instance: Any, prefix: str, version: str) -> dict[str, Page]:
+    schema = Page(_constant(JSON, json.dumps(service.schema()).encode()))
+    ready, alive = Page(lambda: health.ready(instance)), Page(lambda: health.alive(instance))
+    pages = {f"{prefix}/docs.json": Page(_Docs(service, version))}
+    for base in {"", prefix}:  # probes and clients that know nothing of the prefix find these at the root too
+        pages |= {f"{base}/schema.json": schema, f"{base}/readyz": ready}
+        pages |= {f"{base}/livez": alive, f"{base}/healthz": alive}
+    return pages
+
+
+def _metrics_page(
+    service: Service[Any], instance: Any, server: Server, prefix: str, folder: Path | None
+) -> dict[str, ASGIApp]:
+    if server.metrics is None:
+        return {}
+    where, shared = server.metrics.folder, folder is not None
+    rewrite: Callable[[str], str] = getattr(instance, "__metrics__", str)
+
+    async def content() -> Content:
+        text = await asyncio.to_thread(render, where, shared=shared)
+        return 200, MEDIA_TYPE, rewrite(text).encode()
+
+    page = Page(content)
+    return {f"{base}/metrics": page for base in {"", prefix}}
+
+
+class _Docs:
+    """The OpenAPI description, made when it is first asked for."""
+
+    def __init__(self, service: Service[Any], version: str) -> None:
+        self._service = service
+        self._version = version
+        self._content: Content | None = None
+
+    async def __call__(self) -> Content:
+        if self._content is None:
+            try:
+                document = json.dumps(openapi(self._service, version=self._version)).encode()
+                self._content = 200, JSON, document
+            except Exception:  # a type of the user's that has no schema must not take the server down
+                logger.exception("the OpenAPI description cannot be made")
+                self._content = 500, JSON, error_body("Failed to generate OpenAPI spec")
+        return self._content
+
+
+def _constant(media_type: bytes, body: bytes) -> Callable[[], Any]:
+    async def content() -> Content:
+        return 200, media_type, body
+
+    return content
+
+
+def _labels(known: Set[str], mounts: Mounts) -> Callable[[Scope], str]:
+    def label(scope: Scope) -> str:
+        path: str = scope["path"]
+        if path in known:
+            return path
+        found = mounts.find(scope)
+        return OTHER if found is None else found[2]
+
+    return label
