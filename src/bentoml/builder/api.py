@@ -10,7 +10,7 @@ from typing import Any
 from ..config import Home
 from ..exceptions import InvalidArgument
 from ..store.bentos import Bento
-from .bento import LOCK_FILE, BuildOptions, build
+from .bento import DEFAULTS, LOCK_FILE, BuildOptions, build
 from .config import BuildConfig, load_config, parse_config, with_files
 
 __all__ = ["build_from_arguments", "build_project", "split_target"]
@@ -32,7 +32,7 @@ def build_project(
     service: str = "",
     name: str = "",
     args: Mapping[str, Any] | None = None,
-    options: BuildOptions = BuildOptions(),
+    options: BuildOptions = DEFAULTS,
 ) -> Bento:
     """Build the bento that a project's build file describes; what is given here goes before what the file says.
 
@@ -52,7 +52,7 @@ def build_from_arguments(
     home: Home,
     env: Mapping[str, str],
     build_ctx: str | Path | None = None,
-    options: BuildOptions = BuildOptions(),
+    options: BuildOptions = DEFAULTS,
     **declared: Any,
 ) -> Bento:
     """Build a bento from what a build file would say, given as keyword arguments; no build file is read."""

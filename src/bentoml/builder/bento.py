@@ -25,7 +25,7 @@ from .project import ProjectRequirements, project_requirements
 from .uv_resolver import UvResolver
 from .wheel import runtime_requirements, runtime_wheel
 
-__all__ = ["LOCK_FILE", "BuildOptions", "build"]
+__all__ = ["DEFAULTS", "LOCK_FILE", "BuildOptions", "build"]
 
 LOCK_FILE = "bentofile.lock"
 
@@ -51,13 +51,16 @@ class BuildOptions:
     step: Step = lambda _: nullcontext()
 
 
+DEFAULTS = BuildOptions()
+
+
 def build(
     project: Path,
     config: BuildConfig,
     *,
     home: Home,
     env: Mapping[str, str],
-    options: BuildOptions = BuildOptions(),
+    options: BuildOptions = DEFAULTS,
     resolver: Resolver | None = None,
 ) -> Bento:
     """Build a bento from a project and store it; the same content gives the same tag, on any machine.

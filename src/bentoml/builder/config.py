@@ -254,15 +254,17 @@ def _patterns(fields: Fields, key: str) -> tuple[str, ...]:
 
 def _models(fields: Fields) -> tuple[ModelSpec, ...]:
     specs = []
-    for item in fields.sections("models"):
-        item.check_keys(("tag", "filter", "alias") if "" not in item else ("",))
-        text = item.text("" if "" in item else "tag")
+    for item in fields.sections("models", text_as="tag"):
+        item.check_keys(("tag", "filter", "alias"))
+        text = item.text("tag", required=True)
+        if not text:
+            continue
         try:
             specs.append(
                 ModelSpec(Tag.from_str(text), item.text("alias") or None, item.text("filter") or None)
             )
         except (ValueError, BentoMLException) as e:
-            item.mistake("", f"is not a model: {e}")
+            item.mistake("", f"names no model: {e}")
     return tuple(specs)
 
 
@@ -270,11 +272,11 @@ def _envs(fields: Fields) -> tuple[EnvVar, ...]:
     variables = []
     for item in fields.sections("envs"):
         item.check_keys(("name", "value", "stage"))
-        name = item.text("name", _VARIABLE, "the name of a variable has letters, digits and `_`")
+        name = item.text(
+            "name", _VARIABLE, "the name of a variable has letters, digits and `_`", required=True
+        )
         value = item.plain("value")
         stage = item.choice("stage", get_args(Stage), "all")
-        if "name" not in item:
-            item.mistake("", "needs a `name`")
         if stage == "build" and value:
             item.mistake(
                 "value", "would put a build secret into the bento; leave it away and set the variable instead"

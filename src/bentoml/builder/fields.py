@@ -26,10 +26,9 @@ class Fields:
     def __init__(self, data: object, path: str, mistakes: list[str]) -> None:
         self._path = path
         self._mistakes = mistakes
-        self._data: Mapping[Any, Any] = {}
-        if isinstance(data, Mapping):
-            self._data = data
-        elif data is not None:
+        self._data: Mapping[Any, Any] = data if isinstance(data, Mapping) else {}
+        self._is_mapping = isinstance(data, Mapping)
+        if data is not None and not self._is_mapping:
             self.mistake("", f"has to be a mapping, not {_kind(data)}")
 
     def mistake(self, key: str, message: str) -> None:
@@ -61,10 +60,14 @@ class Fields:
         """Return the mapping under a key."""
         return Fields(self._data.get(key), self._name(key), self._mistakes)
 
-    def sections(self, key: str) -> list[Fields]:
-        """Return the mappings listed under a key; a string in their place is read as ``{"": string}``."""
+    def sections(self, key: str, text_as: str = "") -> list[Fields]:
+        """Return the mappings listed under a key; a string stands for a mapping with the one key ``text_as``."""
         return [
-            Fields({"": item} if isinstance(item, str) else item, self._name(f"{key}[{i}]"), self._mistakes)
+            Fields(
+                {text_as: item} if text_as and isinstance(item, str) else item,
+                self._name(f"{key}[{i}]"),
+                self._mistakes,
+            )
             for i, item in enumerate(self._list(key))
         ]
 
@@ -73,11 +76,13 @@ class Fields:
         return self._data.get(key)
 
     def text(
-        self, key: str, pattern: re.Pattern[str] | None = None, rule: str = "", *, free: bool = False
+        self, key: str, pattern: re.Pattern[str] | None = None, rule: str = "", *, required: bool = False
     ) -> str:
-        """Return a string without control characters that starts with no dash; ``free`` allows any first character."""
+        """Return a string without control characters that starts with no dash; empty if it is missing."""
         value = self._data.get(key)
-        return "" if value is None else self._text(key, value, pattern, rule, free)
+        if value is None and required and self._is_mapping:
+            self.mistake(key, "is missing")
+        return "" if value is None else self._text(key, value, pattern, rule, False)
 
     def texts(self, key: str, pattern: re.Pattern[str] | None = None, rule: str = "") -> tuple[str, ...]:
         """Return a list of strings; a string alone is a list of one."""

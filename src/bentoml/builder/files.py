@@ -81,10 +81,11 @@ def without_src(files: Sequence[SourceFile]) -> list[SourceFile]:
             raise InvalidArgument(
                 f"`{path}` and `src/{path}` would be one file in the bento; rename or exclude one"
             )
-        if file.link is not None and path != file.path:
-            link = os.path.normpath(os.path.join(os.path.dirname(file.path), file.link)).removeprefix("src/")
-            file = SourceFile(path, file.origin, link=os.path.relpath(link, os.path.dirname(path) or "."))
-        moved[path] = SourceFile(path, file.origin, file.executable, file.link)
+        link = file.link
+        if link is not None:
+            target = os.path.normpath(os.path.join(os.path.dirname(file.path), link)).removeprefix("src/")
+            link = os.path.relpath(target, os.path.dirname(path) or ".")
+        moved[path] = SourceFile(path, file.origin, file.executable, link)
     return sorted(moved.values())
 
 

@@ -97,7 +97,7 @@ def _logical_lines(
         if physical.endswith("\\") and not physical.lstrip().startswith("#"):
             joined += physical[:-1]
             continue
-        line = _COMMENT.sub("", joined + physical).strip()
+        line = " ".join(_COMMENT.sub("", joined + physical).split())
         joined = ""
         option, value = _split_option(line)
         if option in ("-r", "--requirement"):

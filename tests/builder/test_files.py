@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bentoml.builder.files import copy_files, find_files, without_src
+from bentoml.exceptions import BentoMLException, InvalidArgument
+
+
+def make(folder: Path, *paths: str) -> Path:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    return folder
+
+
+def found(project: Path, include: tuple[str, ...] = ("*",), exclude: tuple[str, ...] = ()) -> list[str]:
+    return [file.path for file in find_files(project, include, exclude)]
+
+
+def test_everything_is_found_sorted_but_for_what_is_never_part(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        *("service.py", "b/z.txt", "b.txt", "b/a.txt", ".hidden", "bentofile.lock", ".bentofile.lock.0a1b"),
+        *(".git/config", "x/.venv/y.py", "venv/y.py", "b/__pycache__/a.pyc", "b/.DS_Store"),
+    )
+    assert found(tmp_path) == [".hidden", "b.txt", "b/a.txt", "b/z.txt", "service.py"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected"),
+    [
+        (("*.py",), (), ["a.py", "lib/b.py", "tests/t.py"]),
+        (("/a.py", "data/"), (), ["a.py", "data/big.bin", "data/small.csv"]),
+        (("*",), ("*.py",), ["data/big.bin", "data/small.csv"]),
+        (("*.py",), ("tests/",), ["a.py", "lib/b.py"]),
+        (("*",), ("data/*", "!data/small.csv"), ["a.py", "data/small.csv", "lib/b.py", "tests/t.py"]),
+        (("*.py", "!t.py"), (), ["a.py", "lib/b.py"]),
+        (("none",), (), []),
+    ],
+    ids=str,
+)
+def test_patterns_are_those_of_gitignore(
+    tmp_path: Path, include: tuple[str, ...], exclude: tuple[str, ...], expected: list[str]
+) -> None:
+    make(tmp_path, "a.py", "lib/b.py", "tests/t.py", "data/big.bin", "data/small.csv")
+    assert found(tmp_path, include, exclude) == expected
+
+
+def test_a_bentoignore_holds_below_its_folder_and_the_deeper_one_decides(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "a.log",
+        "keep.log",
+        "sub/b.log",
+        "sub/c.txt",
+        "sub/deep/d.log",
+        "sub/deep/e.txt",
+        "other/c.txt",
+    )
+    (tmp_path / ".bentoignore").write_text("*.log\n!keep.log\n")
+    (tmp_path / "sub" / ".bentoignore").write_text("/c.txt\n!b.log\n")
+    expected = [".bentoignore", "keep.log", "other/c.txt", "sub/.bentoignore", "sub/b.log", "sub/deep/d.log"]
+    (tmp_path / "sub" / "deep" / ".bentoignore").write_text("e.txt\n!d.log\n")
+    assert found(tmp_path) == [*expected[:5], "sub/deep/.bentoignore", "sub/deep/d.log"]
+
+
+def test_an_excluded_folder_is_never_listed(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "a.py",
+        "lib/b.py",
+        ".venv/lib/x/y.py",
+        "data/deep/z",
+        "lib/cache/deep/q",
+        "lib/__pycache__/b.pyc",
+    )
+    (tmp_path / "lib" / ".bentoignore").write_text("cache/\n")
+    listed: list[str] = []
+
+    def counting(path: str) -> os._ScandirIterator[str]:
+        listed.append(os.path.relpath(path, tmp_path))
+        return os.scandir(path)
+
+    find_files(tmp_path, exclude=["data/"], scandir=counting)
+    assert sorted(listed) == [".", "lib"]
+
+
+def test_links_inside_are_kept_as_links(tmp_path: Path) -> None:
+    make(tmp_path, "data/a.txt", "lib/b.py")
+    (tmp_path / "lib" / "a.txt").symlink_to("../data/a.txt")
+    (tmp_path / "folder").symlink_to("data")
+    (tmp_path / ".venv").symlink_to("/usr")
+    files = {file.path: file.link for file in find_files(tmp_path)}
+    assert files == {"data/a.txt": None, "folder": "data", "lib/a.txt": "../data/a.txt", "lib/b.py": None}
+
+
+@pytest.mark.parametrize(
+    "target", ["/etc/hostname", "../outside", "outward/outside", "missing", "data/ignored.txt"]
+)
+def test_a_link_that_would_show_nothing_or_too_much_is_refused(tmp_path: Path, target: str) -> None:
+    project = make(tmp_path / "project", "data/ignored.txt", "a.py")
+    (tmp_path / "outside").write_text("secret")
+    (project / "link").symlink_to(target)
+    (project / "outward").symlink_to("..")
+    with pytest.raises(InvalidArgument, match="`link`"):
+        find_files(project, exclude=["data/", "outward"])
+    assert found(project, exclude=("data/", "outward", "link")) == ["a.py"]
+
+
+def test_what_is_no_file_is_refused_and_can_be_excluded(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BentoMLException, match="`pipe`"):
+        find_files(tmp_path)
+    assert find_files(tmp_path, exclude=["pipe"]) == []
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9")).write_text("")
+    with pytest.raises(BentoMLException, match="UTF-8"):
+        find_files(tmp_path)
+
+
+def test_a_large_file_is_worth_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with (tmp_path / "weights.bin").open("wb") as file:
+        file.truncate((10 << 20) + 1)
+    assert len(find_files(tmp_path)) == 1
+    assert "`weights.bin`" in caplog.text
+
+
+@pytest.fixture(params=[0o000, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_copies_have_fixed_modes(tmp_path: Path) -> None:
+    project = make(tmp_path / "project", "a.py", "sub/run.sh")
+    (project / "sub/run.sh").chmod(0o700)
+    (project / "link").symlink_to("a.py")
+    copy_files(find_files(project), tmp_path / "copy")
+    modes = {name: stat.S_IMODE((tmp_path / "copy" / name).stat().st_mode) for name in ("a.py", "sub/run.sh")}
+    assert modes == {"a.py": 0o644, "sub/run.sh": 0o755}
+    assert os.readlink(tmp_path / "copy" / "link") == "a.py"
+    assert (tmp_path / "copy" / "sub/run.sh").read_text() == "sub/run.sh"
+
+
+def test_the_src_layout_loses_its_folder(tmp_path: Path) -> None:
+    make(tmp_path, "src/pkg/a.py", "src/b.py", "data/x", "readme")
+    (tmp_path / "src/pkg/x").symlink_to("../../data/x")
+    (tmp_path / "b").symlink_to("src/b.py")
+    files = {file.path: file.link for file in without_src(find_files(tmp_path))}
+    assert files == {
+        "b": "b.py",
+        "b.py": None,
+        "data/x": None,
+        "pkg/a.py": None,
+        "pkg/x": "../data/x",
+        "readme": None,
+    }
+
+
+def test_two_files_for_one_place_are_refused(tmp_path: Path) -> None:
+    make(tmp_path, "src/a.py", "a.py")
+    with pytest.raises(InvalidArgument, match=r"`a\.py` and `src/a\.py`"):
+        without_src(find_files(tmp_path))

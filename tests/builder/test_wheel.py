@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import csv
+import io
+import os
+import zipfile
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from pathlib import Path
+
+import bentoml
+from bentoml.builder.wheel import runtime_requirements, runtime_wheel
+
+PACKAGE = Path(bentoml.__file__).parent
+
+
+def test_the_wheel_holds_the_package_and_its_metadata() -> None:
+    wheel = runtime_wheel()
+    assert wheel.name == f"bentoml-{bentoml.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(io.BytesIO(wheel.data)) as archive:
+        names = archive.namelist()
+        assert archive.read("bentoml/tag.py") == (PACKAGE / "tag.py").read_bytes()
+        record = archive.read(f"bentoml-{bentoml.__version__}.dist-info/RECORD").decode()
+        for name, digest, size in csv.reader(record.splitlines()):
+            if not name.endswith("RECORD"):
+                data = archive.read(name)
+                assert digest == "sha256=" + urlsafe_b64encode(sha256(data).digest()).rstrip(b"=").decode()
+                assert int(size) == len(data)
+    assert {"bentoml/py.typed", "bentoml/templates/entrypoint.sh"} <= set(names)
+    assert [row.split(",")[0] for row in record.splitlines()] == names
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_bytes_do_not_depend_on_time_or_modes(tmp_path: Path) -> None:
+    package = tmp_path / "bentoml"
+    package.mkdir()
+    (package / "__init__.py").write_text("x = 1\n")
+    before = runtime_wheel(package).data
+    (package / "__init__.py").chmod(0o777)
+    os.utime(package / "__init__.py", (1, 1))
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "x.pyc").write_bytes(b"x")
+    (package / ".swap").write_bytes(b"x")
+    assert runtime_wheel(package).data == before
+    (package / "__init__.py").write_text("x = 2\n")
+    assert runtime_wheel(package).data != before
+
+
+def test_requirements_of_the_runtime() -> None:
+    plain = runtime_requirements()
+    assert any(line.startswith("pydantic") for line in plain)
+    assert not any("extra" in line or line.startswith(("bentoml", "docker")) for line in plain)
+    more = set(runtime_requirements(frozenset({"all", "unknown"}))) - set(plain)
+    assert any(line.startswith("docker") for line in more)
+    assert not any("extra" in line or line.startswith("bentoml") for line in more)
