@@ -32,18 +32,18 @@ def small_layer(text: str) -> Layer:
     return layer_of(Tar.of([TarEntry.file("hello", text.encode())]), gzip_codec(), "source", text)
 
 
-def small_image(*texts: str, platform: Platform = Platform()) -> Image:
+def small_image(*texts: str, architecture: str = "amd64") -> Image:
     """Return an image of one layer for each text, upon one of weights."""
     weights = layer_of(Tar.of([TarEntry.file("weights", noise(70_000))]), stored_codec(), "model", "weights")
     layers = (weights, *map(small_layer, texts or ("hello",)))
     config = {
-        "os": platform.os,
-        "architecture": platform.architecture,
+        "os": "linux",
+        "architecture": architecture,
         "config": {"Env": ["A=b"]},
         "rootfs": {"type": "layers", "diff_ids": [str(layer.diff_id) for layer in layers]},
         "history": [{"created": "1970-01-01T00:00:00Z", "created_by": layer.about} for layer in layers],
     }
-    return Image(canonical_json(config), layers, platform)
+    return Image(canonical_json(config), layers, Platform("linux", architecture))
 
 
 def content(image: Image) -> list[bytes]:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.builder.oci.images import Pieces, noise
+
 from bentoml.builder.oci.cache import Cache, kept_layer, recalled_layer, recipe_layer
 from bentoml.builder.oci.codec import gzip_codec, stored_codec
 from bentoml.exceptions import BentoMLException
 from bentoml.store.digest import Digest
-from tests.builder.oci.images import Pieces, noise
 
 
 @pytest.fixture
