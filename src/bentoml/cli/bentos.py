@@ -45,7 +45,7 @@ def get_bento(
 ) -> None:
     """Print what the store knows about a bento, or the path of its files."""
     bento = bentos.get(parse_tag(tag))
-    manifest = Path(bento.path_of("bento.yaml")).read_text()
+    manifest = Path(bento.path_of("bento.yaml")).read_text("utf-8")
     match output:
         case "path":
             print(bento.path)

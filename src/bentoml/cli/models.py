@@ -46,7 +46,7 @@ def get_model(
 ) -> None:
     """Print what the store knows about a model, or the path of its files."""
     model = models.get(parse_tag(tag))
-    manifest = Path(model.path_of("model.yaml")).read_text()
+    manifest = Path(model.path_of("model.yaml")).read_text("utf-8")
     match output:
         case "path":
             print(model.path)

@@ -31,7 +31,7 @@ class Bento(Item[BentoInfo]):
     def doc(self) -> str:
         """The text of its README.md; empty if there is none."""
         try:
-            return (self._folder / "README.md").read_text()
+            return (self._folder / "README.md").read_text("utf-8")
         except FileNotFoundError:
             return ""
 

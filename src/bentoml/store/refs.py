@@ -21,12 +21,14 @@ LATEST = "latest"
 
 
 def versions(folder: Path) -> list[str]:
-    """Return the versions of a name, sorted; none if the name does not exist."""
+    """Return the folders in a folder, sorted: the versions of a name, or the names; none if it does not exist."""
     try:
         with os.scandir(folder) as entries:
             return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
     except FileNotFoundError:
         return []
+    except (NotADirectoryError, PermissionError) as e:
+        raise BentoMLException(f"`{folder}` of the store cannot be listed: {e.strerror}") from e
 
 
 def resolve(tag: Tag, folder: Path, newest: Callable[[], str | None]) -> Tag | None:
@@ -53,7 +55,7 @@ def resolve(tag: Tag, folder: Path, newest: Callable[[], str | None]) -> Tag | N
 def read_latest(folder: Path) -> str | None:
     """Return the version that the file `latest` names, or None if it is missing or out of date."""
     try:
-        version = (folder / LATEST).read_text().strip()
+        version = (folder / LATEST).read_text("utf-8").strip()
     except FileNotFoundError:
         return None
     return version if version in versions(folder) else None

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ..exceptions import InvalidArgument
+from ..paths import fsync_folder
 from .blobs import MODE, Blobs
 from .digest import Digest
 from .tree import Entry, Tree
 
-__all__ = ["folder_size", "scan", "take"]
+__all__ = ["folder_size", "scan", "sync_folders", "take"]
 
-_LARGE = 16 << 20  # from here on the disk starts to work before the hash is known
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
@@ -40,8 +40,8 @@ def scan(folder: Path, *, skip: str) -> Tree:
             symbolic link that is absolute, leaves the folder or leads nowhere.
     """
     found = list(_walk(folder, skip))
-    with ThreadPoolExecutor(_THREADS) as processors:
-        return Tree.of(processors.map(_entry, found))
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return Tree.of(threads.map(_entry, found))
 
 
 def take(folder: Path, blobs: Blobs, *, manifest: str) -> Tree:
@@ -55,15 +55,16 @@ def take(folder: Path, blobs: Blobs, *, manifest: str) -> Tree:
     if (folder / manifest).exists():
         raise InvalidArgument(f"`{manifest}` is the file in which the store describes an item; rename yours")
     found = [_owned(f) for f in _walk(folder, manifest)]
-    with ThreadPoolExecutor(1) as disk, ThreadPoolExecutor(_THREADS) as processors:
-        large = {f.path: disk.submit(_sync, f.file) for f in found if f.size >= _LARGE}
-        tree = Tree.of(processors.map(_entry, found))
-        new = [e for e in tree.entries if e.link is None and e.path not in large and not blobs.holds(e)]
-        list(processors.map(_sync, (folder / e.path for e in new)))
-        for syncing in large.values():
-            syncing.result()
+    with ThreadPoolExecutor(_THREADS) as threads:
+        tree = Tree.of(threads.map(lambda f: _durable_entry(f, blobs), found))
     _settle_folders(folder)
     return tree
+
+
+def sync_folders(folder: Path) -> None:
+    """Make the names in a folder and in those below it durable."""
+    for parent, _, _ in os.walk(folder):
+        fsync_folder(Path(parent))
 
 
 def folder_size(folder: Path) -> int:
@@ -106,8 +107,12 @@ def _inner_link(root: Path, path: str) -> str:
     """Return the target of a link that still holds after the folder has moved: relative, inside, not dangling."""
     target = os.readlink(root / path)
     inside = not os.path.isabs(target) and not _climbs(PurePosixPath(path).parent / target)
-    resolved = (root / path).resolve()
-    if not inside or not resolved.is_relative_to(root.resolve()) or not resolved.exists():
+    resolved = os.path.realpath(root / path)
+    if (
+        not inside
+        or not Path(resolved).is_relative_to(os.path.realpath(root))
+        or not os.path.exists(resolved)
+    ):
         raise InvalidArgument(
             f"link `{path}` leads to `{target}`, which is not inside the folder; put a copy of the file there instead"
         )
@@ -134,6 +139,17 @@ def _entry(found: _Found) -> Entry:
     return Entry(found.path, found.size, digest, executable=bool(found.mode & stat.S_IXUSR))
 
 
+def _durable_entry(found: _Found, blobs: Blobs) -> Entry:
+    """Return the entry of a file whose bytes are on the disk by now, or were before.
+
+    The sync waits for the hash, as most time is lost where a large file is written out only to be removed again.
+    """
+    entry = _entry(found)
+    if entry.link is None and not blobs.holds(entry):
+        _sync(found.file)
+    return entry
+
+
 def _owned(found: _Found) -> _Found:
     """Make sure that nobody else can write to the file: not by its mode, and not by another of its names."""
     if found.link is not None:
@@ -156,10 +172,8 @@ def _sync(file: Path) -> None:
 
 
 def _settle_folders(folder: Path) -> None:
-    """Drop empty folders, which a tree does not know, and make the others durable."""
+    """Drop empty folders, which a tree does not know."""
     for parent, _, _ in os.walk(folder, topdown=False):
         os.chmod(parent, 0o755)
         if parent != str(folder) and not os.listdir(parent):
             os.rmdir(parent)
-        else:
-            _sync(Path(parent))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import logging
 import os
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from . import refs
 from .blobs import Blobs
 from .digest import Digest
 from .items import InfoT, Item
-from .scan import take
+from .scan import sync_folders, take
 from .staging import Staging, remove
 
 __all__ = ["Kind", "Shelf"]
@@ -54,7 +55,7 @@ class Shelf(Generic[InfoT]):
         self._kind = kind
         self._root = root
         self._blobs = Blobs(home.blobs)
-        self._staging = Staging(home.staging)
+        self._staging = Staging(home)
 
     # -- storing
 
@@ -86,8 +87,7 @@ class Shelf(Generic[InfoT]):
         digest = info.identity(files)
         tag = Tag(info.tag.name, info.tag.version or digest.version())
         info = replace(info, tag=tag, digest=digest, listing=files.lines())
-        if not self._is_stored(tag, digest):
-            write_atomic(draft / self._kind.manifest, info.to_yaml().encode(), mode=0o444)
+        write_atomic(draft / self._kind.manifest, info.to_yaml().encode(), mode=0o444)
         with self._staging.publishing():
             if not self._is_stored(tag, digest):
                 self._publish(draft, info)
@@ -96,7 +96,7 @@ class Shelf(Generic[InfoT]):
 
     def _is_stored(self, tag: Tag, digest: Digest) -> bool:
         """Say whether the very same item is there and whole; another one under the same version is an error."""
-        stored = self._read_if_whole(tag)
+        stored = self._read_fully(tag)
         if stored is None:
             return False
         existing = Item(self._folder(tag), stored).digest
@@ -112,6 +112,7 @@ class Shelf(Generic[InfoT]):
         for entry in info.files.entries:
             if entry.link is None:
                 self._blobs.share(draft / entry.path, entry)
+        sync_folders(draft)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():  # damaged, as `_is_stored` found: this one takes its place
             target.rename(draft.parent / "damaged")
@@ -144,26 +145,20 @@ class Shelf(Generic[InfoT]):
             raise self._not_found(f"`{tag}`")
         return found
 
-    def tags(self, name: str | None = None) -> list[Tag]:
+    def tags(self, name: str | None = None) -> builtins.list[Tag]:
         """Return the tags of all items, or of those with a name, damaged ones included.
 
         Raises:
             NotFound: no item has the name.
         """
         if name is not None:
-            tags = [Tag(name, version) for version in refs.versions(self._root / name)]
+            tags = self._tags_of(name)
             if not tags:
                 raise self._not_found(f"with the name `{name}`")
             return tags
-        names = refs.versions(self._root)
-        return [
-            tag
-            for name in names
-            for version in refs.versions(self._root / name)
-            if (tag := _tag(name, version))
-        ]
+        return [tag for name in refs.versions(self._root) for tag in self._tags_of(name)]
 
-    def list(self, tag: Tag | None = None) -> list[tuple[Path, InfoT]]:
+    def list(self, tag: Tag | None = None) -> builtins.list[tuple[Path, InfoT]]:
         """Return all items, those with a name, or the one that a full tag means, newest first.
 
         A damaged item is left out and logged.
@@ -174,7 +169,8 @@ class Shelf(Generic[InfoT]):
             try:
                 found.append((self._folder(tag), self._read(tag)))
             except BentoMLException as e:
-                logger.warning("%s", e)
+                if self._folder(tag).exists():  # else it was deleted while we looked
+                    logger.warning("%s", e)
         return sorted(found, key=lambda item: (item[1].creation_time, item[1].tag), reverse=True)
 
     # -- deleting
@@ -190,9 +186,10 @@ class Shelf(Generic[InfoT]):
             raise BentoMLException(
                 f"{self._kind.name} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
             )
+        tag = self.resolve(tag)
         with self._staging.folder() as trash, self._staging.publishing():
-            tag = self.resolve(tag)
-            info = self._read_if_whole(tag)
+            tag = self.resolve(tag)  # again, as another process may have deleted it meanwhile
+            info = self._read_fully(tag)
             self._folder(tag).rename(trash / "deleted")
             self._repair_latest(tag.name)
             self._free(trash / "deleted", info)
@@ -221,18 +218,25 @@ class Shelf(Generic[InfoT]):
         """Read a manifest; the item is called as its folder is."""
         file = self._folder(tag) / self._kind.manifest
         try:
-            return replace(self._kind.info.from_yaml(file.read_text()), tag=tag)
+            return replace(self._kind.info.from_yaml(file.read_text("utf-8")), tag=tag)
         except (BentoMLException, OSError, UnicodeDecodeError) as e:
             raise BentoMLException(
                 f"{self._kind.name} `{tag}` is damaged: `{file}`: {e}; save it again, or delete it with "
                 f"`{self._kind.commands} delete {tag}`"
             ) from e
 
-    def _read_if_whole(self, tag: Tag) -> InfoT | None:
+    def _read_fully(self, tag: Tag) -> InfoT | None:
+        """Read a manifest with its list of files; None if it is missing or damaged."""
         try:
-            return self._read(tag)
+            info = self._read(tag)
+            _ = info.files
         except BentoMLException:
             return None
+        return info
+
+    def _tags_of(self, name: str) -> builtins.list[Tag]:
+        versions = refs.versions(self._root / name)
+        return [tag for version in versions if (tag := _tag(name, version))]
 
     def _newest(self, name: str) -> str | None:
         items = self.list(Tag(name)) if refs.versions(self._root / name) else []
@@ -261,7 +265,11 @@ def _damage(folder: Path, info: InfoT) -> str | None:
     """Say what is missing or changed in an item, as far as this can be seen without reading its files."""
     if info.digest is None:
         return None
-    if info.identity(info.files) != info.digest:
+    try:
+        changed = info.identity(info.files) != info.digest
+    except BentoMLException as e:
+        return str(e)
+    if changed:
         return "its manifest was changed"
     for entry in info.files.entries:
         try:

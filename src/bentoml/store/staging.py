@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from ..config import Home
 from ..exceptions import BentoMLException
 from .locks import abandoned, claimed, locked
 
@@ -26,8 +27,9 @@ _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIS
 class Staging:
     """Hand out folders that vanish when their block ends, whatever happens."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, home: Home) -> None:
+        self._home = home.root
+        self._root = home.staging
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -47,19 +49,19 @@ class Staging:
             if e.errno not in _FULL:
                 raise
             raise BentoMLException(
-                f"the disk of the store `{self.root.parent}` is full ({e.strerror}); nothing was stored: "
+                f"the disk of the store `{self._home}` is full ({e.strerror}); nothing was stored: "
                 "make room, or set BENTOML_HOME to a folder on a larger disk"
             ) from e
 
     def publishing(self) -> AbstractContextManager[None]:
         """Hold the lock under which items appear, disappear and share their bytes; it is held for milliseconds."""
         self._make_root()
-        return locked(self.root / ".publishing")
+        return locked(self._home / "store.lock")
 
     def remove_abandoned(self) -> bool:
         """Remove the folders of processes that died; return whether there were any."""
         found = False
-        for lock in self.root.glob("*.lock"):
+        for lock in self._root.glob("*.lock"):
             with abandoned(lock) as dead:
                 if dead:
                     remove(lock.with_suffix(""))
@@ -69,7 +71,7 @@ class Staging:
     @contextmanager
     def _claimed(self) -> Iterator[Path]:
         while True:
-            folder = self.root / secrets.token_hex(8)
+            folder = self._root / secrets.token_hex(8)
             with claimed(folder.with_suffix(".lock")) as mine:
                 if mine:
                     folder.mkdir()
@@ -78,12 +80,12 @@ class Staging:
 
     def _make_root(self) -> None:
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            self._root.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             if e.errno not in _READ_ONLY:
                 raise
             raise BentoMLException(
-                f"the store `{self.root.parent}` cannot be written ({e.strerror}: `{e.filename}`); "
+                f"the store `{self._home}` cannot be written ({e.strerror}: `{e.filename}`); "
                 "set BENTOML_HOME to a folder that you own"
             ) from e
 
