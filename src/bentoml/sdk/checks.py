@@ -1,0 +1,92 @@
+"""Checks: what one value of a configuration may be, in words and as code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from .resources import parse_cpu, parse_gpu, parse_memory
+
+__all__ = ["Check"]
+
+
+class Check(NamedTuple):
+    """``read`` returns the value as it is kept, or raises ``ValueError``; ``expected`` says what it takes."""
+
+    expected: str
+    read: Callable[[Any], Any]
+
+
+def _integer(value: Any, least: int = 1, most: float = math.inf) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if _number(value) <= 0:
+        raise ValueError
+    return value  # type: ignore[no-any-return]  # a number, checked above
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError
+    return value
+
+
+def _stage(value: Any) -> str:
+    if value not in ("all", "build", "runtime"):
+        raise ValueError
+    return str(value)
+
+
+def _several(value: Any, read: Callable[[Any], Any]) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError
+    return tuple(read(item) for item in value)
+
+
+def _growing(value: Any) -> tuple[float, ...]:
+    numbers = _several(value, _number)
+    if list(numbers) != sorted(set(numbers)):
+        raise ValueError
+    return numbers
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError
+    return dict(value)
+
+
+POSITIVE = Check("a whole number above 0", _integer)
+COUNT = Check("a whole number", lambda v: _integer(v, 0))
+BACKLOG = Check("a whole number above 64", lambda v: _integer(v, 65))
+PORT = Check("a port from 0 to 65535", lambda v: _integer(v, 0, 65535))
+PORTS = Check("a list of ports", lambda v: _several(v, PORT.read))
+WORKERS = Check("a whole number above 0 or `cpu_count`", lambda v: v if v == "cpu_count" else _integer(v))
+NUMBER = Check("a number", _number)
+NUMBERS = Check("a list of growing numbers", _growing)
+SECONDS = Check("a number above 0", _seconds)
+FLAG = Check("true or false", _flag)
+TEXT = Check("one line of text", _text)
+TEXTS = Check("a list of texts", lambda v: (_text(v),) if isinstance(v, str) else _several(v, _text))
+STAGE = Check("`all`, `build` or `runtime`", _stage)
+MAPPING = Check("a mapping", _mapping)
+CPU = Check('a number of cores such as 2, "2" or "200m"', parse_cpu)
+MEMORY = Check('an amount such as "512Mi", "500MiB", "4GiB" or "2G", or a number of GiB', parse_memory)
+GPU = Check("a number above 0, and a whole one above 1", parse_gpu)

@@ -1,0 +1,115 @@
+"""Dependency: one service used by another, as if it were a local object wherever it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+
+from ..exceptions import BentoMLException
+from .proxy import Loops, ServiceProxy
+
+if TYPE_CHECKING:
+    from .service import Service
+
+__all__ = ["Dependency", "LocalServices", "Resolver", "depends"]
+
+T = TypeVar("T")
+
+RESOLVER = "__bentoml_resolver__"
+
+
+class Resolver(Protocol):
+    """Find what stands for a dependency: an instance of this process, another process, an address."""
+
+    def resolve(self, dependency: Dependency[Any]) -> Any:
+        """Return an object with the methods of the service, and ``to_async`` and ``to_sync``."""
+        ...
+
+
+class Dependency(Generic[T]):
+    """Name a service that another one needs; on an instance it gives what stands for that service."""
+
+    def __init__(
+        self,
+        on: Service[T] | None = None,
+        *,
+        url: str | None = None,
+        deployment: str | None = None,
+        cluster: str | None = None,
+    ) -> None:
+        self.on = on
+        self.url = url
+        self.deployment = deployment
+        self.cluster = cluster
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Dependency[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> ServiceProxy[T]: ...
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is None:
+            return self
+        resolver = getattr(instance, RESOLVER, None)
+        if resolver is None:  # the class was instantiated without its service
+            resolver = LocalServices()
+            setattr(instance, RESOLVER, resolver)
+        return resolver.resolve(self)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"Dependency must be accessed as a class attribute: use `self.<name>.{name}` of an instance"
+        )
+
+
+class LocalServices:
+    """Resolve dependencies to instances of this process; services that share a dependency share its instance."""
+
+    def __init__(self) -> None:
+        self._loops = Loops()
+        self._proxies: dict[str, ServiceProxy[Any]] = {}
+
+    @property
+    def instances(self) -> dict[str, Any]:
+        """The instances that were made so far, by the name of their service, in the order in which they were made."""
+        return {name: proxy.instance for name, proxy in self._proxies.items()}
+
+    def resolve(self, dependency: Dependency[Any]) -> ServiceProxy[Any]:
+        """Return the proxy of a dependency; its service is instantiated on first use.
+
+        Raises:
+            BentoMLException: the dependency is a URL or a deployment.
+        """
+        if dependency.on is None or dependency.url or dependency.deployment:
+            raise BentoMLException(
+                f"dependency on `{dependency.url or dependency.deployment}`: only services of the same process "
+                "can be used as yet; write `bentoml.depends(Service)`"
+            )
+        return self.proxy(dependency.on)
+
+    def proxy(self, service: Service[T]) -> ServiceProxy[T]:
+        """Return the proxy of a service; it is instantiated on first use."""
+        if service.name not in self._proxies:
+            instance = service.create(self)
+            self._proxies[service.name] = ServiceProxy(
+                service.name, service.apis, instance, threads=service.settings.threads, loops=self._loops
+            )
+        return self._proxies[service.name]
+
+
+def depends(
+    on: Service[T] | None = None,
+    *,
+    url: str | None = None,
+    deployment: str | None = None,
+    cluster: str | None = None,
+) -> Dependency[T]:
+    """Use another service: a class attribute ``other = bentoml.depends(Other)`` gives ``self.other.method(...)``.
+
+    Raises:
+        ValueError: neither a service nor a URL nor a deployment is given.
+        TypeError: ``on`` is not a service; a class becomes one by ``@bentoml.service``.
+    """
+    if on is None and url is None and deployment is None:
+        raise ValueError("depends() needs a service, a url or a deployment")
+    if on is not None and not hasattr(on, "all_services"):
+        raise TypeError(f"depends() expects a class decorated with @bentoml.service, not `{on!r}`")
+    return Dependency(on, url=url, deployment=deployment, cluster=cluster)

@@ -1,0 +1,128 @@
+"""Files of a request and of a response: an uploaded part becomes a path that the server chose, never the client."""
+
+from __future__ import annotations
+
+import mimetypes
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core import PydanticCustomError, core_schema
+
+__all__ = [
+    "ContentType",
+    "FileAnswer",
+    "FileSchema",
+    "Part",
+    "check_content_type",
+    "file_answer",
+    "safe_name",
+]
+
+_LONGEST_NAME = 100
+
+
+class Part(NamedTuple):
+    """One field of a form; a file has a ``filename``. The content is ``data``, or lies at ``path`` already."""
+
+    name: str
+    filename: str | None = None
+    content_type: str | None = None
+    data: bytes | None = None
+    path: Path | None = None
+
+    def content(self) -> bytes:
+        """Return the bytes, wherever they are."""
+        if self.data is not None:
+            return self.data
+        return self.path.read_bytes() if self.path is not None else b""
+
+
+class FileAnswer(NamedTuple):
+    """A file to send."""
+
+    path: Path
+    media_type: str
+    filename: str | None
+    disposition: Literal["attachment", "inline"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """Say the media type of a file; ``*`` stands for anything, as in ``image/*``."""
+
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileSchema:
+    """Take an uploaded file as a ``pathlib.Path`` in the folder of the request.
+
+    The validation context is a function that returns this folder. A string is refused: the server's
+    files are not the client's.
+    """
+
+    format: str = "binary"
+    content_type: str | None = None
+
+    def to_path(self, value: Any, info: ValidationInfo) -> Path:
+        """Return where the file lies."""
+        if not isinstance(value, Part) or value.filename is None:
+            raise PydanticCustomError("path_type", "Invalid file type")
+        check_content_type(value, self.content_type)
+        if value.path is not None:
+            return value.path
+        return _write(value, info.context)
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the schema as `/schema.json` shows it."""
+        kind = (self.content_type or "").partition("/")[0]
+        schema = {"type": "file", "format": kind if kind in ("audio", "image", "video") else self.format}
+        return schema | ({"content_type": self.content_type} if self.content_type else {})
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self.to_path, serialization=core_schema.to_string_ser_schema()
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return self.json_schema()
+
+
+def safe_name(filename: str) -> str:
+    """Return the last part of a file name that a client sent, without separators and control characters."""
+    base = filename.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in base if c.isprintable())[-_LONGEST_NAME:]
+
+
+def check_content_type(part: Part, expected: str | None) -> None:
+    """Raise ``ValueError`` when a part is not of the expected media type."""
+    actual = (part.content_type or "application/octet-stream").partition(";")[0].strip().lower()
+    if expected is not None and not fnmatchcase(actual, expected.lower()):
+        raise ValueError(f"Invalid content type {actual}, expected {expected}")
+
+
+def file_answer(path: Path, declared: str | None) -> FileAnswer:
+    """Say how to send a file: its media type follows from its name, or else is the declared one."""
+    guessed = mimetypes.guess_type(path.name)[0]
+    media_type = guessed or (declared if declared and "*" not in declared else "application/octet-stream")
+    return FileAnswer(
+        path, media_type, path.name, "inline" if media_type.startswith("image/") else "attachment"
+    )
+
+
+def _write(part: Part, folder: Callable[[], Path] | None) -> Path:
+    if folder is None:
+        raise RuntimeError(f"part `{part.name}` is in memory, and no folder was given to write it to")
+    descriptor, name = tempfile.mkstemp(suffix=safe_name(part.filename or ""), dir=folder())
+    with open(descriptor, "wb") as file:
+        file.write(part.data or b"")
+    return Path(name)

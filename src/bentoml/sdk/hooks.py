@@ -1,0 +1,46 @@
+"""Hooks: functions of a service that run once when it is deployed, or when a worker starts and stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+__all__ = ["HookKind", "hooks_of", "on_deployment", "on_shutdown", "on_startup"]
+
+HookKind = Literal["deployment", "startup", "shutdown"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK = "__bentoml_hook__"
+
+
+def on_deployment(func: Callable[..., Any]) -> staticmethod[..., Any]:
+    """Run a function once before the workers start; it takes no ``self``."""
+    function = func.__func__ if isinstance(func, staticmethod) else func
+    return staticmethod(_marked(function, "deployment"))
+
+
+def on_startup(func: F) -> F:
+    """Run a method, sync or async, in each worker after ``__init__`` and before it takes requests."""
+    return _marked(func, "startup")
+
+
+def on_shutdown(func: F) -> F:
+    """Run a method, sync or async, in each worker when it stops."""
+    return _marked(func, "shutdown")
+
+
+def hooks_of(cls: type, kind: HookKind) -> list[tuple[str, Callable[..., Any]]]:
+    """Return a class's hooks of one kind, base classes first, in the order in which they are written.
+
+    Deployment hooks take no argument, the others take the instance. A hook that a subclass overrides is its own
+    no longer, and a method may be a hook of several kinds.
+    """
+    names = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
+    found = ((name, getattr(cls, name, None)) for name in names)
+    return [(name, func) for name, func in found if kind in getattr(func, _MARK, ())]  # type: ignore[misc]  # marked
+
+
+def _marked(func: F, kind: HookKind) -> F:
+    setattr(func, _MARK, (*getattr(func, _MARK, ()), kind))
+    return func

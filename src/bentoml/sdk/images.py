@@ -1,0 +1,98 @@
+"""Images: an uploaded picture becomes a ``PIL.Image.Image``, and a returned one is encoded."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+from .files import Part, check_content_type
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["PILImageEncoder", "encode_image"]
+
+_UNSAFE_FORMATS = {"EPS"}  # PIL decodes it by running Ghostscript
+_ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+
+
+@dataclass(frozen=True, slots=True)
+class PILImageEncoder:
+    """Take an uploaded image as a ``PIL.Image.Image``, decoded in full so that a bad one is the caller's mistake."""
+
+    content_type: str | None = None
+
+    def to_image(self, value: Any) -> Image:
+        """Return the decoded image."""
+        if not isinstance(value, Part) or value.filename is None:
+            raise PydanticCustomError("path_type", "Invalid file type")
+        check_content_type(value, self.content_type)
+        formats = _formats((value.content_type or "").partition(";")[0].strip().lower())
+        if not formats:
+            raise ValueError(f"images of type {value.content_type} cannot be read")
+        return _open(value, formats)
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the schema as `/schema.json` shows it."""
+        schema: dict[str, Any] = {"type": "file", "format": "image", "pil": True}
+        return schema | ({"content_type": self.content_type} if self.content_type else {})
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.to_image,
+            serialization=core_schema.plain_serializer_function_ser_schema(_refuse_json, when_used="json"),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return self.json_schema()
+
+
+def encode_image(image: Image, declared: str | None) -> tuple[bytes, str]:
+    """Return an image's bytes and media type: the declared format, or its own, or PNG.
+
+    Raises:
+        OSError, KeyError, ValueError: the format cannot hold this image.
+    """
+    wanted = _formats(declared.lower()) if declared and "*" not in declared else ()
+    kind = wanted[0] if wanted else (image.format or "PNG")
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind)
+    return buffer.getvalue(), f"image/{kind.lower()}"
+
+
+def _open(part: Part, formats: tuple[str, ...]) -> Image:
+    import PIL.Image
+
+    source = part.path if part.data is None else io.BytesIO(part.data)
+    try:
+        image = PIL.Image.open(source, formats=formats)  # type: ignore[arg-type]  # a part has data or a path
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError) as e:
+        raise ValueError(f"the image cannot be read: {type(e).__name__}") from e
+    return image
+
+
+@cache
+def _formats(media_type: str) -> tuple[str, ...]:
+    """Return the formats in which a part of this media type may be; every safe one where it says nothing."""
+    import PIL.Image
+
+    PIL.Image.init()
+    safe = tuple(name for name in PIL.Image.ID if name not in _UNSAFE_FORMATS)
+    if not media_type.startswith("image/") or media_type == "image/*":
+        return safe
+    wanted = _ALIASES.get(media_type, media_type)
+    return tuple(name for name in safe if PIL.Image.MIME.get(name) == wanted)
+
+
+def _refuse_json(image: Any) -> Any:
+    raise TypeError("an image cannot be part of a JSON body; return it alone")

@@ -1,0 +1,297 @@
+"""Where a service is and how it is loaded: a folder, an import string, or the tag of a bento."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..config import Home, environment
+from ..exceptions import BentoMLException, ImportServiceError, NotFound
+from ..store import current, document
+from ..store.bentos import Bento, BentoStore
+from ..store.manifest import BentoInfo
+from ..tag import Tag
+from .service import Service
+
+__all__ = ["Target", "find", "load", "load_target"]
+
+_SITE = "site-packages"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Say where a service is: ``module[:attribute]``, the folder that it is imported from, and its bento if any.
+
+    With a ``bento_tag``, ``working_dir`` is the folder ``src`` of the bento.
+    """
+
+    import_string: str
+    working_dir: Path
+    bento_tag: str | None = None
+
+
+def find(target: str, *, home: Home, working_dir: Path | None = None) -> Target:
+    """Return where a service is, without importing it.
+
+    ``target`` is a folder (a bento, a project with a build file, or one with ``service.py``), an import string
+    (``module:Class``, ``file.py:Class``, ``package.module:Class``, ``module``), or the tag of a bento in the store.
+
+    Raises:
+        ImportServiceError: it is none of these; the message says why it is not.
+    """
+    base = (working_dir or Path.cwd()).absolute()
+    folder = Path(os.path.normpath(base / target))
+    if folder.is_dir() and (target != folder.name or _project_file(folder)):
+        return _in_folder(folder)
+    module, attribute, root = _split(target, base)
+    source = _source(module, root)
+    imported = Target(f"{module}:{attribute}" if attribute else module, root)
+    if source is not None and attribute.partition(".")[0] in source.read_text(errors="replace"):
+        return imported
+    try:
+        return _target_of(BentoStore(home).get(_lower(target)))
+    except (BentoMLException, ValueError) as e:
+        if source is not None or _is_installed(module):
+            return imported
+        raise ImportServiceError(
+            f"Failed to load bento or import service `{target}`.\n"
+            f"If you are attempting to import bento by tag: {e}\n"
+            f"If you are importing by python module path: there is no module `{module}` in `{root}`"
+        ) from e
+
+
+def load_target(target: Target, *, home: Home) -> Service[Any]:
+    """Import a service.
+
+    From now on the model store of this process is that of ``home``. A bento sees exactly the models it was built with,
+    also where its code says ``latest``. What the user's code raises passes through.
+
+    Raises:
+        ImportServiceError: there is no such module or attribute, or it is not a service.
+        NotFound: the bento that the target names is not there.
+    """
+    bento = None if target.bento_tag is None else _bento_at(target.working_dir.parent)
+    current.use(_home_of(bento, home), _pins(bento.info) if bento else {})
+    module, _, attribute = target.import_string.partition(":")
+    imported = _import(module, target.working_dir)
+    service = _attribute(imported, attribute) if attribute else _only_service(imported)
+    service.working_dir = str(target.working_dir)
+    service.import_string = target.import_string
+    service.bento = bento
+    return service
+
+
+def load(
+    identifier: str | os.PathLike[str] | Tag | Bento,
+    working_dir: str | os.PathLike[str] | None = None,
+    reload: bool = False,
+    standalone_load: bool = False,
+) -> Service[Any]:
+    """Load a service by tag, bento, folder or import string.
+
+    ``reload`` imports the modules of its folder again; ``standalone_load`` leaves ``sys.path`` as it was.
+
+    Raises:
+        ImportServiceError: it cannot be found.
+    """
+    home = Home.from_environment(environment())
+    if isinstance(identifier, Bento):
+        target = _target_of(identifier)
+    else:
+        name = os.fspath(identifier) if isinstance(identifier, os.PathLike) else str(identifier)
+        target = find(name, home=home, working_dir=Path(working_dir) if working_dir else None)
+    if reload:
+        _forget(target.working_dir)
+    before = list(sys.path)
+    try:
+        return load_target(target, home=home)
+    finally:
+        if standalone_load:
+            sys.path[:] = before
+
+
+# Finding.
+
+
+def _in_folder(folder: Path) -> Target:
+    match _project_file(folder):
+        case None:
+            raise ImportServiceError(
+                f"folder `{folder}` is neither a bento nor a project: it has no `bento.yaml`, no build file that names "
+                "a `service`, and no `service.py`"
+            )
+        case Path(name="bento.yaml"):
+            return _target_of(_bento_at(folder))
+        case Path(name="service.py"):
+            return Target("service", folder)
+        case file:
+            module, attribute, root = _split(_declared_service(file), folder)
+            return Target(f"{module}:{attribute}" if attribute else module, root)
+
+
+def _project_file(folder: Path) -> Path | None:
+    """Return the file that says what a folder is."""
+    if (folder / "bento.yaml").is_file():
+        return folder / "bento.yaml"
+    for name in ("bentofile.yaml", "pyproject.toml"):
+        if (folder / name).is_file() and _declared_service(folder / name):
+            return folder / name
+    return folder / "service.py" if (folder / "service.py").is_file() else None
+
+
+def _declared_service(file: Path) -> str:
+    """Return the `service` key of a build file; the builder reads and checks the rest."""
+    if file.suffix == ".toml":
+        try:
+            data: Any = tomllib.loads(file.read_text())
+        except tomllib.TOMLDecodeError as e:
+            raise ImportServiceError(f"`{file}` is not TOML: {e}") from e
+        data = data.get("tool", {}).get("bentoml", {}).get("build", {})
+    else:
+        data = document.load(file.read_text())
+    service = data.get("service") if isinstance(data, Mapping) else None
+    return service if isinstance(service, str) else ""
+
+
+def _split(target: str, base: Path) -> tuple[str, str, Path]:
+    """Return module, attribute and the folder to import from; ``sub/file.py`` is the module ``sub.file``."""
+    module, _, attribute = target.partition(":")
+    if not module.endswith(".py"):
+        return module, attribute, base
+    file = Path(os.path.normpath(base / module))
+    if base not in file.parents:
+        base = file.parent
+    return ".".join(file.relative_to(base).with_suffix("").parts), attribute, base
+
+
+def _source(module: str, folder: Path) -> Path | None:
+    path = folder.joinpath(*module.split("."))
+    candidates = (path.parent / f"{path.name}.py", path / "__init__.py")
+    return next((c for c in candidates if c.is_file()), None)
+
+
+def _is_installed(module: str) -> bool:
+    with suppress(ImportError, ValueError):
+        return importlib.util.find_spec(module.partition(".")[0]) is not None
+    return False
+
+
+def _lower(target: str) -> str:
+    if target != target.lower():
+        raise NotFound(f"`{target}` is not a tag: tags are in lower case")
+    return target
+
+
+def _target_of(bento: Bento) -> Target:
+    folder = Path(bento.path) / "src"
+    module, attribute, root = _split(bento.info.service or "service", folder)
+    return Target(f"{module}:{attribute}" if attribute else module, root, str(bento.tag))
+
+
+# Loading.
+
+
+def _bento_at(folder: Path) -> Bento:
+    try:
+        text = (folder / "bento.yaml").read_text()
+    except FileNotFoundError as e:
+        raise NotFound(f"there is no bento in `{folder}`: it has no `bento.yaml`") from e
+    return Bento(folder, BentoInfo.from_yaml(text))
+
+
+def _home_of(bento: Bento | None, home: Home) -> Home:
+    """Return where the models lie: in the bento itself, if it brings them."""
+    if bento is not None and (Path(bento.path) / "models").is_dir():
+        return Home(Path(bento.path))
+    return home
+
+
+def _pins(info: BentoInfo) -> dict[str, Tag]:
+    """Return what each way to name a model means to a bento: the version that it was built with."""
+    pins: dict[str, Tag] = {}
+    for ref in info.all_models:
+        pins.setdefault(ref.tag.name, ref.tag)
+        pins.setdefault(f"{ref.tag.name}:latest", ref.tag)
+        if ref.alias:
+            pins[ref.alias] = ref.tag
+    return pins
+
+
+def _import(name: str, folder: Path) -> ModuleType:
+    """Import a module from a folder, and not one of the same name that another folder gave before."""
+    for other in [f for f in _imported if f != folder]:
+        _forget(other)
+        with suppress(ValueError):
+            sys.path.remove(str(other))
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    before = set(sys.modules)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if e.name is None or not f"{name}.".startswith(f"{e.name}."):
+            raise
+        raise ImportServiceError(f"there is no module `{name}` in `{folder}`") from e
+    finally:
+        _imported.setdefault(folder, set()).update(set(sys.modules) - before)
+
+
+_imported: dict[Path, set[str]] = {}  # the modules that came with a service, by its folder
+
+
+def _forget(folder: Path) -> None:
+    for name in _imported.pop(folder, set()):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and folder in Path(file).parents and _SITE not in Path(file).parts:
+            del sys.modules[name]
+
+
+def _attribute(module: ModuleType, path: str) -> Service[Any]:
+    """Follow ``Class.dependency``; each part is an attribute, a dependency's attribute or its service's name."""
+    value: Any = module
+    for part in path.split("."):
+        if isinstance(value, Service):
+            dependency = value.dependencies.get(part)
+            value = dependency.on if dependency else value.all_services().get(part)
+        else:
+            value = getattr(value, part, None)
+        if value is None:
+            raise ImportServiceError(f"`{module.__name__}` has no `{path}`; {_what_there_is(module)}")
+    if not isinstance(value, Service):
+        raise ImportServiceError(
+            f"`{module.__name__}:{path}` is not a service but `{type(value).__name__}`; {_what_there_is(module)}"
+        )
+    return value
+
+
+def _only_service(module: ModuleType) -> Service[Any]:
+    """Return the service of a module that no other one of it depends on."""
+    services = {v.name: v for v in vars(module).values() if isinstance(v, Service)}
+    used = {name for service in services.values() for name in list(service.all_services())[1:]}
+    match [service for name, service in services.items() if name not in used]:
+        case [service]:
+            return service
+        case []:
+            raise ImportServiceError(
+                f"`{module.__name__}` has no service; decorate a class with @bentoml.service"
+            )
+        case several:
+            names = ", ".join(f"`{module.__name__}:{s.inner.__name__}`" for s in several)
+            raise ImportServiceError(
+                f"Multiple service instances found in `{module.__name__}`: say which of {names}"
+            )
+
+
+def _what_there_is(module: ModuleType) -> str:
+    names = [f"`{name}`" for name, value in vars(module).items() if isinstance(value, Service)]
+    return f"its services are {', '.join(names)}" if names else "it has no services"

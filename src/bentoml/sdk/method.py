@@ -1,0 +1,228 @@
+"""APIMethod: one method of a service as an endpoint; what it takes and gives is read once from its signature."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, get_type_hints, overload
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from .context import Context, current_context
+from .output import Output
+from .serde import Input, Parameter
+from .types import stream_chunk
+
+__all__ = ["APIMethod", "api"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_EMPTY = inspect.Parameter.empty
+
+
+class APIMethod(Generic[P, R]):
+    """Describe one endpoint. On an instance of the service it is the plain bound method."""
+
+    def __init__(
+        self,
+        func: Callable[Concatenate[Any, P], R],
+        *,
+        route: str | None = None,
+        name: str | None = None,
+        input_spec: type[BaseModel] | None = None,
+        output_spec: Any = None,
+        batchable: bool = False,
+        batch_dim: int | tuple[int, int] = 0,
+        max_batch_size: int = 100,
+        max_latency_ms: int = 60000,
+    ) -> None:
+        if not inspect.isfunction(func):
+            raise TypeError(f"@bentoml.api goes on a method, not on `{func!r}`")
+        self.func: Callable[..., Any] = func
+        self.attribute = func.__name__
+        if self.attribute.startswith("__"):
+            raise ValueError("API methods cannot start with '__'")
+        self.name = name or self.attribute
+        self.route = f"/{self.name}" if route is None else route
+        if not self.route.startswith("/"):
+            raise ValueError(f"route must start with a leading slash, not `{self.route}`")
+        if max_batch_size <= 1:
+            raise ValueError(f"max_batch_size must be greater than 1, not `{max_batch_size}`")
+        self.doc = inspect.getdoc(func)
+        self.is_async = inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func)
+        self.is_task = False
+        self.batchable = batchable
+        self.batch_dim = (
+            (batch_dim, batch_dim) if isinstance(batch_dim, int) else (batch_dim[0], batch_dim[1])
+        )
+        self.max_batch_size = max_batch_size
+        self.max_latency_ms = max_latency_ms
+        self._input_spec = input_spec
+        self._output_spec = output_spec
+        self._namespace: Mapping[str, Any] = {}
+        self._parameters = list(inspect.signature(func).parameters.values())[1:]
+        self.__name__ = self.attribute
+        self.__doc__ = func.__doc__
+        _substitute_fields(func)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> APIMethod[P, R]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Callable[P, R]: ...
+    def __get__(self, instance: object | None, owner: type) -> APIMethod[P, R] | Callable[P, R]:
+        return self if instance is None else cast("Callable[P, R]", self.bound(instance))
+
+    def bound(self, instance: object) -> Callable[..., Any]:
+        """Return the method of an instance, as Python code calls it: the context is filled in where it is left out."""
+        method = self.func.__get__(instance)
+        return cast("Callable[..., Any]", method) if self.ctx_param is None else self._with_context(method)
+
+    def tolerant(self, instance: object) -> Callable[..., Any]:
+        """Return the method of an instance, as another service calls it: keywords that it does not declare are dropped.
+
+        A request has always dropped fields that the API does not know, and where a dependency runs must not
+        change what a call means.
+        """
+        method = self.bound(instance)
+        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in self._parameters):
+            return method
+        declared = {p.name for p in self._parameters}
+
+        @functools.wraps(self.func)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **{name: value for name, value in kwargs.items() if name in declared})
+
+        return call
+
+    def resolve(self, namespace: Mapping[str, Any]) -> None:
+        """Read the annotations now; names that are not known yet are read on first use."""
+        self._namespace = namespace
+        try:
+            _ = self.input, self.output
+        except NameError:
+            self.__dict__.pop("_hints", None)
+        else:
+            self._namespace = {}
+
+    @functools.cached_property
+    def ctx_param(self) -> str | None:
+        """The parameter that takes the Context: annotated so, or named ``ctx`` or ``context`` and not annotated."""
+        for parameter in self._parameters:
+            annotation = self._hints.get(parameter.name)
+            if annotation is Context or (annotation is None and parameter.name in ("ctx", "context")):
+                return parameter.name
+        return None
+
+    @functools.cached_property
+    def input(self) -> Input:
+        """What a request holds."""
+        if self._input_spec is not None:
+            return Input.of_spec(self._input_spec)
+        if variadic := [p.name for p in self._parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]:
+            raise self._unknown("input", f"`*{variadic[0]}` has no place in a request; take a list")
+        try:
+            return Input.of_parameters(
+                [self._parameter(p) for p in self._parameters if p.name != self.ctx_param]
+            )
+        except TypeError as e:
+            raise self._unknown("input", e) from e
+
+    @functools.cached_property
+    def output(self) -> Output:
+        """What a response holds."""
+        annotation = self._hints.get("return", Any) if self._output_spec is None else self._output_spec
+        generates = inspect.isgeneratorfunction(self.func) or inspect.isasyncgenfunction(self.func)
+        try:
+            return Output(annotation, is_stream=generates)
+        except TypeError as e:
+            raise self._unknown("output", e) from e
+
+    @functools.cached_property
+    def is_stream(self) -> bool:
+        """Whether the answer comes in steps."""
+        generates = inspect.isgeneratorfunction(self.func) or inspect.isasyncgenfunction(self.func)
+        return generates or stream_chunk(self._hints.get("return")) is not None
+
+    @functools.cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.func, localns=dict(self._namespace), include_extras=True)
+
+    def _parameter(self, parameter: inspect.Parameter) -> Parameter:
+        return Parameter(
+            parameter.name, self._hints.get(parameter.name, Any), parameter.default, parameter.kind
+        )
+
+    def _unknown(self, what: str, reason: object) -> TypeError:
+        return TypeError(
+            f"Unable to infer the {what} spec for function {self.func.__qualname__}: {reason}; "
+            f"change the annotation or specify {what}_spec manually"
+        )
+
+    def _with_context(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        name = self.ctx_param
+        index = next(i for i, p in enumerate(self._parameters) if p.name == name)
+        positional = self._parameters[index].kind is not inspect.Parameter.KEYWORD_ONLY
+
+        @functools.wraps(self.func)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if name in kwargs or any(isinstance(a, Context) for a in args):
+                return method(*args, **kwargs)
+            if positional and len(args) > index:
+                return method(*args[:index], current_context(), *args[index:], **kwargs)
+            return method(*args, **{**kwargs, str(name): current_context()})
+
+        return call
+
+
+@overload
+def api(func: Callable[Concatenate[Any, P], R], /) -> APIMethod[P, R]: ...
+@overload
+def api(
+    *,
+    route: str | None = None,
+    name: str | None = None,
+    input_spec: type[BaseModel] | None = None,
+    output_spec: Any = None,
+    batchable: bool = False,
+    batch_dim: int | tuple[int, int] = 0,
+    max_batch_size: int = 100,
+    max_latency_ms: int = 60000,
+) -> Callable[[Callable[Concatenate[Any, P], R]], APIMethod[P, R]]: ...
+def api(func: Any = None, /, **options: Any) -> Any:
+    """Make a method of a service an endpoint: ``@bentoml.api`` or ``@bentoml.api(route="/path", ...)``.
+
+    ``route`` is by default ``/`` and the method's name. ``input_spec`` and ``output_spec`` are pydantic models that
+    stand for what the signature does not say. ``batchable`` lets the server join calls along ``batch_dim``.
+
+    Raises:
+        ValueError: the route has no leading slash, the name starts with ``__``, or ``max_batch_size`` is below 2.
+        TypeError: what is decorated is not a function.
+    """
+    if func is None:
+        return lambda function: APIMethod(function, **options)
+    return APIMethod(func, **options)
+
+
+def _substitute_fields(func: Callable[..., Any]) -> None:
+    """Let a direct call see the default value of ``Field(default=...)``, as it would see any other default."""
+    if func.__defaults__:
+        values = [_plain_default(d) for d in func.__defaults__]
+        required = next((i for i, v in enumerate(values) if v is not _EMPTY), len(values))
+        func.__defaults__ = tuple(
+            d if v is _EMPTY else v
+            for d, v in zip(func.__defaults__[required:], values[required:], strict=True)
+        )
+    if func.__kwdefaults__:
+        plain = {name: _plain_default(d) for name, d in func.__kwdefaults__.items()}
+        func.__kwdefaults__ = {name: v for name, v in plain.items() if v is not _EMPTY}
+
+
+def _plain_default(default: Any) -> Any:
+    if not isinstance(default, FieldInfo):
+        return default
+    return (
+        _EMPTY if default.is_required() else default.get_default(call_default_factory=True, validated_data={})
+    )

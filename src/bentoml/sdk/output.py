@@ -1,0 +1,236 @@
+"""Output: how what an API returns becomes the bytes of a response, decided once from its annotation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from ..exceptions import BentoMLException
+from .files import ContentType, FileAnswer, FileSchema, file_answer
+from .images import PILImageEncoder, encode_image
+from .schema import schema_of
+from .tensors import TensorSchema
+from .types import adapt, content_type, is_response, not_none, special, stream_chunk, unwrap
+
+__all__ = ["Output", "OutputError"]
+
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+STREAM = "text/event-stream"
+
+Answer = tuple[bytes | FileAnswer, str]
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z
+
+# Annotations whose values are JSON without a look at their parts, and the class that such a value must have.
+_CONTAINERS: dict[Any, type] = {
+    Any: object,
+    object: object,
+    dict: dict,
+    dict[str, Any]: dict,
+    dict[Any, Any]: dict,
+    list: list,
+    list[Any]: list,
+    list[dict[str, Any]]: list,
+}
+
+
+class OutputError(BentoMLException):
+    """An API returned a value that does not fit its annotation: the fault of the service, not of its caller."""
+
+
+class Output:
+    """Encode what an API returns; ``media_type`` is that of an ordinary value, a file brings its own.
+
+    Numbers that JSON does not have (NaN, infinities) are sent as ``null``.
+    """
+
+    def __init__(self, annotation: Any, *, is_stream: bool = False) -> None:
+        chunk = stream_chunk(annotation)
+        self.is_stream = is_stream or chunk is not None
+        declared = content_type(annotation)
+        if self.is_stream:
+            annotation = Any if chunk is None else chunk
+            declared = declared or content_type(annotation)
+        self._declared = declared
+        self._name = _name(annotation)
+        self._annotation = adapt(Any if is_response(annotation) else annotation)
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(self._annotation)
+            self._schema = schema_of(self._adapter)
+        except (PydanticSchemaGenerationError, PydanticUserError) as e:
+            raise TypeError(f"no output is known for the annotation `{self._name}`: {e}") from e
+        self._whole = self._file_encoder(self._annotation)
+        self._body, default = self._choose()
+        self.media_type = declared or (STREAM if self.is_stream else default)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the value, or of one step of the stream."""
+        extra: dict[str, Any] = {"is_stream": True} if self.is_stream else {}
+        if self.is_stream or self._declared:
+            extra["media_type"] = self.media_type
+        return self._schema | extra
+
+    def encode(self, value: Any) -> Answer:
+        """Return the body and its media type.
+
+        Raises:
+            OutputError: the value does not fit the annotation.
+        """
+        if self._whole is not None:
+            return self._whole(value)
+        return self._body(value), self.media_type
+
+    def encode_chunk(self, value: Any) -> bytes:
+        """Return the bytes of one step of a stream: text and bytes as they are, anything else as one line of JSON.
+
+        Raises:
+            OutputError: the value does not fit the annotation.
+        """
+        if type(value) is str and self._takes_text:
+            return value.encode()
+        if isinstance(value, bytes):
+            return value
+        if self._whole is not None:
+            raise self._error(value, "a file cannot be one step of a stream; yield its bytes")
+        body = self._body(value)
+        return body if self._is_raw else body + b"\n"
+
+    @property
+    def _is_raw(self) -> bool:
+        return bool(self._schema.get("type") == "string")
+
+    @property
+    def _takes_text(self) -> bool:
+        return self._annotation in (str, Any)
+
+    def _choose(self) -> tuple[Callable[[Any], bytes], str]:
+        """Return how an ordinary value is encoded and the media type of that."""
+        inner, metadata = unwrap(self._annotation)
+        if isinstance(tensor := special(self._annotation), TensorSchema):
+            return self._tensor(tensor), JSON
+        if inner is bytes:
+            return self._bytes, TEXT
+        if self._is_raw:
+            return self._text, TEXT
+        if inner in _CONTAINERS and all(isinstance(m, ContentType) for m in metadata):
+            return self._container(_CONTAINERS[inner]), JSON
+        return self._typed, JSON
+
+    def _file_encoder(self, annotation: Any) -> Callable[[Any], Answer] | None:
+        """Return how a file or an image is sent; None where the annotation is neither."""
+        match special(annotation):
+            case FileSchema(_, declared):
+                return lambda value: self._file(value, declared)
+            case PILImageEncoder(declared):
+                return lambda value: self._image(value, declared)
+        if (inner := not_none(annotation)) is annotation or (encode := self._file_encoder(inner)) is None:
+            return None
+        return lambda value: (b"null", JSON) if value is None else encode(value)
+
+    def _text(self, value: Any) -> bytes:
+        if type(value) is str and self._annotation is str:
+            return self._utf8(value)
+        text = self._adapter.serializer.to_python(self._validated(value), mode="json")
+        return self._utf8(str(text))
+
+    def _utf8(self, text: str) -> bytes:
+        try:
+            return text.encode()
+        except UnicodeEncodeError as e:
+            raise self._error(value=text, reason=e) from e
+
+    def _bytes(self, value: Any) -> bytes:
+        if isinstance(value, bytearray | memoryview):
+            return bytes(value)
+        return value if type(value) is bytes else bytes(self._validated(value))
+
+    def _container(self, container: type) -> Callable[[Any], bytes]:
+        typed, dumps = self._typed, orjson.dumps
+
+        def encode(value: Any) -> bytes:
+            if not isinstance(value, container):
+                return typed(value)
+            try:
+                return dumps(value, _plain, _OPTIONS)
+            except orjson.JSONEncodeError:  # keys that are no strings, integers over 64 bits
+                return typed(value)
+
+        return encode
+
+    def _typed(self, value: Any) -> bytes:
+        try:
+            return self._adapter.serializer.to_json(
+                self._validated(value), by_alias=True, fallback=_plain, warnings=False
+            )
+        except (PydanticSerializationError, TypeError, ValueError) as e:
+            raise self._error(value, e) from e
+
+    def _tensor(self, schema: TensorSchema) -> Callable[[Any], bytes]:
+        def encode(value: Any) -> bytes:
+            try:
+                return orjson.dumps(schema.to_array(value), _plain, _OPTIONS)
+            except (ValueError, TypeError) as e:
+                raise self._error(value, e) from e
+
+        return encode
+
+    def _image(self, value: Any, declared: str | None) -> Answer:
+        try:
+            return encode_image(value, declared)
+        except (OSError, KeyError, ValueError, AttributeError) as e:
+            raise self._error(value, e) from e
+
+    def _file(self, value: Any, declared: str | None) -> Answer:
+        if not isinstance(value, str | os.PathLike):
+            raise self._error(value, "it is not a path")
+        path = Path(value)
+        if not path.is_file():
+            raise self._error(value, f"there is no file `{path}`")
+        answer = file_answer(path, declared)
+        return answer, answer.media_type
+
+    def _validated(self, value: Any) -> Any:
+        try:
+            return self._adapter.validator.validate_python(value)
+        except ValidationError as e:
+            converted = _from_array(value)
+            if converted is value:
+                raise self._error(value, e) from e
+        try:
+            return self._adapter.validator.validate_python(converted)
+        except ValidationError as e:
+            raise self._error(value, e) from e
+
+    def _error(self, value: object, reason: object) -> OutputError:
+        return OutputError(
+            f"the API returned a value of type `{type(value).__name__}` that does not fit `{self._name}`: {reason}"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold for the types that the encoders do not know."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", by_alias=True)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return list(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"a value of type `{type(value).__name__}` has no JSON")
+
+
+def _from_array(value: Any) -> Any:
+    """Return the plain Python of a numpy array or scalar (or a tensor), which pydantic does not take for one."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _name(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -1,0 +1,154 @@
+"""Calls between services of one process: sync and async methods, each callable from either side."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from .method import APIMethod
+
+__all__ = ["Calls", "Loops", "ServiceProxy"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Method = APIMethod[..., Any]
+Call = Callable[..., Any]
+
+_END = object()
+
+
+class Loops:
+    """Know on which event loop the coroutines of a service run when sync code waits for them.
+
+    That is the loop in which the service was made, so that what it holds open stays usable; without one, or where
+    waiting would block that very loop, it is a loop in a thread of our own.
+    """
+
+    def __init__(self) -> None:
+        self._home = _running_loop()
+        self._own: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        """Run a coroutine to its end and return its result."""
+        home = self._home
+        if home is None or not home.is_running() or home is _running_loop():
+            home = self._own_loop()
+        return asyncio.run_coroutine_threadsafe(coroutine, home).result()
+
+    def _own_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._own is None:
+                self._own = asyncio.new_event_loop()
+                threading.Thread(target=self._own.run_forever, name="bentoml-calls", daemon=True).start()
+            return self._own
+
+
+class Calls:
+    """Give each API of a service as an attribute; a call is made when it is first asked for."""
+
+    def __init__(self, service: str, apis: Mapping[str, Method], make: Callable[[Method], Call]) -> None:
+        self._service = service
+        self._apis = {method.attribute: method for method in apis.values()}
+        self._make = make
+
+    def __getattr__(self, name: str) -> Call:
+        method = self._apis.get(name)
+        if method is None:
+            known = ", ".join(f"`{n}`" for n in sorted(self._apis))
+            raise AttributeError(f"service `{self._service}` has no API `{name}`; it has {known or 'none'}")
+        call = self._make(method)
+        self.__dict__[name] = call  # from now on it is found without coming here
+        return call
+
+
+class ServiceProxy(Generic[T]):
+    """Stand for a dependency: ``dep.method(...)`` calls it as it is written, a sync one blocks, an async one is awaited.
+
+    ``dep.to_async.method(...)`` is always awaited (a stream: iterated by ``async for``), ``dep.to_sync.method(...)``
+    always blocks. Attributes that are no API are those of the instance.
+    """
+
+    def __init__(
+        self, service: str, apis: Mapping[str, Method], instance: T, *, threads: int, loops: Loops
+    ) -> None:
+        limiter = anyio.CapacityLimiter(threads)
+        self.instance = instance
+        self.to_async = Calls(service, apis, lambda method: as_async(method, instance, limiter))
+        self.to_sync = Calls(service, apis, lambda method: as_sync(method, instance, loops))
+        self._apis = {method.attribute: method for method in apis.values()}
+
+    def __getattr__(self, name: str) -> Any:
+        method = self._apis.get(name)
+        if method is None:
+            return getattr(self.instance, name)
+        call = self.__dict__[name] = method.tolerant(self.instance)
+        return call
+
+
+def as_async(method: Method, instance: object, limiter: anyio.CapacityLimiter) -> Call:
+    """Return a method to be awaited; a sync one runs in a thread, at most so many at once as the limiter allows."""
+    call = method.tolerant(instance)
+    if method.is_async:
+        return call
+    in_thread = functools.partial(anyio.to_thread.run_sync, limiter=limiter)
+
+    @functools.wraps(method.func)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        return await in_thread(functools.partial(call, *args, **kwargs))
+
+    @functools.wraps(method.func)
+    async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        steps = iter(await in_thread(functools.partial(call, *args, **kwargs)))
+        try:
+            while (step := await in_thread(next, steps, _END)) is not _END:
+                yield step
+        finally:
+            if hasattr(steps, "close"):
+                with anyio.CancelScope(shield=True):
+                    await in_thread(steps.close)
+
+    return stream if method.is_stream else awaited
+
+
+def as_sync(method: Method, instance: object, loops: Loops) -> Call:
+    """Return a method that blocks until it is done; an async one runs on its event loop."""
+    call = method.tolerant(instance)
+    if not method.is_async:
+        return call
+
+    @functools.wraps(method.func)
+    def blocking(*args: Any, **kwargs: Any) -> Any:
+        return loops.run(call(*args, **kwargs))
+
+    @functools.wraps(method.func)
+    def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        steps = call(*args, **kwargs)
+        if asyncio.iscoroutine(steps):
+            steps = loops.run(steps)
+        try:
+            while (step := loops.run(_next(steps))) is not _END:
+                yield step
+        finally:
+            if hasattr(steps, "aclose"):
+                loops.run(steps.aclose())
+
+    return stream if method.is_stream else blocking
+
+
+async def _next(steps: AsyncIterator[Any]) -> Any:
+    return await anext(steps, _END)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

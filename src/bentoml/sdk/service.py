@@ -1,0 +1,235 @@
+"""Service: a class whose methods are an API, with the settings it is run by."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
+
+from ..exceptions import BentoMLConfigException
+from ..store.models import Model
+from .dependency import RESOLVER, Dependency, LocalServices, Resolver
+from .hooks import HookKind, hooks_of
+from .method import APIMethod
+from .settings import EnvVar, ServiceConfig, ServiceSettings, read_envs
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from ..store.bentos import Bento
+
+__all__ = ["Service", "get_current_service", "service", "set_current_service"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Service(Generic[T]):
+    """What ``@bentoml.service`` makes of a class; calling it gives an instance, as calling the class would."""
+
+    def __init__(
+        self,
+        inner: type[T],
+        *,
+        name: str | None = None,
+        image: Any = None,
+        description: str | None = None,
+        path_prefix: str = "",
+        envs: Sequence[Mapping[str, str]] = (),
+        labels: Mapping[str, str] | None = None,
+        cmd: Sequence[str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        namespace: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.inner = inner
+        self.name = name or inner.__name__
+        self.image = image
+        self.description = description
+        self.path_prefix = _prefix(path_prefix)
+        self.envs: tuple[EnvVar, ...] = read_envs(self.name, envs)
+        self.labels = dict(labels or {})
+        self.cmd = list(cmd) if cmd is not None else None
+        self.config = dict(config or {})
+        self.settings = ServiceSettings.build(self.name, self.config)
+        self.doc = inspect.getdoc(inner) if inner.__doc__ else None
+        self.mount_apps: list[tuple[ASGIApp, str, str]] = []
+        self.middlewares: list[tuple[type, dict[str, Any]]] = []
+        self.working_dir = ""
+        self.import_string = ""
+        self.bento: Bento | None = None
+        members = {name: inspect.getattr_static(inner, name) for name in dir(inner)}
+        self.models = [m for m in members.values() if isinstance(m, Model)]
+        self.dependencies: dict[str, Dependency[Any]] = {
+            name: m for name, m in members.items() if isinstance(m, Dependency)
+        }
+        self.apis = self._apis(members, namespace or {})
+        self.all_services()  # a conflict of names is an error now
+
+    def __call__(self) -> T:
+        """Return a new instance; its dependencies are instances in this process, made on first use."""
+        return self.create(LocalServices())
+
+    def create(self, resolver: Resolver) -> T:
+        """Return a new instance whose dependencies are what ``resolver`` gives."""
+        instance = self.inner.__new__(self.inner)
+        setattr(instance, RESOLVER, resolver)
+        instance.__init__()  # type: ignore[misc]  # the dependencies must be there while it runs
+        return instance
+
+    def all_services(self) -> dict[str, Service[Any]]:
+        """Return this service and all that it depends on, by name.
+
+        Raises:
+            BentoMLConfigException: two different services have one name.
+        """
+        found: dict[str, Service[Any]] = {}
+        waiting: list[Service[Any]] = [self]
+        while waiting:
+            one = waiting.pop(0)
+            known = found.setdefault(one.name, one)
+            if known is not one:
+                raise BentoMLConfigException(
+                    f"Dependency conflict: two different services are named `{one.name}`; give one another name by "
+                    '`@bentoml.service(name="...")`'
+                )
+            waiting.extend(
+                d.on for d in one.dependencies.values() if d.on is not None and d.on not in waiting
+            )
+        return found
+
+    def find_dependent_by_name(self, name: str) -> Service[Any]:
+        """Return the service of this name among this one and its dependencies; ``ValueError`` if there is none."""
+        services = self.all_services()
+        if name not in services:
+            raise ValueError(f"service `{name}` is not among {', '.join(f'`{n}`' for n in services)}")
+        return services[name]
+
+    def hooks(self, kind: HookKind) -> list[tuple[str, Callable[..., Any]]]:
+        """Return the hooks of a kind; those of ``deployment`` take no argument, the others take the instance."""
+        return hooks_of(self.inner, kind)
+
+    def schema(self) -> dict[str, Any]:
+        """Return what `/schema.json` says of this service."""
+        schema: dict[str, Any] = {
+            "name": self.name,
+            "type": "service",
+            "routes": [self._route(name, method) for name, method in self.apis.items()],
+            "paths": {self.path_prefix + method.route: {"mounted": False} for method in self.apis.values()}
+            | {self.path_prefix + path: {"mounted": True} for path in self._mounted_paths()},
+        }
+        return schema | ({"description": self.doc} if self.doc else {})
+
+    def mount_asgi_app(self, app: ASGIApp, path: str = "/", name: str | None = None) -> None:
+        """Serve another ASGI application beside the APIs, under a path."""
+        self.mount_apps.append((app, path, name or type(app).__name__))
+
+    def add_asgi_middleware(self, middleware: type, **options: Any) -> None:
+        """Wrap the application of this service in a middleware."""
+        self.middlewares.append((middleware, options))
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __repr__(self) -> str:
+        return f"Service(name={self.name!r})"
+
+    def _apis(
+        self, members: Mapping[str, Any], namespace: Mapping[str, Any]
+    ) -> dict[str, APIMethod[..., Any]]:
+        apis: dict[str, APIMethod[..., Any]] = {}
+        routes: dict[str, str] = {}
+        for method in (m for m in members.values() if isinstance(m, APIMethod)):
+            if method.name in apis or method.route in routes:
+                other = routes.get(method.route, method.name)
+                raise BentoMLConfigException(
+                    f"APIs `{other}` and `{method.name}` of service `{self.name}` have the same name or the same "
+                    f"route `{method.route}`; change one of them"
+                )
+            method.resolve(namespace)
+            apis[method.name] = method
+            routes[method.route] = method.name
+        return apis
+
+    def _route(self, name: str, method: APIMethod[..., Any]) -> dict[str, Any]:
+        return {
+            "name": name,
+            "route": self.path_prefix + method.route,
+            "batchable": method.batchable,
+            "input": method.input.schema(),
+            "output": method.output.schema(),
+            "is_task": method.is_task,
+        }
+
+    def _mounted_paths(self) -> list[str]:
+        paths: list[str] = []
+        for app, path, _ in self.mount_apps:
+            routes = [getattr(route, "path", "") for route in getattr(app, "routes", ())]
+            paths.extend(path.rstrip("/") + route for route in routes or [""])
+        return [p or "/" for p in paths]
+
+
+class _CurrentService:
+    instance: Any = None
+
+
+def set_current_service(instance: Any) -> None:
+    """Say which instance this process serves; a worker calls it once."""
+    _CurrentService.instance = instance
+
+
+def get_current_service() -> Any:
+    """Return the instance that this process serves, or None outside a worker."""
+    return _CurrentService.instance
+
+
+@overload
+def service(inner: type[T], /) -> Service[T]: ...
+@overload
+def service(
+    *,
+    name: str | None = None,
+    image: Any = None,
+    description: str | None = None,
+    path_prefix: str = "",
+    envs: Sequence[Mapping[str, str]] = (),
+    labels: Mapping[str, str] | None = None,
+    cmd: Sequence[str] | None = None,
+    service_class: type[Service[Any]] = ...,
+    **config: Unpack[ServiceConfig],
+) -> Callable[[type[T]], Service[T]]: ...
+def service(inner: Any = None, /, *, service_class: type[Service[Any]] = Service, **options: Any) -> Any:
+    """Make a class a service: ``@bentoml.service`` or ``@bentoml.service(name=..., traffic={"timeout": 10}, ...)``.
+
+    Raises:
+        TypeError: it is a service already, or not a class.
+        BentoMLConfigException: the configuration is not valid; the message names every mistake.
+    """
+    named = {key: options.pop(key) for key in _NAMED if key in options}
+
+    def decorate(cls: Any) -> Service[Any]:
+        if isinstance(cls, Service):
+            raise TypeError("service() decorator can only be applied once")
+        if not isinstance(cls, type):
+            raise TypeError(f"@bentoml.service goes on a class, not on `{cls!r}`")
+        return service_class(cls, config=options, namespace=_local_names(), **named)
+
+    def _local_names() -> Mapping[str, Any]:
+        """Return the names around the decorated class, for annotations that are strings."""
+        frame = sys._getframe(2 + (inner is not None))
+        return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+    return decorate if inner is None else decorate(inner)
+
+
+_NAMED = ("name", "image", "description", "path_prefix", "envs", "labels", "cmd")
+
+
+def _prefix(path: str) -> str:
+    stripped = path.strip("/")
+    return f"/{stripped}" if stripped else ""
