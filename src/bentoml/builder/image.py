@@ -170,8 +170,7 @@ def _run_config(plan: ImagePlan, base: Base) -> RunConfig:
         entrypoint=plan.entrypoint,
         env={**plan.env, "PATH": f"/{VENV}/bin:{path}"},
         ports=plan.ports,
-        labels=plan.labels
-        | ({"org.opencontainers.image.base.digest": str(base.digest)} if base.digest else {}),
+        labels={**plan.labels, **base_labels},
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..exceptions import BentoMLException, InvalidArgument
 from ..store.manifest import BentoInfo

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .. import container
-from ..builder.image import ImageLayer, ImageResult
+from ..builder.image import ImageLayer
 from ._output import size
 from ._steps import step
 from ._tags import parse_tag

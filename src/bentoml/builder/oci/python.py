@@ -18,9 +18,9 @@ from uv import find_uv_bin
 from ...exceptions import BentoMLException
 from ...process import CommandFailed, run
 from ...store.digest import Digest
-from .cache import Cache, kept_layer
+from .cache import Cache, kept_layer, recalled_layer
 from .codec import gzip_codec
-from .model import Blob, Layer, Platform
+from .model import Layer, Platform
 from .tar import Tar
 from .venv import Group, read_groups
 
@@ -57,9 +57,10 @@ class PythonTarget:
 
 @dataclass(frozen=True, slots=True)
 class PythonRequest:
-    """Say what to install: a file of pinned requirements with hashes, wheels beside it, and for which Python.
+    """Say what to install: a file of requirements, wheels beside it, and for which Python.
 
-    ``index_args`` tell uv where to look; ``folder`` is what relative paths in the requirements start from.
+    Requirements without hashes are those of a bento that was not locked: uv resolves them now, and the result is not
+    remembered. ``index_args`` tell uv where to look; ``folder`` is what relative paths in the requirements start from.
     """
 
     requirements: Path
@@ -68,9 +69,10 @@ class PythonRequest:
     folder: Path
     index_args: tuple[str, ...] = ()
 
-
-class _Gone(Exception):
-    """A layer that was made before is no longer in the cache."""
+    @property
+    def is_locked(self) -> bool:
+        """Say whether the requirements are pinned with hashes."""
+        return "--hash=" in self.requirements.read_text(encoding="utf-8")
 
 
 def python_layers(
@@ -90,7 +92,8 @@ def python_layers(
         _install(request, Path(scratch), env, offline)
         groups = read_groups(Path(scratch, "venv"), request.target.version, request.target.interpreter)
         layers = tuple(_layer(group, cache, epoch) for group in groups)
-    cache.remember(key, {"groups": [[_group_key(group, epoch), group.about] for group in groups]})
+    if request.is_locked:
+        cache.remember(key, {"groups": [[_group_key(group, epoch), group.about] for group in groups]})
     return layers
 
 
@@ -109,18 +112,12 @@ def _key(request: PythonRequest, epoch: int) -> Digest:
 
 def _recalled(key: Digest, cache: Cache) -> tuple[Layer, ...]:
     """Return the layers of an earlier run, or none if one of them is gone."""
-
-    def make(_: Path) -> Blob:
-        raise _Gone
-
-    groups = (cache.recall(key) or {}).get("groups", [])
-    assert isinstance(groups, list)
-    try:
-        return tuple(
-            kept_layer(cache, group, make, gzip_codec(), "python", _about(about)) for group, about in groups
-        )
-    except _Gone:
-        return ()
+    groups = (cache.recall(key) or {}).get("groups")
+    layers = [
+        recalled_layer(cache, group, gzip_codec(), "python", _about(packages))
+        for group, packages in (groups if isinstance(groups, list) else [])
+    ]
+    return tuple(layer for layer in layers if layer) if all(layers) else ()
 
 
 def _layer(group: Group, cache: Cache, epoch: int) -> Layer:
@@ -146,7 +143,7 @@ def _install(request: PythonRequest, scratch: Path, env: Mapping[str, str], offl
     argv = [
         find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--prefix", str(scratch / "venv"),
         "--python", sys.executable, "--python-version", target.version, "--python-platform", target.platform,
-        "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile-bytecode",
+        *(("--no-deps", "--require-hashes") if request.is_locked else ()), "--only-binary", ":all:", "--no-compile-bytecode",
         "--link-mode", "hardlink", "-r", str(request.requirements), "-r", str(wheels), *request.index_args,
     ]  # fmt: skip
     try:

@@ -66,20 +66,20 @@ class _Package:
         return f"{self.name} {self.version}"
 
 
-def read_groups(prefix: Path, version: str, interpreter: str) -> list[Group]:
+def read_groups(prefix: Path, version: str, interpreter: str, *, large: int = _LARGE) -> list[Group]:
     """Return the layers of what is installed under ``prefix``: one for each large package, one for all the rest.
 
-    ``version`` is the Python ``X.Y`` of the target and ``interpreter`` its path there.
+    ``version`` is the Python ``X.Y`` of the target and ``interpreter`` its path there; ``large`` is a number of bytes.
     """
     found = dict(sorted(_walk(prefix, version)))
     packages = [_package(path, source, version) for path, source in found.items() if _RECORD.match(path)]
     files = _files(found, packages)
-    large = _large(packages, files)
+    alone = _largest(packages, files, large)
     groups = [
-        _group(str(package), [files.pop(path) for path in package.owns if path in files]) for package in large
+        _group(str(package), [files.pop(path) for path in package.owns if path in files]) for package in alone
     ]
     rest = [*files.values(), _file("pyvenv.cfg", _configuration(version, interpreter))]
-    return [*groups, _group(f"{len(packages) - len(large)} packages", rest, _links(version, interpreter))]
+    return [*groups, _group(f"{len(packages) - len(alone)} packages", rest, _links(version, interpreter))]
 
 
 def _walk(prefix: Path, version: str) -> Iterator[tuple[str, Path]]:
@@ -166,14 +166,14 @@ def _record(package: _Package, files: Mapping[str, _File]) -> bytes:
     return text.getvalue().encode()
 
 
-def _large(packages: Iterable[_Package], files: Mapping[str, _File]) -> list[_Package]:
-    """Return the packages that are large enough for a layer of their own, by name."""
+def _largest(packages: Iterable[_Package], files: Mapping[str, _File], large: int) -> list[_Package]:
+    """Return the packages that are large enough for a layer of their own, by name; at most twelve."""
 
     def size(package: _Package) -> int:
         return sum(files[path].size for path in package.owns if path in files)
 
     largest = sorted(packages, key=size, reverse=True)[:_MAX_LARGE]
-    return sorted((package for package in largest if size(package) >= _LARGE), key=str)
+    return sorted((package for package in largest if size(package) >= large), key=str)
 
 
 def _configuration(version: str, interpreter: str) -> bytes:
