@@ -1,0 +1,20 @@
+"""Libraries that only some values need: loaded when such a value comes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ..exceptions import MissingDependencyException
+
+__all__ = ["load_optional"]
+
+
+def load_optional(module: str, purpose: str, extra: str) -> Any:
+    """Return an imported module; ``MissingDependencyException`` says what to install for what purpose."""
+    try:
+        return import_module(module)
+    except ImportError as e:
+        raise MissingDependencyException(
+            f"{purpose} needs `{module.partition('.')[0]}`; install it with `pip install 'bentoml[{extra}]'`"
+        ) from e

@@ -1,0 +1,119 @@
+"""Uploads: what a caller may give for a file, and how it is named and typed on its way."""
+
+from __future__ import annotations
+
+import io
+import mimetypes
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from ..exceptions import InvalidArgument
+
+__all__ = ["Upload", "file_shape", "upload"]
+
+_UNKNOWN = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send: bytes, the path of a local file, or an open binary file."""
+
+    content: bytes | Path | BinaryIO
+    filename: str
+    media_type: str
+
+
+def file_shape(schema: Mapping[str, Any]) -> str | None:
+    """Return ``"one"`` for the schema of a file, ``"many"`` for that of a list of files, else nothing."""
+    if schema.get("type") == "file":
+        return "one"
+    items = schema.get("items")
+    return "many" if isinstance(items, dict) and items.get("type") == "file" else None
+
+
+def upload(name: str, value: object, schema: Mapping[str, Any]) -> Upload | bytes:
+    """Return what to send for the file ``name``; the text of an http(s) URL, which the server may fetch, as bytes.
+
+    A path or the name of a local file, bytes, a file open in binary mode, and a PIL image are taken. An image
+    that was opened and not touched is sent as the file that it came from, any other one is encoded: in the format
+    it came in, or else as PNG.
+
+    Raises:
+        InvalidArgument: the local file does not exist, or the image cannot be encoded.
+        TypeError: the value is nothing that can be sent as a file.
+    """
+    declared = _concrete(schema.get("content_type"))
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return value.encode()
+    if isinstance(value, str | os.PathLike):
+        return _local(name, Path(value), declared)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return Upload(bytes(value), name, declared or _UNKNOWN)
+    if _is_image(value):
+        return _image(name, value)
+    if hasattr(value, "read"):
+        return _open_file(name, value, declared)
+    raise TypeError(
+        f"`{name}` is a file: give a path, bytes, a file open in binary mode or a PIL image, "
+        f"not `{type(value).__name__}`"
+    )
+
+
+def _local(name: str, path: Path, declared: str | None) -> Upload:
+    if not path.is_file():
+        raise InvalidArgument(f"`{name}`: there is no file `{path}`; give the path of an existing one")
+    return Upload(path, _safe(path.name), _media_type(path.name, declared))
+
+
+def _open_file(name: str, file: Any, declared: str | None) -> Upload:
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(
+            f"`{name}`: the file is open in text mode; open it in binary mode, `open(path, 'rb')`"
+        )
+    own_name = getattr(file, "name", None)
+    filename = _safe(os.path.basename(own_name)) if isinstance(own_name, str) and own_name else name
+    return Upload(cast(BinaryIO, file), filename, _media_type(filename, declared))
+
+
+def _is_image(value: object) -> bool:
+    pillow = sys.modules.get("PIL.Image")  # whoever has an image has loaded it
+    return pillow is not None and isinstance(value, pillow.Image)
+
+
+def _image(name: str, image: Any) -> Upload:
+    kind = image.format or "PNG"
+    untouched = getattr(image, "fp", None) is not None and bool(getattr(image, "tile", None))
+    content = image.fp if untouched else _encoded(name, image, kind)
+    path = getattr(image, "filename", "")
+    filename = os.path.basename(path) if isinstance(path, str) and path else f"{name}.{kind.lower()}"
+    return Upload(content, _safe(filename), image.get_format_mimetype() if untouched else _image_type(kind))
+
+
+def _encoded(name: str, image: Any, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, format=kind)
+    except (OSError, KeyError, ValueError) as e:
+        raise InvalidArgument(f"`{name}`: an image of mode {image.mode} cannot be sent as {kind}: {e}") from e
+    return buffer.getvalue()
+
+
+def _image_type(kind: str) -> str:
+    return str(sys.modules["PIL.Image"].MIME.get(kind, _UNKNOWN))
+
+
+def _media_type(filename: str, declared: str | None) -> str:
+    return declared or mimetypes.guess_type(filename)[0] or _UNKNOWN
+
+
+def _concrete(media_type: object) -> str | None:
+    return media_type if isinstance(media_type, str) and "*" not in media_type else None
+
+
+def _safe(filename: str) -> str:
+    """Return a name that UTF-8 can hold; file systems allow others."""
+    return filename.encode(errors="replace").decode()

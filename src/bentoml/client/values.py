@@ -1,0 +1,103 @@
+"""Values: what is JSON on the wire, from Python and back, guided by the schema of a field."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic_core import PydanticSerializationError, to_json
+
+from ..exceptions import BentoMLException, InvalidArgument
+from .optional import load_optional
+
+__all__ = ["decode", "encode", "plain_optional"]
+
+Schema = Mapping[str, Any]
+
+
+def encode(name: str, value: object, schema: Schema) -> bytes:
+    """Return the JSON of an argument: arrays as nested lists, tables as their schema says, models as objects.
+
+    Raises:
+        InvalidArgument: the value holds something that JSON cannot.
+    """
+    if schema.get("type") == "dataframe" and hasattr(value, "to_dict"):
+        value = value.to_dict(orient="list" if schema.get("orient") == "columns" else "records")
+    try:
+        if _is_array(value):
+            return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+        return to_json(value, fallback=_plain, inf_nan_mode="constants")
+    except (TypeError, ValueError, PydanticSerializationError) as e:
+        raise InvalidArgument(f"argument `{name}` cannot be sent as JSON: {e}") from e
+
+
+def decode(body: bytes, media_type: str, schema: Schema) -> Any:
+    """Return the value that an answer holds.
+
+    Text comes back as ``str``, raw bytes as ``bytes``, a tensor as ``numpy.ndarray``, a table as
+    ``pandas.DataFrame``, a model as ``dict``. Where the schema says nothing, the media type decides.
+
+    Raises:
+        BentoMLException: the body is not what the schema says.
+        MissingDependencyException: numpy or pandas is needed and not installed.
+    """
+    schema = plain_optional(schema)
+    if schema.get("type") == "string" and "nullable" not in schema:
+        return body if schema.get("format") == "binary" else body.decode(errors="replace")
+    if not _is_json(media_type):
+        return body.decode(errors="replace") if media_type.startswith("text/") else body
+    try:
+        value = json.loads(body)
+    except ValueError as e:
+        if schema.get("type") in (None, "string"):  # BentoML 1.x sends text raw, whatever the media type says
+            return body.decode(errors="replace")
+        raise BentoMLException(f"the server's answer is not JSON: {e}") from e
+    return from_json(value, schema)
+
+
+def from_json(value: Any, schema: Schema) -> Any:
+    """Return a decoded JSON value as the type that its schema names."""
+    if value is None:
+        return None
+    if schema.get("type") == "tensor":
+        return _array(value, schema)
+    if schema.get("type") == "dataframe":
+        return load_optional("pandas", "a table as the answer of an API", "io-pandas").DataFrame(value)
+    return value
+
+
+def plain_optional(schema: Schema) -> Schema:
+    """Return the schema of X for that of X or null, marked ``nullable``; any other as it is."""
+    branches = schema.get("anyOf", ())
+    others = [branch for branch in branches if branch != {"type": "null"}]
+    return {**others[0], "nullable": True} if len(branches) == 2 and len(others) == 1 else schema
+
+
+def _array(value: Any, schema: Schema) -> Any:
+    numpy = load_optional("numpy", "an array as the answer of an API", "numpy")
+    array = numpy.asarray(value, dtype=schema.get("dtype"))
+    return array.astype(numpy.float64) if array.dtype == object else array  # null among numbers is NaN
+
+
+def _is_array(value: object) -> bool:
+    numpy = sys.modules.get("numpy")  # whoever has an array has loaded it
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _is_json(media_type: str) -> bool:
+    return not media_type or media_type == "application/json" or media_type.endswith("+json")
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold for arrays, tensors, numpy's numbers and paths."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "to_dict"):
+        return value.to_dict(orient="records")
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"a value of type `{type(value).__name__}` has no JSON")
