@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from ..exceptions import BentoMLException
@@ -65,6 +66,7 @@ class LocalServices:
 
     def __init__(self) -> None:
         self._loops = Loops()
+        self._lock = threading.RLock()  # a service that is being made may itself make the ones it needs
         self._proxies: dict[str, ServiceProxy[Any]] = {}
 
     @property
@@ -87,12 +89,13 @@ class LocalServices:
 
     def proxy(self, service: Service[T]) -> ServiceProxy[T]:
         """Return the proxy of a service; it is instantiated on first use."""
-        if service.name not in self._proxies:
-            instance = service.create(self)
-            self._proxies[service.name] = ServiceProxy(
-                service.name, service.apis, instance, threads=service.settings.threads, loops=self._loops
-            )
-        return self._proxies[service.name]
+        found = self._proxies.get(service.name)
+        if found is not None:
+            return found
+        with self._lock:
+            if service.name not in self._proxies:
+                self._proxies[service.name] = service.proxy(service.create(self), self._loops)
+            return self._proxies[service.name]
 
 
 def depends(

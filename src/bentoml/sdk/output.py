@@ -73,7 +73,7 @@ class Output:
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the value, or of one step of the stream."""
         extra: dict[str, Any] = {"is_stream": True} if self.is_stream else {}
-        if self.is_stream or self._declared:
+        if self.is_stream or (self._declared and self._whole is None):
             extra["media_type"] = self.media_type
         return self._schema | extra
 

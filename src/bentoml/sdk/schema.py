@@ -41,7 +41,8 @@ def flat_optional(schema: dict[str, Any]) -> dict[str, Any]:
     others = [branch for branch in branches if branch != {"type": "null"}]
     if len(branches) != 2 or len(others) != 1:
         return schema
-    return others[0] | {k: v for k, v in schema.items() if k != "anyOf"} | {"nullable": True}
+    flat: dict[str, Any] = others[0] | {k: v for k, v in schema.items() if k != "anyOf"}
+    return flat | {"nullable": True}
 
 
 def _inline(node: Any, definitions: dict[str, Any], parents: tuple[str, ...], kept: dict[str, Any]) -> Any:
@@ -57,7 +58,7 @@ def _inline(node: Any, definitions: dict[str, Any], parents: tuple[str, ...], ke
         _keep(name, definitions, kept)
         return node
     beside = {key: value for key, value in node.items() if key != "$ref"}
-    target = _inline(definitions[name], definitions, (*parents, name), kept)
+    target: dict[str, Any] = _inline(definitions[name], definitions, (*parents, name), kept)
     return target | _inline(beside, definitions, parents, kept)
 
 

@@ -146,16 +146,18 @@ class FieldsInput(Input):
     def _validated_again(self, values: Arguments, folder: Folder | None, first: ValidationError) -> BaseModel:
         """Try with the text of the fields that did not fit as JSON: ``tag=3`` is the text "3" for a string."""
         try:
-            return self._validator.validate_python(values, context=folder)
+            model: BaseModel = self._validator.validate_python(values, context=folder)
         except ValidationError:
             raise first from None
+        return model
 
     def _fast(self, body: bytes) -> BaseModel:
         """Read arrays with the quicker of two JSON readers; whatever it refuses, the other one decides and explains."""
         try:
-            return self._validator.validate_python(orjson.loads(body))
+            model: BaseModel = self._validator.validate_python(orjson.loads(body))
         except (orjson.JSONDecodeError, ValidationError):
-            return self._validator.validate_json(body)
+            model = self._validator.validate_json(body)
+        return model
 
     def _arguments(self, model: BaseModel) -> Arguments:
         arguments = model.__dict__

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
@@ -13,7 +13,8 @@ from ..store.models import Model
 from .dependency import RESOLVER, Dependency, LocalServices, Resolver
 from .hooks import HookKind, hooks_of
 from .method import APIMethod
-from .settings import EnvVar, ServiceConfig, ServiceSettings, read_envs
+from .proxy import Loops, ServiceProxy
+from .settings import ServiceConfig, ServiceSettings, read_envs
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from ..store.bentos import Bento
 
 __all__ = ["Service", "get_current_service", "service", "set_current_service"]
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -49,7 +48,7 @@ class Service(Generic[T]):
         self.image = image
         self.description = description
         self.path_prefix = _prefix(path_prefix)
-        self.envs: tuple[EnvVar, ...] = read_envs(self.name, envs)
+        self.envs = [dataclasses.asdict(env) for env in read_envs(self.name, envs)]
         self.labels = dict(labels or {})
         self.cmd = list(cmd) if cmd is not None else None
         self.config = dict(config or {})
@@ -75,9 +74,16 @@ class Service(Generic[T]):
     def create(self, resolver: Resolver) -> T:
         """Return a new instance whose dependencies are what ``resolver`` gives."""
         instance = self.inner.__new__(self.inner)
-        setattr(instance, RESOLVER, resolver)
+        own = self.proxy(instance, Loops())
+        for name, value in ((RESOLVER, resolver), ("to_async", own.to_async), ("to_sync", own.to_sync)):
+            if not hasattr(self.inner, name):
+                setattr(instance, name, value)
         instance.__init__()  # type: ignore[misc]  # the dependencies must be there while it runs
         return instance
+
+    def proxy(self, instance: T, loops: Loops) -> ServiceProxy[T]:
+        """Return what stands for an instance of this service in another one of the same process."""
+        return ServiceProxy(self.name, self.apis, instance, threads=self.settings.threads, loops=loops)
 
     def all_services(self) -> dict[str, Service[Any]]:
         """Return this service and all that it depends on, by name.

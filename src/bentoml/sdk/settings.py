@@ -60,10 +60,6 @@ def _key(check: Check, default: Any = None) -> Any:
     return field(default=default, metadata={"check": check})
 
 
-def _section(cls: type) -> Any:
-    return field(default_factory=cls, metadata={"section": cls})
-
-
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What the service needs; memory in bytes."""
@@ -113,8 +109,8 @@ class Http:
     host: str = _key(checks.TEXT, "127.0.0.1")
     port: int = _key(checks.PORT, 3000)
     proxy_port: int = _key(checks.PORT, 8000)
-    cors: Cors = _section(Cors)
-    response: HttpResponse = _section(HttpResponse)
+    cors: Cors = field(default_factory=Cors)
+    response: HttpResponse = field(default_factory=HttpResponse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +131,14 @@ class AccessLog:
     response_content_length: bool = _key(checks.FLAG, True)
     response_content_type: bool = _key(checks.FLAG, True)
     skip_paths: tuple[str, ...] = _key(checks.TEXTS, ("/metrics", "/healthz", "/livez", "/readyz"))
-    format: LogFormat = _section(LogFormat)
+    format: LogFormat = field(default_factory=LogFormat)
 
 
 @dataclass(frozen=True, slots=True)
 class Logging:
     """What is logged."""
 
-    access: AccessLog = _section(AccessLog)
+    access: AccessLog = field(default_factory=AccessLog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +157,7 @@ class Metrics:
 
     enabled: bool = _key(checks.FLAG, True)
     namespace: str = _key(checks.TEXT, "bentoml_service")
-    duration: Duration = _section(Duration)
+    duration: Duration = field(default_factory=Duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +190,12 @@ class ServiceSettings:
     workers: int | Literal["cpu_count"] = _key(checks.WORKERS, 1)
     threads: int = _key(checks.POSITIVE, 1)
     backlog: int = _key(checks.BACKLOG, 2048)
-    traffic: Traffic = _section(Traffic)
-    resources: Resources = _section(Resources)
-    http: Http = _section(Http)
-    logging: Logging = _section(Logging)
-    metrics: Metrics = _section(Metrics)
-    ssl: Ssl = _section(Ssl)
+    traffic: Traffic = field(default_factory=Traffic)
+    resources: Resources = field(default_factory=Resources)
+    http: Http = field(default_factory=Http)
+    logging: Logging = field(default_factory=Logging)
+    metrics: Metrics = field(default_factory=Metrics)
+    ssl: Ssl = field(default_factory=Ssl)
     extra_ports: tuple[int, ...] = _key(checks.PORTS, ())
     replicate_process: bool = _key(checks.FLAG, False)
     max_runner_connections: int = _key(checks.POSITIVE, 16)
@@ -260,7 +256,7 @@ def _read(cls: type[S], given: Any, where: str, mistakes: list[str]) -> S:
     for key, value in given.items():
         if key not in known:
             mistakes.append(_unknown(where, str(key), list(known)))
-        elif section := known[key].metadata.get("section"):
+        elif isinstance(section := known[key].default_factory, type):
             values[key] = _read(section, value, f"{where}{key}.", mistakes)
         elif value is not None:
             check: Check = known[key].metadata["check"]

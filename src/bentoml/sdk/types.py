@@ -125,7 +125,7 @@ class _Adapter:
         if all(new is old for new, old in zip(adapted, arguments, strict=True)):
             return annotation
         if origin in (Union, types.UnionType):
-            return Union[adapted]
+            return Union[adapted]  # noqa: UP007  # the branches are known at run time only
         return origin[adapted]
 
     def _adapt_class(self, cls: type) -> type:
