@@ -129,7 +129,9 @@ def _plain(node: Any) -> Any:
 
 
 def _about(node: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: node[key] for key in ("title", "description", "default", "nullable") if key in node}
+    kept: dict[str, Any] = {
+        key: node[key] for key in ("title", "description", "default", "nullable") if key in node
+    }
     if node["type"] == "tensor" and (facts := [f"{k} {node[k]}" for k in ("dtype", "shape") if k in node]):
         kept.setdefault("description", "An array: " + ", ".join(facts))
     if "content_type" in node:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
+from ..config import environment
 from ..exceptions import BentoMLConfigException
 from ..store.models import Model
 from .dependency import RESOLVER, Dependency, LocalServices, Resolver
@@ -41,6 +42,7 @@ class Service(Generic[T]):
         labels: Mapping[str, str] | None = None,
         cmd: Sequence[str] | None = None,
         config: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
         namespace: Mapping[str, Any] | None = None,
     ) -> None:
         self.inner = inner
@@ -52,7 +54,7 @@ class Service(Generic[T]):
         self.labels = dict(labels or {})
         self.cmd = list(cmd) if cmd is not None else None
         self.config = dict(config or {})
-        self.settings = ServiceSettings.build(self.name, self.config)
+        self.settings = ServiceSettings.build(self.name, self.config, env)
         self.doc = inspect.getdoc(inner) if inner.__doc__ else None
         self.mount_apps: list[tuple[ASGIApp, str, str]] = []
         self.middlewares: list[tuple[type, dict[str, Any]]] = []
@@ -223,7 +225,7 @@ def service(inner: Any = None, /, *, service_class: type[Service[Any]] = Service
             raise TypeError("service() decorator can only be applied once")
         if not isinstance(cls, type):
             raise TypeError(f"@bentoml.service goes on a class, not on `{cls!r}`")
-        return service_class(cls, config=options, namespace=_local_names(), **named)
+        return service_class(cls, config=options, env=environment(), namespace=_local_names(), **named)
 
     def _local_names() -> Mapping[str, Any]:
         """Return the names around the decorated class, for annotations that are strings."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 from ..exceptions import BentoMLConfigException
 from . import checks
 from .checks import Check
+from .overrides import overridden
 
 __all__ = [
     "AccessLog",
@@ -208,14 +209,17 @@ class ServiceSettings:
     endpoints: Mapping[str, Any] | None = _key(checks.MAPPING)
 
     @classmethod
-    def build(cls, name: str, config: Mapping[str, Any]) -> ServiceSettings:
-        """Return the settings of a service from the arguments of its decorator.
+    def build(
+        cls, name: str, config: Mapping[str, Any], env: Mapping[str, str] | None = None
+    ) -> ServiceSettings:
+        """Return the settings of a service from the arguments of its decorator, and the overrides in ``env``.
 
         Raises:
             BentoMLConfigException: the message names every mistake, and the nearest key of one that does not exist.
         """
         mistakes: list[str] = []
-        settings = _read(cls, config, "", mistakes)
+        names = {f.name for f in dataclasses.fields(cls)}
+        settings = _read(cls, overridden(name, config, env or {}, settings=names), "", mistakes)
         if settings.ssl.enabled and not settings.ssl.certfile:
             mistakes.append("`ssl.certfile` is needed, as `ssl.enabled` is true")
         cors = settings.http.cors
@@ -256,7 +260,7 @@ def _read(cls: type[S], given: Any, where: str, mistakes: list[str]) -> S:
     for key, value in given.items():
         if key not in known:
             mistakes.append(_unknown(where, str(key), list(known)))
-        elif isinstance(section := known[key].default_factory, type):
+        elif section := _section(known[key]):
             values[key] = _read(section, value, f"{where}{key}.", mistakes)
         elif value is not None:
             check: Check = known[key].metadata["check"]
@@ -265,6 +269,11 @@ def _read(cls: type[S], given: Any, where: str, mistakes: list[str]) -> S:
             except ValueError:
                 mistakes.append(f"`{where}{key}` is {check.expected}, not `{value!r}`")
     return cls(**values)
+
+
+def _section(setting: dataclasses.Field[Any]) -> type[Any] | None:
+    factory: Any = setting.default_factory
+    return factory if isinstance(factory, type) else None
 
 
 def _unknown(where: str, key: str, known: list[str]) -> str:
