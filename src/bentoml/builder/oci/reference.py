@@ -45,7 +45,7 @@ class Reference:
             host, repository = DEFAULT_HOST, rest
         if host == DEFAULT_HOST and "/" not in repository:
             repository = f"library/{repository}"
-        well_formed = _HOST.match(host) and _REPOSITORY.match(repository) and (not tag or _TAG.match(tag))
+        well_formed = _HOST.match(host) and _REPOSITORY.match(repository) and (tag is None or _TAG.match(tag))
         try:
             pin = Digest.parse(digest) if "@" in text else None
         except ValueError as e:
@@ -61,7 +61,7 @@ class Reference:
         return f"{self.host}/{self.repository}{tag}" + (f"@{self.digest}" if self.digest else "")
 
 
-def _split_tag(text: str) -> tuple[str, str]:
+def _split_tag(text: str) -> tuple[str, str | None]:
     """Split at the colon before a tag, which a port's colon is not."""
     name, colon, tag = text.rpartition(":")
-    return (name, tag) if colon and "/" not in tag else (text, "")
+    return (name, tag) if colon and "/" not in tag else (text, None)

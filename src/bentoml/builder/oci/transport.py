@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ...exceptions import BentoMLException, ServiceUnavailable
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 __all__ = ["Answer", "Transport"]
@@ -55,7 +58,7 @@ class Answer:
         import httpx2
 
         try:
-            yield from self.response.iter_raw(1 << 18)
+            yield from self.response.iter_raw()
         except httpx2.TransportError as e:
             raise ServiceUnavailable(
                 f"the connection to `{self.response.url.host}` broke: {_reason(e)}"
@@ -101,7 +104,7 @@ class Transport:
             timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
             headers = {"Accept-Encoding": "identity", "User-Agent": "bentoml"}
             self._opened = httpx2.Client(
-                timeout=timeout, follow_redirects=True, max_redirects=5, headers=headers
+                verify=_tls(), timeout=timeout, follow_redirects=True, max_redirects=5, headers=headers
             )
         return self._opened
 
@@ -119,7 +122,10 @@ class Transport:
             except httpx2.InvalidURL as e:
                 raise BentoMLException(f"`{url}` is not an address: {e}") from e
             except httpx2.RequestError as e:
-                if isinstance(e, httpx2.TransportError) and self.wait(attempt):
+                nobody = isinstance(
+                    e, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol
+                )
+                if isinstance(e, httpx2.TransportError) and not nobody and self.wait(attempt):
                     continue
                 host = httpx2.URL(url).netloc.decode()
                 raise ServiceUnavailable(f"`{host}` cannot be reached: {_reason(e)}") from e
@@ -131,6 +137,14 @@ class Transport:
                 continue
             stack.push(request)
             return Answer(response.status_code, response.headers, response)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return what checks certificates: it takes a tenth of a second to read them, so they are read once."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _asked_pause(retry_after: str | None) -> float:
