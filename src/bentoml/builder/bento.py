@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..store.models import ModelStore
 from ..tag import Tag
 from .config import BuildConfig
 from .contents import Contents, image_of, write
-from .describe import Description, describe
+from .describe import Description, describe, import_string_of
 from .files import SourceFile, find_files, without_src
 from .indexes import Indexes, pip_settings
 from .lock import LockMode, LockPlatform, LockRequest, Resolver, lock_requirements
@@ -25,7 +25,7 @@ from .project import ProjectRequirements, project_requirements
 from .uv_resolver import UvResolver
 from .wheel import runtime_requirements, runtime_wheel
 
-__all__ = ["DEFAULTS", "LOCK_FILE", "BuildOptions", "build"]
+__all__ = ["DEFAULTS", "LOCK_FILE", "BuildOptions", "bento_name", "build"]
 
 LOCK_FILE = "bentofile.lock"
 
@@ -36,8 +36,7 @@ Step = Callable[[str], AbstractContextManager[None]]
 class BuildOptions:
     """How to build, which is no part of the project: the version, the machine to lock for, and what to do with the lock.
 
-    ``openapi`` is the ``module:function`` that turns a service into its OpenAPI document; it runs where the service is
-    imported. ``step`` is entered with a few words for each thing that may take long.
+    ``step`` is entered with a few words for each thing that may take long.
     """
 
     version: str | None = None
@@ -47,7 +46,6 @@ class BuildOptions:
     platform: str = "linux"
     lock_mode: LockMode = "reuse"
     lock_file: Path | None = None  # `bentofile.lock` of the project
-    openapi: str | None = None
     step: Step = lambda _: nullcontext()
 
 
@@ -74,8 +72,8 @@ def build(
     platform = LockPlatform.parse(options.platform, distro=config.docker.distro)
     requirements = project_requirements(project, config.python)
     with options.step("Importing the service"):
-        description = _describe(project, config, home, env, options.openapi)
-    name = _bento_name(config.name or description.name)
+        description = _describe(project, config, home, env)
+    name = bento_name(config.name or description.name)
     models = ModelStore(home)
     refs = tuple(ModelRef.of(models.get(spec.tag).info, alias=spec.alias) for spec in config.models)
     services = tuple(_with_models(service, models) for service in description.services)
@@ -104,7 +102,7 @@ def build(
         pins=pins,
         wheel=runtime_wheel(),
         openapi=description.openapi,
-        about=description.description,
+        about=description.about,
     )
     with options.step("Storing the bento"), BentoStore(home).create(name, version=options.version) as draft:
         write(contents, files, Path(draft.path))
@@ -112,20 +110,19 @@ def build(
     return draft.saved
 
 
-def _describe(
-    project: Path, config: BuildConfig, home: Home, env: Mapping[str, str], openapi: str | None
-) -> Description:
-    env = {**env, "BENTOML_HOME": str(home.root)}
-    import_path = project / "src" if config.python.is_src_layout else None
-    places = [project, *([import_path] if import_path else [])]
+def _describe(project: Path, config: BuildConfig, home: Home, env: Mapping[str, str]) -> Description:
+    is_src_layout = config.python.is_src_layout
+    places = [project, project / "src"] if is_src_layout else [project]
     if not config.service and not any((place / "service.py").is_file() for place in places):
         raise ImportServiceError(
             f"`{project}` has no `service.py`, and its build file names no `service`; write `service: module:Class`"
         )
-    return describe(project, config.service or "service", env=env, import_path=import_path, openapi=openapi)
+    import_string = import_string_of(config.service, is_src_layout=is_src_layout)
+    env = {**env, "BENTOML_HOME": str(home.root)}
+    return describe(project, import_string, env=env, is_src_layout=is_src_layout)
 
 
-def _bento_name(name: str) -> str:
+def bento_name(name: str) -> str:
     """Return the name that a class gives its bento: words in lower case, with `_` between them."""
     snake = re.sub(r"(?<=[a-zA-Z0-9])(?=[A-Z][a-z])", "_", name).lower()
     try:
@@ -179,6 +176,7 @@ def _files(project: Path, config: BuildConfig, home: Home) -> list[SourceFile]:
 
 
 def _envs(config: BuildConfig, description: Description) -> tuple[dict[str, Any], ...]:
-    declared = [{"name": e.name, "value": e.value, "stage": e.stage} for e in config.envs]
+    """Return the variables of the build file and of the services, which come last; a build secret has no value here."""
+    declared = [asdict(variable) for variable in config.envs]
     named = {variable["name"]: variable for variable in [*declared, *description.envs]}
-    return tuple(named.values())
+    return tuple(v | {"value": ""} if v["stage"] == "build" else v for v in named.values())

@@ -29,8 +29,8 @@ class Contents:
     requirements: ProjectRequirements
     pins: str
     wheel: Wheel
-    openapi: Mapping[str, Any] | None = None
-    about: str = ""  # what the service says of itself
+    openapi: Mapping[str, Any]
+    about: str  # what the service says of itself
 
 
 def image_of(
@@ -69,14 +69,13 @@ def write(contents: Contents, files: Sequence[SourceFile], folder: Path) -> None
 def _rendered(contents: Contents, source: Path) -> dict[str, bytes]:
     texts = {
         "README.md": _readme(contents, source / "README.md"),
+        "apis/openapi.yaml": document.dump(contents.openapi),
         "apis/schema.json": json.dumps(contents.info.schema, indent=2, ensure_ascii=False) + "\n",
         "env/docker/Dockerfile": render(_dockerfile(contents)),
         "env/docker/entrypoint.sh": entrypoint(),
         "env/python/requirements.in": contents.info.image["python_requirements"],
         "env/python/requirements.txt": contents.pins,
     }
-    if contents.openapi is not None:
-        texts["apis/openapi.yaml"] = document.dump(contents.openapi)
     wheel = {f"env/python/wheels/{contents.wheel.name}": contents.wheel.data}
     return {path: text.encode() for path, text in texts.items()} | wheel
 
@@ -106,14 +105,6 @@ def _readme(contents: Contents, own: Path) -> str:
     if own.is_file():
         return own.read_text(encoding="utf-8", errors="replace")
     name = contents.info.tag.name
-    apis = [
-        f"- `POST {route['route']}`{_first_line(route.get('doc'))}"
-        for route in contents.info.schema.get("routes", [])
-    ]
+    apis = [f"- `POST {route['route']}`" for route in contents.info.schema["routes"]]
     about = [contents.about.strip(), ""] if contents.about.strip() else []
     return "\n".join([f"# {name}", "", *about, *apis, "", f"Serve it with `bentoml serve {name}`.", ""])
-
-
-def _first_line(doc: str | None) -> str:
-    line = next(iter((doc or "").strip().splitlines()), "")
-    return f": {line}" if line else ""

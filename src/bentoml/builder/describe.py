@@ -3,60 +3,78 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..exceptions import BentoMLException, ImportServiceError
 from ..process import CommandFailed, run
 
-__all__ = ["NOT_THE_USERS_CODE", "Description", "describe"]
+__all__ = ["SAYS_IT_ALL", "Description", "describe", "import_string_of"]
 
-NOT_THE_USERS_CODE = 3  # the exit code of a child whose last line says all
+SAYS_IT_ALL = 3  # the exit code of a child whose message needs no traceback
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a bento records of its services; ``models`` under a service are the tags that its class attributes mean."""
+    """What a bento records of its services; the ``models`` of each are the tags that its class attributes mean.
 
-    service: str  # as it is imported in the bento: `module:Class`
+    ``envs`` are those of all services; of a name that several set, the last counts, and the entry service's come last.
+    """
+
+    service: str  # as it is imported in the bento
     name: str
     labels: dict[str, str]
     envs: list[dict[str, str]]
-    description: str
+    about: str
     schema: dict[str, Any]
+    openapi: dict[str, Any]
     services: list[dict[str, Any]]
-    openapi: dict[str, Any] | None
+
+
+def import_string_of(service: str, *, is_src_layout: bool) -> str:
+    """Return the ``module:attribute`` under which a bento imports what a build file calls ``service``.
+
+    Raises:
+        ImportServiceError: a file is named that lies outside the project.
+    """
+    module, colon, attribute = (service or "service").partition(":")
+    if module.endswith(".py") or "/" in module:
+        path = PurePosixPath(module)
+        if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
+            raise ImportServiceError(
+                f"`{module}` is no Python file in the project; name it relative to the project"
+            )
+        parts = path.with_suffix("").parts
+        module = ".".join(parts[1:] if is_src_layout and parts[0] == "src" else parts)
+    return f"{module}{colon}{attribute}"
 
 
 def describe(
-    project: Path,
-    service: str,
-    *,
-    env: Mapping[str, str],
-    import_path: Path | None = None,
-    openapi: str | None = None,
+    project: Path, import_string: str, *, env: Mapping[str, str], is_src_layout: bool = False
 ) -> Description:
-    """Import ``service`` in a child process and return what it says of itself.
-
-    ``import_path`` is a folder to import from besides the project; ``openapi`` is the ``module:function`` that turns a
-    service into its OpenAPI document.
+    """Import a service in a child process and return what it says of itself.
 
     Raises:
-        ImportServiceError: the service cannot be found, or its code fails; the message holds the traceback.
-        BentoMLException: what it needs is missing.
+        ImportServiceError: its code fails; the message holds the traceback.
+        BentoMLException: there is no such service, or it needs a model that is not there.
     """
     environment = dict(env)
-    if import_path is not None:
-        environment["PYTHONPATH"] = ":".join(filter(None, [str(import_path), env.get("PYTHONPATH")]))
+    if is_src_layout:
+        environment["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [str(project / "src"), env.get("PYTHONPATH")])
+        )
     # -P: a module of the project must not take the place of one that this library imports before the service.
-    command = [sys.executable, "-P", "-m", "bentoml.builder.describe_child", service, openapi or ""]
+    command = [sys.executable, "-P", "-m", "bentoml.builder.describe_child", import_string]
     try:
         answer = run(command, cwd=project, env=environment)
     except CommandFailed as e:
-        if e.returncode == NOT_THE_USERS_CODE:
+        if e.returncode == SAYS_IT_ALL:
             raise BentoMLException(e.output.strip()) from e
-        raise ImportServiceError(f"the service `{service}` cannot be imported:\n{e.output.strip()}") from e
+        raise ImportServiceError(
+            f"the service `{import_string}` cannot be imported:\n{e.output.strip()}"
+        ) from e
     return Description(**json.loads(answer))

@@ -5,31 +5,32 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..config import Home, environment
-from ..exceptions import ImportServiceError, NotFound
+from ..exceptions import BentoMLConfigException, ImportServiceError, NotFound
+from ..sdk.dependency import Dependency
 from ..sdk.loader import Target, load_target
+from ..sdk.openapi import openapi
 from ..sdk.service import Service
-from .describe import NOT_THE_USERS_CODE
+from .describe import SAYS_IT_ALL
 
 __all__ = ["described"]
 
 
-def described(service: Service[Any], import_string: str, openapi: str) -> dict[str, Any]:
+def described(service: Service[Any], import_string: str) -> dict[str, Any]:
     """Return the fields of a `Description`."""
+    services = list(service.all_services().values())
     return {
         "service": import_string,
         "name": service.name,
-        "labels": dict(service.labels),
-        "envs": service.envs,
-        "description": service.description or "",
+        "labels": service.labels,
+        "envs": [env for one in reversed(services) for env in one.envs],
+        "about": service.description or service.doc or "",
         "schema": service.schema(),
-        "services": [_entry(one) for one in service.all_services().values()],
-        "openapi": _function(openapi)(service) if openapi else None,
+        "openapi": openapi(service, version=None),
+        "services": [_entry(one) for one in services],
     }
 
 
@@ -37,30 +38,34 @@ def _entry(service: Service[Any]) -> dict[str, Any]:
     return {
         "name": service.name,
         "service": "",
-        "models": [str(model.tag) for model in service.models],
-        "dependencies": [],
+        "models": sorted({str(model.tag) for model in service.models}),
+        "dependencies": [_dependency(one) for one in service.dependencies.values()],
         "config": service.config,
     }
 
 
-def _function(name: str) -> Callable[[Service[Any]], dict[str, Any]]:
-    module, _, function = name.partition(":")
-    found: Callable[[Service[Any]], dict[str, Any]] = getattr(import_module(module), function)
-    return found
+def _dependency(dependency: Dependency[Any]) -> dict[str, str]:
+    named = {
+        "service": dependency.on and dependency.on.name,
+        "url": dependency.url,
+        "deployment": dependency.deployment,
+        "cluster": dependency.cluster,
+    }
+    return {key: value for key, value in named.items() if value}
 
 
-def _main(import_string: str, openapi: str) -> None:
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the user's code prints is no part of the answer
-    home = Home.from_environment(environment())
+def _main(import_string: str) -> None:
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the user's code prints is no part of the answer
     try:
-        service = load_target(Target(import_string, Path.cwd(), None), home=home)
-    except (ImportServiceError, NotFound) as e:
+        service = load_target(Target(import_string, Path.cwd()), home=Home.from_environment(environment()))
+        description = described(service, import_string)
+    except (BentoMLConfigException, ImportServiceError, NotFound) as e:
         sys.stderr.write(f"{e}\n")
-        sys.exit(NOT_THE_USERS_CODE)
+        sys.exit(SAYS_IT_ALL)
     with answer:
-        json.dump(described(service, import_string, openapi), answer)
+        json.dump(description, answer)
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _main(sys.argv[1])

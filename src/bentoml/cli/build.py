@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +13,11 @@ from ..builder.api import build_project, split_target
 from ..builder.bento import BuildOptions
 from ..builder.lock import LockMode
 from ..config import Home, environment
+from ._steps import step
 
 __all__ = ["app"]
 
-app = typer.Typer(add_completion=False)
-
-_OPENAPI = "bentoml.runtime.openapi:openapi"  # by name: it is needed in the process that imports the service
-_PATIENCE = 2.0  # seconds after which a step is worth a line
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class Output(StrEnum):
@@ -75,8 +70,7 @@ def build(
             labels=dict(_label(text) for text in label or ()),
             platform=platform,
             lock_mode=mode,
-            openapi=_OPENAPI,
-            step=_step,
+            step=step,
         ),
     )
     if output is Output.tag:
@@ -91,15 +85,3 @@ def _label(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise typer.BadParameter(f"`{text}` is not of the form KEY=VALUE", param_hint="--label")
     return key, value
-
-
-@contextmanager
-def _step(words: str) -> Iterator[None]:
-    """Say on stderr what is going on, once it has gone on for a while."""
-    timer = threading.Timer(_PATIENCE, lambda: print(f"{words} ...", file=sys.stderr, flush=True))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

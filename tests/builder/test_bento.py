@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bentoml.builder.bento import BuildOptions, bento_name, build
+from bentoml.builder.config import load_config
+from bentoml.builder.lock import LockRequest
+from bentoml.config import Home
+from bentoml.exceptions import BentoMLException, ImportServiceError, InvalidArgument, NotFound
+from bentoml.store.bentos import Bento, BentoStore
+from bentoml.store.models import ModelStore
+
+PROJECTS = Path(__file__).parents[1] / "projects"
+PINS = f"numpy==2.4.6 \\\n    --hash=sha256:{'0' * 64}\n"
+
+
+class FakeResolver:
+    def __init__(self, pins: str = PINS) -> None:
+        self.pins = pins
+        self.asked: list[LockRequest] = []
+
+    def resolve(self, request: LockRequest) -> str:
+        self.asked.append(request)
+        return self.pins
+
+
+def project_in(folder: Path, name: str) -> Path:
+    return Path(shutil.copytree(PROJECTS / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def store_models(home: Home) -> None:
+    for tag in ("iris", "fallback:v1"):
+        with ModelStore(home).create(tag) as model:
+            (Path(model.path) / "names.txt").write_text("setosa versicolor virginica")
+
+
+def built(
+    project: Path, home: Home, *, env: Mapping[str, str] = os.environ, options: BuildOptions | None = None
+) -> Bento:
+    config = load_config(project)
+    return build(
+        project, config, home=home, env=env, options=options or BuildOptions(), resolver=FakeResolver()
+    )
+
+
+def content(folder: Path) -> dict[str, tuple[bytes, bool]]:
+    """Return each file with its bytes and whether it can be executed, but for the one line of the manifest that tells the time."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            data = path.read_bytes()
+            if path.name == "bento.yaml":
+                data = b"\n".join(line for line in data.splitlines() if b"creation_time" not in line)
+            found[path.relative_to(folder).as_posix()] = (data, os.access(path, os.X_OK))
+    return found
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bento, Home, FakeResolver, Path]:
+    """A bento with everything: models, dependencies, a lock, envs, packages."""
+    folder = tmp_path_factory.mktemp("flowers")
+    home = Home(folder / "home")
+    store_models(home)
+    project = project_in(folder, "flowers")
+    resolver = FakeResolver()
+    bento = build(project, load_config(project), home=home, env=os.environ, resolver=resolver)
+    return bento, home, resolver, project
+
+
+Flowers = tuple[Bento, Home, FakeResolver, Path]
+
+
+def test_the_files_of_a_bento(flowers: Flowers) -> None:
+    bento = flowers[0]
+    files = sorted(content(Path(bento.path)))
+    wheel = next(name for name in files if name.endswith(".whl"))
+    assert files == sorted(
+        [
+            *("README.md", "apis/openapi.yaml", "apis/schema.json", "bento.yaml"),
+            *("env/docker/Dockerfile", "env/docker/entrypoint.sh"),
+            *("env/python/requirements.in", "env/python/requirements.txt", wheel),
+            *("src/.bentoignore", "src/ABOUT.md", "src/app.py", "src/bentofile.yaml", "src/requirements.txt"),
+        ]
+    )
+    assert wheel.startswith("env/python/wheels/bentoml-")
+    assert zipfile.ZipFile(bento.path_of(wheel)).testzip() is None
+    assert Path(bento.path_of("env/python/requirements.txt")).read_text() == PINS
+    assert Path(bento.path_of("env/python/requirements.in")).read_text() == "numpy>=2\n"
+    assert os.access(bento.path_of("env/docker/entrypoint.sh"), os.X_OK)
+    assert bento.doc == "# Flowers\n\nWhich iris is it?\n"
+    schema = json.loads(Path(bento.path_of("apis/schema.json")).read_text())
+    assert schema == bento.info.schema
+    assert yaml.safe_load(Path(bento.path_of("apis/openapi.yaml")).read_text())["paths"]["/classify"]
+
+
+def test_the_manifest_of_a_bento(flowers: Flowers) -> None:
+    bento, home, _, _ = flowers
+    info, models = bento.info, ModelStore(home)
+    assert (bento.tag.name, info.service, bento.entry_service) == ("flowers", "app:Classify", "Flowers")
+    assert info.labels == {"owner": "team-flowers", "kind": "iris"}
+    assert info.args == {"size": 3}
+    assert [env["name"] for env in info.envs] == ["SIZE", "INDEX_TOKEN", "LOG_FORMAT"]
+    assert [(ref.tag, ref.alias, ref.digest) for ref in info.models] == [
+        (models.get("fallback").tag, "plan-b", models.get("fallback").digest)
+    ]
+    classify, preprocess = info.services
+    iris = models.get("iris")
+    assert [(m["tag"], m["digest"]) for m in classify["models"]] == [(str(iris.tag), str(iris.digest))]
+    assert classify["dependencies"] == [{"service": "Preprocess"}]
+    assert classify["config"] == {"traffic": {"timeout": 5}}
+    assert preprocess["models"] == []
+    assert info.image == {
+        "base_image": "python:3.12-slim",
+        "python_version": "3.12",
+        "commands": [],
+        "python_requirements": "numpy>=2\n",
+        "post_commands": [],
+        "build_include": [],
+        "distro": "debian",
+        "system_packages": ["libgomp1"],
+        "env": {"OMP_NUM_THREADS": "1"},
+        "platform": "linux/amd64",
+        "index_url": "",
+        "extra_index_url": ["https://packages.example/simple"],
+        "find_links": [],
+    }
+
+
+def test_what_is_locked(flowers: Flowers) -> None:
+    _, _, resolver, project = flowers
+    (asked,) = resolver.asked
+    assert asked.key == "x86_64-manylinux_2_36-python3.12"
+    assert "numpy>=2" in asked.requirements
+    assert any(line.startswith("pydantic") for line in asked.requirements)
+    assert any(line.startswith("docker") for line in asked.requirements), "an extra that the project asks for"
+    assert not any(line.lower().startswith("bentoml") for line in asked.requirements)
+    assert asked.indexes.extra_index_url == ("https://packages.example/simple",)
+    assert PINS in (project / "bentofile.lock").read_text()
+
+
+def test_the_dockerfile_of_a_bento(flowers: Flowers) -> None:
+    text = Path(flowers[0].path_of("env/docker/Dockerfile")).read_text()
+    for line in ["FROM python:3.12-slim", 'ENV LOG_FORMAT="text"', 'ENV OMP_NUM_THREADS="1"', 'ENV SIZE="3"']:
+        assert line in text.splitlines()
+    assert "COPY models/" in text
+    assert "--extra-index-url=https://packages.example/simple" in text
+    assert "ENV INDEX_TOKEN" not in text
+
+
+def test_the_same_content_gives_the_same_tag_and_bytes(flowers: Flowers, tmp_path: Path) -> None:
+    """Another folder, store, umask, time zone, hash seed, time and order of files."""
+    bento, _, _, project = flowers
+    home = Home(tmp_path / "elsewhere" / "home")
+    store_models(home)
+    copy = project_in(tmp_path / "elsewhere", "flowers")
+    shutil.copy(project / "bentofile.lock", copy)
+    for file in copy.iterdir():
+        os.utime(file, (1, 1))
+    env = {**os.environ, "TZ": "Pacific/Auckland", "PYTHONHASHSEED": "1", "LANG": "C"}
+    before = os.umask(0o077)
+    try:
+        again = build(copy, load_config(copy), home=home, env=env, resolver=FakeResolver("never==1\n"))
+    finally:
+        os.umask(before)
+    assert again.tag == bento.tag
+    assert content(Path(again.path)) == content(Path(bento.path))
+
+
+def test_a_plain_project_and_its_requirements_as_written(tmp_path: Path) -> None:
+    project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
+    bento = built(project, home)
+    assert bento.tag.name == "greeting_card_service"
+    assert not (project / "bentofile.lock").exists()
+    assert any(
+        line.startswith("pydantic>=")
+        for line in Path(bento.path_of("env/python/requirements.txt")).read_text().splitlines()
+    )
+    assert "--require-hashes" not in Path(bento.path_of("env/docker/Dockerfile")).read_text()
+    assert bento.doc.startswith("# greeting_card_service\n\nWrite greetings.\n")
+    assert "POST /greet" in bento.doc
+    (project / "README.md").write_text("# Mine\n")
+    assert built(project, home).doc == "# Mine\n"
+
+
+def test_the_src_layout(tmp_path: Path) -> None:
+    project, home = (
+        project_in(tmp_path, "src_layout"),
+        Home(project_home := tmp_path / "src_layout" / ".bentoml"),
+    )
+    bento = built(project, home)
+    assert bento.tag.name == "web-shop"
+    assert bento.info.service == "shop.service:Shop"
+    files = content(Path(bento.path))
+    assert {"src/shop/service.py", "src/shop/prices.py", "src/pyproject.toml"} <= set(files)
+    assert "anyio>=4" in bento.info.image["python_requirements"]
+    assert project_home.is_dir()
+    assert not [name for name in files if ".bentoml" in name], "a store in the project is no part of it"
+
+
+def test_options_go_before_the_build_file(tmp_path: Path) -> None:
+    project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
+    options = BuildOptions(version="v1", labels={"a": "b"}, platform="linux/arm64")
+    bento = built(project, home, options=options)
+    assert str(bento.tag) == "greeting_card_service:v1"
+    assert bento.info.labels == {"a": "b"}
+    assert bento.info.image["platform"] == "linux/arm64"
+    assert built(project, home, options=options).tag == bento.tag
+    with pytest.raises(BentoMLException, match="exists with other content"):
+        built(project, home, options=replace(options, labels={}))
+
+
+def test_a_missing_model_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
+    project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
+    (project / "bentofile.yaml").write_text("models: ['nowhere:v1']\n")
+    with pytest.raises(NotFound, match=r"nowhere:v1.*bentoml models"):
+        built(project, home)
+    assert sorted(p.name for p in project.iterdir() if p.name != "__pycache__") == [
+        "bentofile.yaml",
+        "service.py",
+    ]
+    assert BentoStore(home).list() == []
+
+
+def test_a_missing_service_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ImportServiceError, match=r"has no `service\.py`.*write `service:"):
+        built(tmp_path, Home(tmp_path / "home"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resolver_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    class Failing:
+        def resolve(self, request: LockRequest) -> str:
+            raise BentoMLException("no solution")
+
+    project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
+    (project / "bentofile.yaml").unlink()
+    with pytest.raises(BentoMLException, match="no solution"):
+        build(project, load_config(project), home=home, env=os.environ, resolver=Failing())
+    assert sorted(p.name for p in project.iterdir() if p.name != "__pycache__") == ["service.py"]
+    assert not home.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("service", "bento"),
+    [
+        ("Summarization", "summarization"),
+        ("GreetingCardService", "greeting_card_service"),
+        ("MySvcABC", "my_svcabc"),
+        ("iris_classifier", "iris_classifier"),
+        ("iris-v2", "iris-v2"),
+    ],
+)
+def test_names(service: str, bento: str) -> None:
+    assert bento_name(service) == bento
+
+
+def test_a_name_that_is_no_tag() -> None:
+    with pytest.raises(InvalidArgument, match="set `name`"):
+        bento_name("Größe")
+
+
+@pytest.mark.slow
+def test_a_build_that_is_killed_leaves_nothing_half(tmp_path: Path) -> None:
+    """Kill at 50 points, spread over the time that a build takes: the store lists clean and the next build works."""
+    import signal
+    import time
+
+    project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
+    env = {**os.environ, "BENTOML_HOME": str(home.root)}
+    command = [sys.executable, "-m", "bentoml", "build", str(project), "-o", "tag"]
+    start = time.monotonic()
+    expected = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    duration = time.monotonic() - start
+    for point in range(50):
+        process = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+        try:
+            process.communicate(timeout=duration * point / 50)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        for bento in BentoStore(home).list():
+            assert f"__tag__:{bento.tag}\n" == expected
+        shutil.rmtree(home.bentos, ignore_errors=True)
+    assert subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout == expected
+    assert [
+        p for p in project.iterdir() if p.name not in ("service.py", "bentofile.yaml", "__pycache__")
+    ] == []
+    assert not list(home.staging.glob("*/*")), "what was abandoned is swept"

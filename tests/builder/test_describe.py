@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import bentoml
+from bentoml.builder.describe import describe, import_string_of
+from bentoml.builder.describe_child import described
+from bentoml.exceptions import BentoMLException, ImportServiceError
+
+
+class Inner:
+    @bentoml.api
+    def one(self) -> int:
+        return 1
+
+
+inner = bentoml.service(envs=[{"name": "X", "value": "0"}, {"name": "Y", "value": "2"}])(Inner)
+
+
+class Outer:
+    """Say two."""
+
+    inner = bentoml.depends(inner)
+
+    @bentoml.api(route="/two")
+    def two(self) -> int:
+        return 2
+
+
+outer = bentoml.service(
+    name="outer", labels={"a": "b"}, envs=[{"name": "X", "value": "1"}], traffic={"timeout": 3}
+)(Outer)
+
+
+@pytest.mark.parametrize(
+    ("service", "is_src_layout", "expected"),
+    [
+        ("", False, "service"),
+        ("service:Iris", False, "service:Iris"),
+        ("service.py:Iris", False, "service:Iris"),
+        ("pkg/sub/service.py:Iris.inner", False, "pkg.sub.service:Iris.inner"),
+        ("src/pkg/service.py:Iris", True, "pkg.service:Iris"),
+        ("src/pkg/service.py:Iris", False, "src.pkg.service:Iris"),
+        ("pkg.service", True, "pkg.service"),
+    ],
+)
+def test_import_strings(service: str, is_src_layout: bool, expected: str) -> None:
+    assert import_string_of(service, is_src_layout=is_src_layout) == expected
+
+
+@pytest.mark.parametrize(
+    "service", ["../service.py:A", "/srv/service.py:A", "a/../../b.py", "folder/module:A"]
+)
+def test_a_file_outside_the_project_or_no_python(service: str) -> None:
+    with pytest.raises(ImportServiceError, match="in the project"):
+        import_string_of(service, is_src_layout=False)
+
+
+def test_what_a_service_says_of_itself() -> None:
+    found = described(outer, "service:Outer")
+    assert (found["name"], found["service"], found["about"]) == ("outer", "service:Outer", "Say two.")
+    assert found["labels"] == {"a": "b"}
+    assert [(env["name"], env["value"]) for env in found["envs"]] == [("X", "0"), ("Y", "2"), ("X", "1")]
+    assert [route["route"] for route in found["schema"]["routes"]] == ["/two"]
+    assert "/two" in found["openapi"]["paths"]
+    assert found["services"] == [
+        {
+            "name": "outer",
+            "service": "",
+            "models": [],
+            "dependencies": [{"service": "Inner"}],
+            "config": {"traffic": {"timeout": 3}},
+        },
+        {"name": "Inner", "service": "", "models": [], "dependencies": [], "config": {}},
+    ]
+
+
+def test_what_the_module_prints_does_not_disturb(tmp_path: Path) -> None:
+    (tmp_path / "yaml.py").write_text("raise RuntimeError('the project is not on the path yet')\n")
+    (tmp_path / "service.py").write_text(
+        "import os, sys, bentoml\nprint('{}')\nos.system('echo out; echo err >&2')\n"
+        "@bentoml.service\nclass Loud:\n    @bentoml.api\n    def api(self) -> int:\n        return 1\n"
+    )
+    assert describe(tmp_path, "service", env=os.environ).name == "Loud"
+
+
+def test_an_import_that_fails_shows_the_users_traceback(tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text("import helper\n")
+    (tmp_path / "helper.py").write_text("def broken():\n    return 1 / 0\n\n\nbroken()\n")
+    with pytest.raises(ImportServiceError, match=r'(?s)helper\.py", line 2, in broken.*ZeroDivisionError'):
+        describe(tmp_path, "service:Iris", env=os.environ)
+
+
+@pytest.mark.parametrize(
+    ("import_string", "said"),
+    [("nowhere:Iris", "there is no module `nowhere`"), ("service:Iris", "`service` has no `Iris`")],
+)
+def test_a_service_that_is_not_there_needs_no_traceback(
+    tmp_path: Path, import_string: str, said: str
+) -> None:
+    (tmp_path / "service.py").write_text("")
+    with pytest.raises(BentoMLException, match=said) as caught:
+        describe(tmp_path, import_string, env=os.environ)
+    assert "Traceback" not in str(caught.value)
