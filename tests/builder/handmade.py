@@ -121,7 +121,7 @@ def members(layer: Layer) -> dict[str, Member]:
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
         for info in archive:
             file = archive.extractfile(info) if info.isreg() else None
-            text = file.read().decode() if file else info.linkname
+            text = file.read().decode(errors="surrogateescape") if file else info.linkname
             kind = "file" if info.isreg() else "dir" if info.isdir() else "symlink"
             found[info.name] = Member(kind, info.mode, (info.uid, info.gid), info.mtime, text)
     return found

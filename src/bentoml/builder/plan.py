@@ -131,6 +131,6 @@ def _labels(info: BentoInfo) -> dict[str, str]:
     own = {
         "org.opencontainers.image.title": info.tag.name,
         "org.opencontainers.image.version": info.tag.version or "",
-        "bentoml.bento": str(info.tag),
+        "bentoml.tag": str(info.tag),
     }
-    return {**info.labels, **own}
+    return {**own, **info.labels}

@@ -29,14 +29,16 @@ __all__ = ["bento_layer", "model_layers", "user_layer"]
 _MAX_MODEL_LAYERS = 40
 
 
-def model_layers(models: Iterable[Model], cache: Cache, *, epoch: int) -> tuple[Layer, ...]:
-    """Return one layer for each model, by tag; of more than 40 models the smallest share one layer.
+def model_layers(
+    models: Iterable[Model], cache: Cache, *, epoch: int, at_most: int = _MAX_MODEL_LAYERS
+) -> tuple[Layer, ...]:
+    """Return one layer for each model, by tag; of more models than ``at_most`` the smallest share the last layer.
 
     The weights are framed, not compressed, and read only if the cache does not know the layer. They belong to root:
     what is served is what was saved.
     """
     largest = sorted(models, key=lambda model: (-model.tree.size(), model.tag))
-    alone, rest = largest[: _MAX_MODEL_LAYERS - 1], largest[_MAX_MODEL_LAYERS - 1 :]
+    alone, rest = largest[: at_most - 1], largest[at_most - 1 :]
     groups = [[model] for model in sorted(alone, key=lambda model: model.tag)]
     if rest:
         groups.append(sorted(rest, key=lambda model: model.tag))

@@ -1,0 +1,211 @@
+"""From a bento to an image, with real parts: a store, uv, a base in a folder, an image in another."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.builder.handmade import base, offline, save_bento, save_model
+
+from bentoml.builder.image import ImageResult, containerize
+from bentoml.builder.oci.assemble import RunConfig, assemble
+from bentoml.builder.oci.layout import write_layout
+from bentoml.config import Home
+from bentoml.exceptions import BentoMLException, NotFound
+from bentoml.store.bentos import Bento
+from bentoml.store.models import ModelStore
+
+
+class Bench:
+    """A store, a folder of wheels and a base; `make` makes an image of a bento and reads it."""
+
+    def __init__(self, root: Path, **python: Any) -> None:
+        self.root, self.home, self.wheels = root, Home(root / "home"), root / "wheels"
+        below = base(**python)
+        write_layout(
+            root / "base",
+            assemble(below, [], RunConfig("0", "/", ("python3",), labels={"maker": "x"}), epoch=0),
+            ["base:1"],
+        )
+
+    def make(self, bento: Bento, *, env: dict[str, str] | None = None, **wishes: Any) -> ImageResult:
+        return containerize(
+            bento,
+            home=self.home,
+            env={**offline(self.wheels), **(env or {})},
+            base=f"oci:{self.root / 'base'}",
+            output=f"type=oci,dest={self.root / 'image'}",
+            **wishes,
+        )
+
+    def config(self, result: ImageResult) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.root / "image/blobs/sha256" / result.id.hex).read_bytes())
+        return loaded
+
+    def files(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield layer, path and content of each file in the image."""
+        manifest = json.loads(
+            self.blob(json.loads((self.root / "image/index.json").read_bytes())["manifests"][0])
+        )
+        for descriptor in manifest["layers"]:
+            path = self.root / "image/blobs" / descriptor["digest"].replace(":", "/")
+            with tarfile.open(path, "r:gz") as archive:
+                for member in archive:
+                    file = archive.extractfile(member) if member.isreg() else None
+                    yield descriptor["digest"], member.name, file.read() if file else b""
+
+    def blob(self, descriptor: dict[str, Any]) -> bytes:
+        return (self.root / "image/blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_whole_image(bench: Bench) -> None:
+    model = save_model(bench.home)
+    bento = save_bento(bench.home, bench.wheels, models=(model,))
+    result = bench.make(bento, names=["greeter:1", "greeter:latest"])
+    assert (result.tag, result.names) == (bento.tag, ("greeter:1", "greeter:latest"))
+    assert [layer.kind for layer in result.layers] == ["base", "base", "model", "user", "python", "source"]
+    assert result.layers[2].about == f"model {model.tag}"
+    config = bench.config(result)
+    run = config["config"]
+    assert run["User"] == "1034:1034"
+    assert "PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin" in run["Env"]
+    assert run["Labels"]["bentoml.tag"] == str(bento.tag)
+    assert re.fullmatch("sha256:[0-9a-f]{64}", run["Labels"]["org.opencontainers.image.base.digest"])
+    assert len(config["rootfs"]["diff_ids"]) == 6
+    paths = {path for _, path, _ in bench.files()}
+    assert {
+        f"home/bentoml/models/{model.tag.path()}/words.txt", "home/bentoml/bento/src/service.py", "app/.venv/bin/bentoml",
+        "app/.venv/bin/count", "etc/passwd",
+    } < paths  # fmt: skip
+
+
+def test_a_second_time_nothing_is_new(bench: Bench) -> None:
+    bento = save_bento(bench.home, bench.wheels, models=(save_model(bench.home),))
+    first, second = bench.make(bento), bench.make(bento)
+    assert first.id == second.id
+    assert all(layer.is_new for layer in first.layers)
+    assert not any(layer.is_new for layer in second.layers)
+
+
+def test_a_changed_line_makes_one_new_layer(bench: Bench) -> None:
+    model = save_model(bench.home)
+    bench.make(save_bento(bench.home, bench.wheels, models=(model,), source="a = 1\n"))
+    result = bench.make(save_bento(bench.home, bench.wheels, models=(model,), source="a = 2\n"))
+    assert [layer.kind for layer in result.layers if layer.is_new] == ["source"]
+
+
+def test_the_same_image_in_every_way(tmp_path: Path) -> None:
+    """Other folders, empty caches, another umask, zone, home and hash seed; the bento is built anew each time."""
+    ids = set()
+    for place, umask, changes in (
+        ("a", 0o022, {}),
+        ("other/place", 0o077, {"TZ": "Pacific/Auckland", "PYTHONHASHSEED": "7", "LC_ALL": "tr_TR.UTF-8"}),
+    ):
+        (tmp_path / place).mkdir(parents=True)
+        done = subprocess.run(
+            [sys.executable, "-c", f"from tests.builder.test_image import print_id; print_id({str(tmp_path / place)!r})"],
+            cwd=Path(__file__).parents[2], umask=umask, env={**os.environ, **changes}, capture_output=True, text=True,
+            check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        ids.add(done.stdout)
+    assert len(ids) == 1
+
+
+def print_id(root: str) -> None:
+    """Make everything from nothing and print what must not differ."""
+    bench = Bench(Path(root))
+    model = save_model(bench.home)
+    result = bench.make(save_bento(bench.home, bench.wheels, models=(model,)))
+    print(result.id, *bench.config(result)["rootfs"]["diff_ids"])
+
+
+def test_the_time_of_the_image(bench: Bench) -> None:
+    bento = save_bento(bench.home, bench.wheels)
+    result = bench.make(bento, env={"SOURCE_DATE_EPOCH": "86400"})
+    assert bench.config(result)["created"] == "1970-01-02T00:00:00Z"
+    assert result.id != bench.make(bento).id
+
+
+def test_a_secret_of_the_build_is_nowhere(bench: Bench) -> None:
+    canary = "canary-5b1f"
+    bento = save_bento(bench.home, bench.wheels, envs=({"name": "TOKEN", "value": canary, "stage": "build"},))
+    result = bench.make(bento, env={"TOKEN": canary})
+    assert canary not in json.dumps(bench.config(result))
+    assert not [path for _, path, data in bench.files() if canary.encode() in data]
+    assert "service.py" in "".join(path for _, path, _ in bench.files())
+
+
+def test_nothing_of_this_machine_is_in_it(bench: Bench) -> None:
+    bench.make(save_bento(bench.home, bench.wheels, models=(save_model(bench.home),)))
+    for _, path, data in bench.files():
+        assert str(bench.root).encode() not in data, path
+        assert sys.executable.encode() not in data, path
+
+
+def test_a_base_with_another_python(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, python="/usr/bin/python3.9")
+    with pytest.raises(
+        BentoMLException,
+        match=r"needs Python 3\.11, but base image `oci:.*` has Python 3\.9.*python:3\.11-slim",
+    ):
+        bench.make(save_bento(bench.home, bench.wheels))
+    assert not (tmp_path / "image").exists()
+
+
+def test_a_base_without_python(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, python="/usr/bin/perl")
+    with pytest.raises(BentoMLException, match="has no Python"):
+        bench.make(save_bento(bench.home, bench.wheels))
+
+
+def test_a_model_that_is_gone(bench: Bench) -> None:
+    model = save_model(bench.home)
+    bento = save_bento(bench.home, bench.wheels, models=(model,))
+    ModelStore(bench.home).delete(model.tag)
+    with pytest.raises(NotFound, match=f"bento `{bento.tag}` needs model `{model.tag}`"):
+        bench.make(bento)
+
+
+def test_a_bento_of_another_program(bench: Bench) -> None:
+    bento = save_bento(bench.home, bench.wheels)
+    for file in Path(bento.path, "env/python/wheels").iterdir():
+        file.unlink()
+    with pytest.raises(BentoMLException, match="does not hold the runtime"):
+        bench.make(bento)
+
+
+def test_packages_that_cannot_be_had_leave_nothing(bench: Bench) -> None:
+    bento = save_bento(bench.home, bench.wheels)
+    for file in bench.wheels.glob("*.whl"):
+        file.unlink()
+    with pytest.raises(BentoMLException, match="numbers"):
+        bench.make(bento)
+    assert not (bench.root / "image").exists()
+
+
+def test_steps_are_told(bench: Bench) -> None:
+    told = []
+
+    @contextmanager
+    def step(words: str) -> Iterator[None]:
+        told.append(words)
+        yield
+
+    bench.make(save_bento(bench.home, bench.wheels), step=step)
+    assert len(told) >= 3
+    assert "base" in told[0]

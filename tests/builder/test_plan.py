@@ -1,0 +1,140 @@
+"""What an image will be follows from the manifest and the wishes alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bentoml.builder.oci.model import Platform
+from bentoml.builder.plan import ImagePlan, plan_image
+from bentoml.exceptions import BentoMLException, InvalidArgument
+from bentoml.store.manifest import BentoInfo
+from bentoml.tag import Tag
+
+
+def plan(
+    *, image: dict[str, Any] | None = None, envs: tuple[dict[str, Any], ...] = (), config: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None, env: dict[str, str] | None = None, **wishes: Any,
+) -> ImagePlan:  # fmt: skip
+    info = BentoInfo(
+        tag=Tag("iris", "v1"),
+        service="service:Iris",
+        labels=labels or {},
+        envs=envs,
+        services=({"name": "Iris", "config": config or {}},),
+        image={
+            "python_version": "3.12",
+            "base_image": "python:3.12-slim",
+            "platform": "linux/arm64",
+            **(image or {}),
+        },
+    )
+    return plan_image(info, env=env or {}, **wishes)
+
+
+def test_what_the_bento_says() -> None:
+    made = plan()
+    assert (made.base, made.platform, made.python_version) == (
+        "python:3.12-slim",
+        Platform("linux", "arm64"),
+        "3.12",
+    )
+    assert (made.names, made.epoch, made.user) == (("iris:v1",), 0, "1034:1034")
+    assert made.entrypoint == ("/home/bentoml/bento/env/docker/entrypoint.sh",)
+    assert made.ports == ("3000/tcp",)
+
+
+def test_what_the_user_wishes() -> None:
+    made = plan(base="debs:bookworm", names=["a:1", "b"], env={"SOURCE_DATE_EPOCH": "1700000000"})
+    assert (made.base, made.names, made.epoch) == ("debs:bookworm", ("a:1", "b"), 1_700_000_000)
+
+
+def test_a_bento_that_names_no_base() -> None:
+    assert plan(image={"base_image": ""}).base == "python:3.12-slim"
+
+
+def test_the_environment_of_a_container() -> None:
+    env = plan(
+        image={"env": {"A": "docker", "B": "docker", "LANG": "fr"}},
+        envs=({"name": "A", "value": "1"}, {"name": "C", "value": "2", "stage": "runtime"}),
+    ).env
+    assert (env["A"], env["B"], env["C"], env["LANG"]) == ("1", "docker", "2", "fr")
+    assert env["BENTOML_HOME"] == "/home/bentoml"
+    assert env["BENTOML_HOST"] == "0.0.0.0"
+    assert env["BENTOML_CONTAINERIZED"] == "true"
+    assert "NVIDIA_VISIBLE_DEVICES" not in env
+
+
+def test_secrets_of_the_build_are_no_part_of_it() -> None:
+    made = plan(envs=({"name": "TOKEN", "value": "canary", "stage": "build"},))
+    assert "TOKEN" not in made.env
+    assert "canary" not in str(made)
+
+
+@pytest.mark.parametrize(
+    ("resources", "uses_gpu"),
+    [
+        ({}, False),
+        ({"gpu": 1}, True),
+        ({"gpu": "1"}, True),
+        ({"gpu": 0}, False),
+        ({"gpu": "0"}, False),
+        ({"gpu_type": "nvidia-l4"}, True),
+        ({"cpu": 2}, False),
+    ],
+)
+def test_a_service_that_asks_for_a_gpu_gets_it(resources: dict[str, Any], uses_gpu: bool) -> None:
+    made = plan(config={"resources": resources})
+    assert made.uses_gpu is uses_gpu
+    assert (made.env.get("NVIDIA_VISIBLE_DEVICES") == "all") is uses_gpu
+    assert (made.env.get("NVIDIA_DRIVER_CAPABILITIES") == "compute,utility") is uses_gpu
+
+
+def test_which_gpus_is_the_users_choice() -> None:
+    made = plan(config={"resources": {"gpu": 1}}, image={"env": {"NVIDIA_VISIBLE_DEVICES": "0"}})
+    assert made.env["NVIDIA_VISIBLE_DEVICES"] == "0"
+
+
+def test_labels() -> None:
+    labels = plan(labels={"team": "a", "org.opencontainers.image.title": "mine"}).labels
+    assert labels == {
+        "team": "a",
+        "bentoml.tag": "iris:v1",
+        "org.opencontainers.image.title": "mine",
+        "org.opencontainers.image.version": "v1",
+    }
+
+
+@pytest.mark.parametrize("key", ["system_packages", "commands", "post_commands", "scripts"])
+def test_what_would_have_to_run_in_the_image_is_refused(key: str) -> None:
+    with pytest.raises(BentoMLException, match=f"`{key}`.*base_image"):
+        plan(image={key: ["libgomp1"]})
+
+
+def test_all_that_is_refused_is_named_at_once() -> None:
+    with pytest.raises(BentoMLException, match="`system_packages`, `commands`"):
+        plan(image={"system_packages": ["x"], "commands": ["y"]})
+
+
+def test_another_platform_than_the_locked_one() -> None:
+    with pytest.raises(
+        BentoMLException, match=r"locked for `linux/arm64`.*bentoml build --platform linux/amd64"
+    ):
+        plan(platform="linux/amd64")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        pytest.param({"names": ["UPPER:1"]}, "UPPER:1", id="name"),
+        pytest.param({"names": [""]}, "``", id="no name"),
+        pytest.param({"names": [f"a@sha256:{'0' * 64}"]}, "digest", id="digest"),
+        pytest.param({"platform": "arm64"}, "`arm64`", id="platform"),
+        pytest.param({"env": {"SOURCE_DATE_EPOCH": "today"}}, "SOURCE_DATE_EPOCH is `today`", id="epoch"),
+        pytest.param({"env": {"SOURCE_DATE_EPOCH": "-1"}}, "SOURCE_DATE_EPOCH", id="negative epoch"),
+    ],
+)
+def test_wishes_that_cannot_be_understood(wishes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        plan(**wishes)
