@@ -43,19 +43,25 @@ def connected(env: Mapping[str, str]) -> Iterator[DockerClient]:
             "or write the image to a folder with `--output type=oci,dest=FOLDER`"
         ) from e
     where = env.get("DOCKER_HOST") or _DEFAULT
+    if where.startswith("unix://") and not Path(where.removeprefix("unix://")).is_socket():
+        raise _unreachable(where, "there is no such socket")
     try:
         client = docker.from_env(environment=dict(env), timeout=_TIMEOUT)
     except (DockerException, RequestException) as e:
-        raise BentoMLException(
-            f"the container engine at `{where}` cannot be reached: {e}; start it, set `DOCKER_HOST`, "
-            "or write the image to a folder with `--output type=oci,dest=FOLDER`"
-        ) from e
+        raise _unreachable(where, e) from e
     try:
         yield client
     except (DockerException, RequestException) as e:
         raise BentoMLException(f"the container engine at `{where}` refused: {e}") from e
     finally:
         client.close()
+
+
+def _unreachable(where: str, reason: object) -> BentoMLException:
+    return BentoMLException(
+        f"the container engine at `{where}` cannot be reached: {reason}; start it, set `DOCKER_HOST`, "
+        "or write the image to a folder with `--output type=oci,dest=FOLDER`"
+    )
 
 
 def open_engine_image(name: str, *, platform: Platform, cache: Cache, env: Mapping[str, str]) -> Base:

@@ -1,0 +1,84 @@
+"""Sinks that are files, and which sink an `--output` names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.builder.oci.images import Pieces, small_image
+
+from bentoml.builder.backends.archive import ArchiveSink
+from bentoml.builder.backends.engine import EngineSink, held_layers
+from bentoml.builder.backends.layout import LayoutSink
+from bentoml.builder.backends.select import open_sink
+from bentoml.builder.oci.bases import open_base
+from bentoml.builder.oci.model import Platform, Sink
+from bentoml.exceptions import BentoMLException, InvalidArgument
+
+IMAGE = small_image("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        (None, EngineSink({})),
+        ("type=docker", EngineSink({})),
+        ("type=oci,dest=out", LayoutSink(Path("out"))),
+        ("dest=/a=b,type=oci", LayoutSink(Path("/a=b"))),
+        ("type=oci-archive,dest=a.tar", ArchiveSink(Path("a.tar"), "oci")),
+        ("type=docker-archive,dest=a.tar", ArchiveSink(Path("a.tar"), "docker")),
+    ],
+)
+def test_outputs(output: str | None, expected: Sink) -> None:
+    assert open_sink(output, env={}) == expected
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["", "out", "type=oci", "type=oci,dest=", "type=strange,dest=x", "type=docker,dest=x", "type=oci,dest=x,a=b",
+     "type=oci,dest=x,tar"],
+)  # fmt: skip
+def test_unknown_outputs_are_refused_with_the_known_ones(output: str) -> None:
+    with pytest.raises(InvalidArgument, match="type=oci,dest=FOLDER"):
+        open_sink(output, env={})
+
+
+@pytest.mark.parametrize(
+    ("sink", "place"), [("oci", "out"), ("oci-archive", "new/a.tar"), ("docker-archive", "new/a.tar")]
+)
+def test_what_is_written_is_a_base_again(tmp_path: Path, sink: str, place: str) -> None:
+    line = open_sink(f"type={sink},dest={tmp_path / place}", env={}).write(IMAGE, ["app:1"])
+    assert str(tmp_path / place) in line and "sha256:" in line
+    tag = "app:1" if sink == "docker-archive" else "1"
+    base = open_base(
+        f"{sink}:{tmp_path / place}:{tag}", platform=Platform(), cache=tmp_path / "cache", env={}
+    )
+    assert [layer.diff_id for layer in base.layers] == [layer.diff_id for layer in IMAGE.layers]
+
+
+def test_a_failed_archive_leaves_the_old_one(tmp_path: Path) -> None:
+    sink = ArchiveSink(tmp_path / "a.tar", "oci")
+    sink.write(IMAGE, ["app:1"])
+    before = (tmp_path / "a.tar").read_bytes()
+    size = IMAGE.layers[0].descriptor.size
+    broken = replace(IMAGE, layers=(replace(IMAGE.layers[0], blob=Pieces((bytes(size),))),))
+    with pytest.raises(BentoMLException, match="is damaged"):
+        sink.write(broken, ["app:1"])
+    assert (tmp_path / "a.tar").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_only_a_common_beginning_counts_as_held() -> None:
+    mine = [layer.diff_id for layer in IMAGE.layers]
+    texts = [str(diff_id) for diff_id in mine]
+    assert held_layers(IMAGE, texts) == set(mine)
+    assert held_layers(IMAGE, [*texts[:2], "sha256:other"]) == set(mine[:2])
+    assert held_layers(IMAGE, texts[1:]) == set()
+    assert held_layers(IMAGE, []) == set()
+
+
+def test_an_engine_that_is_not_there_is_explained(tmp_path: Path) -> None:
+    sink = EngineSink({"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    with pytest.raises(BentoMLException, match=r"none\.sock` cannot be reached.*type=oci,dest=FOLDER"):
+        sink.write(IMAGE, ["app:1"])
