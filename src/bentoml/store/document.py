@@ -20,6 +20,8 @@ else:  # six times faster
 
 _ALIAS = re.compile(r"(?:^|[\s,\[:-])\*\w", re.MULTILINE)
 _MAX_NODES = 1_000_000
+_MAX_DEPTH = 200
+_MAY_BE_DEEP = re.compile(rf"^[ ?:-]{{{_MAX_DEPTH // 2},}}", re.MULTILINE)
 
 
 class _Loader(_BaseLoader):
@@ -62,12 +64,14 @@ def load(text: str) -> dict[str, Any]:
     """Read a document that is one mapping with string keys.
 
     Raises:
-        BentoMLException: it is not valid YAML, not such a mapping, names a Python type, repeats a key, or would grow
-            beyond all measure by aliases.
+        BentoMLException: it is not valid YAML, not such a mapping, names a Python type, repeats a key, is nested
+            absurdly deep, or would grow beyond all measure by aliases.
     """
     try:
+        if text.count("[") + text.count("{") > _MAX_DEPTH or _MAY_BE_DEEP.search(text):
+            _check_depth(text)
         value = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as e:
+    except (yaml.YAMLError, ValueError) as e:
         raise BentoMLException(f"not a readable YAML document: {e}") from e
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise BentoMLException("not a YAML document of the form `key: value`")
@@ -79,6 +83,18 @@ def load(text: str) -> dict[str, Any]:
 def dump(value: object) -> str:
     """Write a value in block style, keys in their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what would overflow the stack of libyaml's reader, which is recursive and ends the process then."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise BentoMLException(f"the YAML document is nested more than {_MAX_DEPTH} levels deep")
 
 
 def _check_size(value: object) -> None:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from bentoml.exceptions import BentoMLException
+from bentoml.store import document
+
+
+def test_what_is_dumped_is_loaded() -> None:
+    value = {
+        "b": "1.0",
+        "a": [1, 2.5, None, True],
+        "é": {"x": b"\0\xff", "c": 1 + 2j},
+        "text": "two\nlines: # *x &y",
+    }
+    text = document.dump(value)
+    assert document.load(text) == value
+    assert list(document.load(text)) == ["b", "a", "é", "text"]
+
+
+def test_no_aliases_are_written() -> None:
+    shared = [1, 2]
+    assert "*" not in document.dump({"a": shared, "b": shared})
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: 1\na: 2\n", "duplicate key"),
+        ("a: {b: 1, b: 2}\n", "duplicate key"),
+        ("a: !!python/object/apply:os.system [id]\n", "could not determine a constructor"),
+        ("- a\n- b\n", "key: value"),
+        ("1: a\n", "key: value"),
+        ("", "key: value"),
+        ("a: [\n", "not a readable"),
+        ("a: \0\n", "not a readable"),
+        ("a: !!python/complex nonsense\n", "not a readable"),
+        ("a: " + "[" * 100_000, "nested"),
+        ("- " * 100_000 + "x", "nested"),
+        ("? " * 100_000 + "x", "nested"),
+        ("\n".join(" " * n + "a:" for n in range(1000)), "nested"),
+    ],
+    ids=lambda text: repr(text)[:40],
+)
+def test_other_documents_are_refused(text: str, why: str) -> None:
+    with pytest.raises(BentoMLException, match=why):
+        document.load(text)
+
+
+def test_ordinary_aliases_are_read() -> None:
+    assert document.load("a: &x [1]\nb: *x\n") == {"a": [1], "b": [1]}
+
+
+def test_aliases_that_grow_without_measure_are_refused() -> None:
+    lines = ["l0: &l0 [0]"] + [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 10)]
+    with pytest.raises(BentoMLException, match="aliases"):
+        document.load("\n".join(lines))
+
+
+def test_the_python_values_of_1_x_are_read() -> None:
+    text = "a: !!python/tuple [1, [2]]\nb: !!python/complex 1+2j\n"
+    assert document.load(text) == {"a": [1, [2]], "b": 1 + 2j}
