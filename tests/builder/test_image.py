@@ -53,18 +53,16 @@ class Bench:
 
     def files(self) -> Iterator[tuple[str, str, bytes]]:
         """Yield layer, path and content of each file in the image."""
-        manifest = json.loads(
-            self.blob(json.loads((self.root / "image/index.json").read_bytes())["manifests"][0])
-        )
-        for descriptor in manifest["layers"]:
-            path = self.root / "image/blobs" / descriptor["digest"].replace(":", "/")
+        index = json.loads((self.root / "image/index.json").read_bytes())
+        for descriptor in json.loads(self.blob(index["manifests"][0]).read_bytes())["layers"]:
+            path = self.blob(descriptor)
             with tarfile.open(path, "r:gz") as archive:
                 for member in archive:
                     file = archive.extractfile(member) if member.isreg() else None
                     yield descriptor["digest"], member.name, file.read() if file else b""
 
-    def blob(self, descriptor: dict[str, Any]) -> bytes:
-        return (self.root / "image/blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
+    def blob(self, descriptor: dict[str, str]) -> Path:
+        return self.root / "image/blobs" / descriptor["digest"].replace(":", "/")
 
 
 @pytest.fixture
