@@ -7,10 +7,10 @@ import atexit
 import logging
 import sys
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-__all__ = ["AccessLog", "Fields", "Line"]
+__all__ = ["AccessLog", "Entry", "Fields"]
 
 logger = logging.getLogger("bentoml.access")
 
@@ -28,25 +28,13 @@ class Fields(NamedTuple):
     span_id: str = "016x"
 
 
-class Line(NamedTuple):
-    """What is known of one request when its answer has left; ``seconds`` is its duration."""
-
-    client: tuple[str, int] | None
-    scheme: str
-    method: str
-    path: str
-    request_type: bytes
-    request_length: bytes
-    status: int
-    response_type: bytes
-    response_length: bytes
-    seconds: float
-    trace_id: int
-    span_id: int
+# What is known of one request when its answer has left: the ASGI scope, its headers, the trace and span ids; status,
+# media type and length of the answer; the duration in seconds. A plain tuple: there is one for each request.
+Entry = tuple[Mapping[str, Any], Mapping[bytes, bytes], int, int, int, bytes, bytes, float]
 
 
 class AccessLog:
-    """Keep lines for a moment, then give them to the log in one piece.
+    """Keep entries for a moment, then give them to the log in one piece.
 
     Where the logger ``bentoml.access`` has handlers of its own (the user configured it), each line goes to them as a
     record; otherwise the lines are written to ``write`` at once, in the form of the server's log.
@@ -61,63 +49,75 @@ class AccessLog:
         loop: asyncio.AbstractEventLoop,
         write: Callable[[str], object] | None = None,
     ) -> None:
-        self._service = service
+        self._line = _template(fields, service)
         self._component = component
-        self._fields = fields
         self._loop = loop
         self._write = write or _to_stdout
-        self._lines: list[Line] = []
+        self._entries: list[Entry] = []
         atexit.register(self.flush)
 
-    def append(self, line: Line) -> None:
-        """Note a line; it is written within 10 milliseconds, or when the process ends."""
-        if not self._lines:
+    def append(self, entry: Entry) -> None:
+        """Note a request; its line is written within 10 milliseconds, or when the process ends."""
+        if not self._entries:
             self._loop.call_later(_DELAY, self.flush)
-        self._lines.append(line)
+        self._entries.append(entry)
 
     def flush(self) -> None:
         """Write what is there."""
-        lines, self._lines = self._lines, []
-        if not lines or not logger.isEnabledFor(logging.INFO):
+        entries, self._entries = self._entries, []
+        if not entries or not logger.isEnabledFor(logging.INFO):
             return
-        if logger.handlers:  # the user configured this logger
+        lines = [self._line % _values(entry) for entry in entries]
+        if logger.handlers:
             for line in lines:
-                logger.info("%s", self._text(line))
+                logger.info("%s", line)
             return
         prefix = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} [INFO] [{self._component}] "
-        self._write("".join([f"{prefix}{self._text(line)}\n" for line in lines]))
+        self._write(prefix + f"\n{prefix}".join(lines) + "\n")
 
     def close(self) -> None:
         """Write what is there, for good."""
         self.flush()
         atexit.unregister(self.flush)
 
-    def _text(self, line: Line) -> str:
-        f = self._fields
-        client = "%s:%d" % line.client if line.client else "-"  # noqa: UP031  # twice as fast for a tuple
-        request = f"scheme={line.scheme},method={line.method},path={_printable(line.path)}"
-        if f.request_content_type:
-            request += f",type={_text(line.request_type)}"
-        if f.request_content_length:
-            request += f",length={_text(line.request_length)}"
-        response = f"status={line.status}"
-        if f.response_content_type:
-            response += f",type={_text(line.response_type)}"
-        if f.response_content_length:
-            response += f",length={_text(line.response_length)}"
-        trace = f"trace={line.trace_id:{f.trace_id}},span={line.span_id:{f.span_id}},sampled=0"
-        milliseconds = line.seconds * 1000
-        return (
-            f"{client} ({request}) ({response}) {milliseconds:.3f}ms ({trace},service.name={self._service})"
-        )
+
+def _template(fields: Fields, service: str) -> str:
+    """Return the format of a line; ``%.0s`` takes a value and writes nothing, where a field is not wanted."""
+    return (
+        "%s:%d (scheme=%s,method=%s,path=%s"
+        + (",type=%s" if fields.request_content_type else "%.0s")
+        + (",length=%s" if fields.request_content_length else "%.0s")
+        + ") (status=%d"
+        + (",type=%s" if fields.response_content_type else "%.0s")
+        + (",length=%s" if fields.response_content_length else "%.0s")
+        + f") %.3fms (trace=%{fields.trace_id},span=%{fields.span_id},sampled=0,service.name="
+        + service.replace("%", "%%")
+        + ")"
+    )
 
 
-def _text(value: bytes) -> str:
-    return _printable(value.decode("latin-1"))
+def _values(entry: Entry) -> tuple[object, ...]:
+    scope, headers, trace_id, span_id, status, media_type, length, seconds = entry
+    host, port = scope.get("client") or ("-", 0)
+    return (
+        host,
+        port,
+        scope["scheme"],
+        scope["method"],
+        _printable(scope["path"]),
+        _printable(headers.get(b"content-type", b"").decode("latin-1")),
+        _printable(headers.get(b"content-length", b"").decode("latin-1")),
+        status,
+        media_type.decode("latin-1"),
+        length.decode("latin-1"),
+        seconds * 1000,
+        trace_id,
+        span_id,
+    )
 
 
 def _printable(text: str) -> str:
-    """Return text of the client that cannot forge a line of the log."""
+    """Return text of the client so that it cannot forge a line of the log."""
     return text if text.isprintable() else ascii(text)[1:-1]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import FileResponse, Response
+from starlette.types import Message
 
 from ..sdk.serde import FileAnswer
+from .call import Call, Send
 from .streams import Chunks
 
 __all__ = ["JSON", "Answer", "Headers", "Recorder", "Stream", "file_response"]
@@ -62,26 +62,25 @@ def file_response(answer: FileAnswer) -> Response:
 
 
 class Recorder:
-    """A ``send`` that notes what a response turned out to be; ``add`` are headers to put on it."""
+    """A ``send`` that notes in a call what its response turned out to be; ``add`` are headers to put on it."""
 
-    __slots__ = ("_add", "_send", "length", "media_type", "status")
+    __slots__ = ("_add", "_call", "_send")
 
-    def __init__(self, send: Any, add: Headers) -> None:
+    def __init__(self, send: Send, call: Call, add: Headers) -> None:
         self._send = send
+        self._call = call
         self._add = add
-        self.status = 500
-        self.media_type = b""
-        self.length = b""
 
-    async def __call__(self, message: Any) -> None:
+    async def __call__(self, message: Message) -> None:
         """Pass one message on."""
         if message["type"] == "http.response.start":
+            call = self._call
             headers = [*message.get("headers", ()), *self._add]
             message = {**message, "headers": headers}
-            self.status = message["status"]
+            call.status = message["status"]
             for name, value in headers:
                 if name.lower() == b"content-type":
-                    self.media_type = value
+                    call.media_type = value
                 elif name.lower() == b"content-length":
-                    self.length = value
+                    call.length = value
         await self._send(message)

@@ -138,8 +138,9 @@ def _metrics(service: Service[Any], options: AppOptions) -> Metrics:
         service_version=options.bento_version,
         buckets=_buckets(settings.duration),
     )
-    prefix = service.path_prefix.rstrip("/")
-    return Metrics(family, options.metrics_folder, [prefix + m.route for m in service.apis.values()])
+    return Metrics(
+        family, options.metrics_folder, [service.path_prefix + m.route for m in service.apis.values()]
+    )
 
 
 def _buckets(duration: Any) -> tuple[float, ...]:
@@ -147,8 +148,8 @@ def _buckets(duration: Any) -> tuple[float, ...]:
     if duration.buckets:
         return tuple(sorted(float(b) for b in duration.buckets if b != math.inf))
     if duration.min and duration.max and duration.factor:
-        count = math.ceil(math.log(duration.max / duration.min, duration.factor))
-        return tuple(duration.min * duration.factor**i for i in range(count)) + (float(duration.max),)
+        steps = math.ceil(math.log(duration.max / duration.min, duration.factor))
+        return (*(duration.min * duration.factor**i for i in range(steps)), duration.max)
     return DEFAULT_BUCKETS
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from .access_log import AccessLog, Line
+from .access_log import AccessLog
 from .folders import Folders
 from .metrics import Metrics
 from .threads import WorkerThreads
@@ -48,8 +48,8 @@ class Call:
     """A request: when it came, who it is in the logs, and what must be given back when it is over."""
 
     __slots__ = (
-        "context", "expired", "folder", "headers", "job", "scope", "server", "span_id", "started", "task",
-        "trace_id",
+        "context", "expired", "folder", "headers", "job", "length", "lent", "media_type", "scope", "server", "span_id",
+        "started", "status", "task", "trace_id",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, server: Server) -> None:
@@ -57,10 +57,15 @@ class Call:
         self.server = server
         self.started = perf_counter()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.trace_id, self.span_id = scope.get(_SEEN) or self._new_ids()
+        ids: tuple[int, int] | None = scope.get(_SEEN)
+        self.trace_id, self.span_id = ids if ids is not None else self._new_ids()
+        self.status = 500  # of the answer, ...
+        self.media_type = b""
+        self.length = b""  # ... which says what it is as soon as it is known
         self.task: asyncio.Task[Any] | None = None
         self.expired = False
         self.job: asyncio.Future[Any] | None = None  # what a thread does for it
+        self.lent = False  # a thread still uses the folder, and will give it back
         self.folder: Path | None = None
         self.context: Any = None
 
@@ -109,25 +114,14 @@ class Call:
         span = format(self.span_id, server.span_id_format)
         return f" (trace={trace},span={span},sampled=0,service.name={server.service})"
 
-    def log(self, status: int, response_type: bytes, response_length: bytes, seconds: float) -> None:
-        """Write the line of the access log."""
-        log = self.server.access_log
-        if log is None:
-            return
-        scope, headers = self.scope, self.headers
-        log.append(
-            Line(
-                scope.get("client"),
-                scope["scheme"],
-                scope["method"],
-                scope["path"],
-                headers.get(b"content-type", b""),
-                headers.get(b"content-length", b""),
-                status,
-                response_type,
-                response_length,
-                seconds,
-                self.trace_id,
-                self.span_id,
+    def end(self, label: str) -> None:
+        """Count and log this request, which has been answered; ``label`` is its endpoint in the metrics."""
+        server = self.server
+        seconds = perf_counter() - self.started
+        if server.metrics is not None:
+            server.metrics.end(label, self.status, seconds)
+        if server.access_log is not None:
+            ids = self.trace_id, self.span_id
+            server.access_log.append(
+                (self.scope, self.headers, *ids, self.status, self.media_type, self.length, seconds)
             )
-        )

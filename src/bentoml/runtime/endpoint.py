@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from time import perf_counter
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -34,13 +34,20 @@ class Endpoint:
     """
 
     def __init__(
-        self, method: APIMethod, function: Callable[..., Any], server: Server, *, label: str, context: bool
+        self,
+        method: APIMethod[..., Any],
+        function: Callable[..., Any],
+        server: Server,
+        *,
+        label: str,
+        context: bool,
     ) -> None:
         self._function = function
         self._server = server
         self._label = label
         self._input = method.input
         self._output = method.output
+        self._is_async = method.is_async
         self._ctx = method.ctx_param
         self._context = context  # whether this or another API may ask for the context
         self._cell = server.metrics.started(label) if server.metrics else 0
@@ -62,34 +69,39 @@ class Endpoint:
         call = Call(scope, server)
         if server.metrics is not None:
             server.metrics.begin(self._cell)
-        if scope["method"] != "POST":
-            return await self._send(
-                call, Answer(405, b"Method Not Allowed", TEXT, [(b"allow", b"POST")]), send
-            )
-        if traffic.full:
-            return await self._send(call, _TOO_MANY, send)
-        call.task = asyncio.current_task()
+        if scope["method"] != "POST" or traffic.full:
+            return await self._refuse(call, send)
+        call.task = asyncio.current_task(server.loop)
         traffic.enter(call)
         try:
             try:
                 answer = await self._respond(call, await read_body(call, receive))
-            except asyncio.CancelledError:
-                answer = self._expired(call)
+            except asyncio.CancelledError as e:
+                answer = self._cancelled(call, e)
             except Exception as e:  # the boundary of the user's code
                 answer = self._failed(call, e)
             traffic.begun(call)
             if type(answer) is Answer:
-                await self._send(call, answer, send)
+                await send(self._head(call, answer))
+                await send({"type": "http.response.body", "body": answer.body})
             elif type(answer) is Stream:
                 await self._send_stream(call, answer, receive, send)
-            else:
+            elif isinstance(answer, Response):
                 await self._send_response(call, answer, receive, send)
+            call.end(self._label)
             if call.context is not None and (tasks := call.context.response.background_tasks) is not None:
                 await tasks()
         finally:
             traffic.leave(call)
-            if call.folder is not None and (call.job is None or not call.job.cancelled()):
+            if call.folder is not None and not call.lent:
                 call.release()
+
+    async def _refuse(self, call: Call, send: Send) -> None:
+        """Answer what does not come to the API: another method than POST, or one request too many."""
+        answer = _TOO_MANY if call.scope["method"] == "POST" else _NOT_ALLOWED
+        await send(self._head(call, answer))
+        await send({"type": "http.response.body", "body": answer.body})
+        call.end(self._label)
 
     # Three kinds of functions.
 
@@ -113,10 +125,15 @@ class Endpoint:
         if self._context:
             self._make_context(call, body)
         args, kwargs = self._arguments(call, body)
-        steps = self._function(*args, **kwargs)
+        server = self._server
+        if self._is_async or inspect.isgeneratorfunction(self._function):  # calling these does nothing yet
+            steps = self._function(*args, **kwargs)
+        else:
+            steps = call.job = server.threads.submit(
+                partial(self._function, *args, **kwargs), abandoned=call.release
+            )
         if inspect.isawaitable(steps):
             steps = await steps
-        server = self._server
         chunks: AsyncChunks | ThreadChunks
         if hasattr(steps, "__aiter__"):
             chunks = AsyncChunks(steps, self._output.encode_chunk)
@@ -124,8 +141,11 @@ class Endpoint:
             chunks = ThreadChunks(iter(steps), self._output.encode_chunk, server.threads, server.loop)
         try:
             first = await chunks.first()
-        except BaseException:
-            chunks.abandon(call.release)
+        except asyncio.CancelledError:
+            call.lent = chunks.abandon(call.release)
+            raise
+        except Exception:
+            await chunks.close()
             raise
         status, headers = _context_answer(call)
         return Stream(status, first, chunks, self._media_type_bytes, headers)
@@ -166,14 +186,20 @@ class Endpoint:
 
     # Errors.
 
-    def _expired(self, call: Call) -> Answer:
-        if not call.expired or call.task is None:
-            raise asyncio.CancelledError
+    def _cancelled(self, call: Call, error: asyncio.CancelledError) -> Answer:
+        """Answer a request whose time is over; any other cancellation of the task goes on to who asked for it."""
+        call.lent = call.lent or (call.job is not None and call.job.cancelled())
+        if (
+            call.task is None or not call.task.cancelling()
+        ):  # the user's code let one of its own tasks be cancelled
+            return self._failed(call, error)
+        if not call.expired:
+            raise error
         call.task.uncancel()
         timeout = self._server.traffic.timeout
         return Answer(504, error_body(f"Not able to process the request in {timeout} seconds"))
 
-    def _failed(self, call: Call, error: Exception) -> Answer:
+    def _failed(self, call: Call, error: BaseException) -> Answer:
         status, body = of_exception(error)
         if status >= 500:
             logger.error(
@@ -183,49 +209,34 @@ class Endpoint:
 
     # Answers.
 
-    async def _send(self, call: Call, answer: Answer, send: Send) -> None:
-        body = answer.body
-        length = b"%d" % len(body)
+    def _head(self, call: Call, answer: Answer) -> dict[str, Any]:
+        call.status = answer.status
+        call.media_type = media_type = answer.media_type
+        call.length = length = b"%d" % len(answer.body)
         headers = [
             self._server_header,
-            (b"content-type", answer.media_type),
+            (b"content-type", media_type),
             (b"content-length", length),
             *call.ids(),
         ]
         if answer.headers:
             headers += answer.headers
-        try:
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
-        finally:
-            self._end(call, answer.status, answer.media_type, length)
+        return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
     async def _send_stream(self, call: Call, answer: Stream, receive: Receive, send: Send) -> None:
+        call.status = answer.status
+        call.media_type = answer.media_type
         headers = [self._server_header, (b"content-type", answer.media_type), *call.ids()]
         if answer.headers:
             headers += answer.headers
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send_chunks(answer.first, answer.chunks, call, receive, send)
         except Exception as e:  # the boundary of the user's code: the answer has begun, the log alone is told
             self._failed(call, e)
-        finally:
-            self._end(call, answer.status, answer.media_type, b"")
 
     async def _send_response(self, call: Call, answer: Response, receive: Receive, send: Send) -> None:
-        recorder = Recorder(send, [self._server_header, *call.ids()])
-        try:
-            await answer(call.scope, receive, recorder)
-        finally:
-            self._end(call, recorder.status, recorder.media_type, recorder.length)
-
-    def _end(self, call: Call, status: int, media_type: bytes, length: bytes) -> None:
-        server = self._server
-        seconds = perf_counter() - call.started
-        if server.metrics is not None:
-            server.metrics.end(self._label, status, seconds)
-        if server.access_log is not None:
-            call.log(status, media_type, length, seconds)
+        await answer(call.scope, receive, Recorder(send, call, [self._server_header, *call.ids()]))
 
 
 def _context_answer(call: Call) -> tuple[int, Headers | None]:
@@ -245,4 +256,5 @@ def _replay(body: bytes) -> Receive:
     return receive
 
 
+_NOT_ALLOWED = Answer(405, b"Method Not Allowed", TEXT, [(b"allow", b"POST")])
 _TOO_MANY = Answer(429, error_body("Too many requests"), JSON, [(b"retry-after", b"1")])

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from ..sdk.service import Service
+from ..sdk.dependency import Dependency, LocalServices
+from ..sdk.service import Service, set_current_service
 
 __all__ = ["started"]
 
@@ -17,19 +18,40 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def started(service: Service[Any]) -> AsyncIterator[Any]:
-    """Make the instance, run its startup hooks, and in the end its shutdown hooks.
+    """Make the instance, and those of the services it depends on, run their startup hooks, and in the end their
+    shutdown hooks.
 
     What the user's code raises while it starts is raised here; an error of a shutdown hook is logged, so that the
     others run too.
     """
-    instance = service()
+    services = LocalServices()
+    instance = service.create(services)
+    set_current_service(instance)
     logger.info("Service %s initialized", service.name)
-    await _run_hooks(service, instance, "startup")
+    instances = [*_dependencies(service, services), (service, instance)]
+    for one, its_instance in instances:
+        await _run_hooks(one, its_instance, "startup")
     try:
         yield instance
     finally:
-        await _run_hooks(service, instance, "shutdown")
+        for one, its_instance in reversed(instances):
+            await _run_hooks(one, its_instance, "shutdown")
         logger.info("Service instance cleanup finalized")
+
+
+def _dependencies(service: Service[Any], services: LocalServices) -> list[tuple[Service[Any], Any]]:
+    """Make what this service depends on, so that a mistake shows now and the first request is as quick as any."""
+    here = {
+        d.on.name: d.on
+        for s in service.all_services().values()
+        for d in s.dependencies.values()
+        if _is_here(d)
+    }
+    return [(one, services.proxy(one).instance) for one in reversed(here.values())]
+
+
+def _is_here(dependency: Dependency[Any]) -> bool:
+    return dependency.on is not None and not dependency.url and not dependency.deployment
 
 
 async def _run_hooks(service: Service[Any], instance: Any, kind: Literal["startup", "shutdown"]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
+from dataclasses import replace
 
 from starlette.types import ASGIApp
 
@@ -14,27 +14,31 @@ __all__ = ["Observed"]
 
 
 class Observed:
-    """Wrap an ASGI application; ``label`` gives the endpoint label of a path, of which there are only so many."""
+    """Wrap an ASGI application.
 
-    def __init__(self, app: ASGIApp, server: Server, label: Callable[[Scope], str]) -> None:
+    ``label`` gives the endpoint label of a request, of which there are only so many; paths that begin with one of
+    ``skipped`` are not logged.
+    """
+
+    def __init__(
+        self, app: ASGIApp, server: Server, *, label: Callable[[Scope], str], skipped: tuple[str, ...]
+    ) -> None:
         self._app = app
         self._server = server
+        self._silent = replace(server, access_log=None)
         self._label = label
+        self._skipped = skipped
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        server = self._server
-        call = Call.observed(scope, server)
+        call = Call.observed(scope, self._silent if scope["path"].startswith(self._skipped) else self._server)
         label = self._label(scope)
-        if server.metrics is not None:
-            server.metrics.begin(server.metrics.started(label))
-        recorder = Recorder(send, [])
+        metrics = self._server.metrics
+        if metrics is not None:
+            metrics.begin(metrics.started(label))
         try:
-            await self._app(scope, receive, recorder)
+            await self._app(scope, receive, Recorder(send, call, []))
         finally:
-            seconds = perf_counter() - call.started
-            if server.metrics is not None:
-                server.metrics.end(label, recorder.status, seconds)
-            call.log(recorder.status, recorder.media_type, recorder.length, seconds)
+            call.end(label)

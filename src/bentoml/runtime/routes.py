@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Set
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,35 +51,35 @@ def make_router(
 
     Each API counts and logs its own requests. Where the user added middleware, all is counted and logged around it.
     """
-    prefix = service.path_prefix.rstrip("/")
+    prefix = service.path_prefix
     mounts = Mounts(service.mount_apps, prefix)
     layers = _layers(service)
-    index = Page(_constant(HTML, index_html(service, prefix)))
-    apis = _apis(
-        service, instance, replace(server, metrics=None, access_log=None) if layers else server, prefix
+    apis = _apis(service, instance, replace(server, metrics=None, access_log=None) if layers else server)
+    pages: dict[str, ASGIApp] = dict(_pages(service, instance, version))
+    observed = partial(
+        Observed,
+        server=server,
+        label=_labels({*apis, *pages}, mounts),
+        skipped=tuple(service.settings.logging.access.skip_paths),
     )
-    pages: dict[str, ASGIApp] = dict(_pages(service, instance, prefix, version))
-    label = _labels({*apis, *pages}, mounts)
+    index = Page(_constant(HTML, index_html(service, prefix)))
     other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), mounts, index, prefix)
+    uncounted = _metrics_page(instance, server, prefix, metrics_folder)
     if not layers:
-        pages = {path: Observed(page, server, label) for path, page in pages.items()}
-        other = Observed(other, server, label)
-    uncounted = _metrics_page(service, instance, server, prefix, metrics_folder)
-    if not layers:
-        return Router(pages | uncounted | apis, other)
+        return Router({p: observed(page) for p, page in pages.items()} | uncounted | apis, observed(other))
     app: ASGIApp = Router(pages | apis, other)
     for cls, options in reversed(layers):
         app = cls(app, **options)
-    return Router(uncounted, Observed(app, server, label))
+    return Router(uncounted, observed(app))
 
 
-def _apis(service: Service[Any], instance: Any, server: Server, prefix: str) -> dict[str, ASGIApp]:
+def _apis(service: Service[Any], instance: Any, server: Server) -> dict[str, ASGIApp]:
     context = any(m.ctx_param for s in service.all_services().values() for m in s.apis.values())
-    silent = replace(server, access_log=None)
     skipped = tuple(service.settings.logging.access.skip_paths)
+    silent = replace(server, access_log=None)
     routes: dict[str, ASGIApp] = {}
     for method in service.apis.values():
-        path = prefix + method.route
+        path = service.path_prefix + method.route
         function = method.func.__get__(instance)
         mine = silent if path.startswith(skipped) else server
         routes[path] = Endpoint(method, function, mine, label=path, context=context)
@@ -127,7 +128,8 @@ def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
     return [*layers, *service.middlewares]
 
 
-def _pages(service: Service[Any], instance: Any, prefix: str, version: str) -> dict[str, Page]:
+def _pages(service: Service[Any], instance: Any, version: str) -> dict[str, Page]:
+    prefix = service.path_prefix
     schema = Page(_constant(JSON, json.dumps(service.schema()).encode()))
     ready, alive = Page(lambda: health.ready(instance)), Page(lambda: health.alive(instance))
     pages = {f"{prefix}/docs.json": Page(_Docs(service, version))}
@@ -137,9 +139,7 @@ def _pages(service: Service[Any], instance: Any, prefix: str, version: str) -> d
     return pages
 
 
-def _metrics_page(
-    service: Service[Any], instance: Any, server: Server, prefix: str, folder: Path | None
-) -> dict[str, ASGIApp]:
+def _metrics_page(instance: Any, server: Server, prefix: str, folder: Path | None) -> dict[str, ASGIApp]:
     if server.metrics is None:
         return {}
     where, shared = server.metrics.folder, folder is not None

@@ -30,8 +30,8 @@ class Chunks(Protocol):
     async def close(self) -> None:
         """End the generator, wherever it is, and wait for its end."""
 
-    def abandon(self, when_ended: Callable[[], None]) -> None:
-        """End the generator without waiting for its end."""
+    def abandon(self, when_ended: Callable[[], None]) -> bool:
+        """End the generator without waiting; return whether it is still running, until ``when_ended`` is called."""
 
 
 async def send_chunks(first: bytes | None, chunks: Chunks, call: Call, receive: Receive, send: Send) -> bool:
@@ -90,8 +90,9 @@ class AsyncChunks:
         async for step in self._steps:
             await send({"type": "http.response.body", "body": encode(step), "more_body": True})
 
-    def abandon(self, when_ended: Callable[[], None]) -> None:
-        """Do nothing: an error in the first step, or its cancellation, has ended the generator."""
+    def abandon(self, when_ended: Callable[[], None]) -> bool:
+        """Do nothing: the cancellation has ended the generator."""
+        return False
 
     async def close(self) -> None:
         """Let the generator clean up."""
@@ -143,12 +144,13 @@ class ThreadChunks:
         while not self._ended:
             await self._progress()
 
-    def abandon(self, when_ended: Callable[[], None]) -> None:
-        """Close the generator without waiting for it."""
+    def abandon(self, when_ended: Callable[[], None]) -> bool:
+        """Close the generator, in a thread, without waiting for it."""
         self._closed = True
         self._when_ended = when_ended
         if not self._running:
             self._resume()
+        return True
 
     async def _take(self) -> bytes | None:
         while not self._ready:
@@ -174,21 +176,26 @@ class ThreadChunks:
 
     def _run(self) -> bool:
         """Take steps, in a thread; return whether the generator has ended."""
-        until = time.monotonic() + _SLICE
-        if not self._closed:
-            for step in self._steps:
-                chunk = self._encode(step)
-                self._ready.append(chunk)
-                self._made += len(chunk)
-                if not self._woken:
-                    self._woken = True
-                    self._loop.call_soon_threadsafe(self._wake)
-                if self._closed:
-                    break
-                if self._made - self._taken > _AHEAD or (self._threads.waiting and time.monotonic() > until):
-                    return False
-        if inspect.isgenerator(self._steps):
-            self._steps.close()
+        ended = True
+        try:
+            ended = self._advance(time.monotonic() + _SLICE)
+        finally:
+            if ended and inspect.isgenerator(self._steps):
+                self._steps.close()
+        return ended
+
+    def _advance(self, until: float) -> bool:
+        for step in () if self._closed else self._steps:
+            chunk = self._encode(step)
+            self._ready.append(chunk)
+            self._made += len(chunk)
+            if not self._woken:
+                self._woken = True
+                self._loop.call_soon_threadsafe(self._wake)
+            if self._closed:
+                break
+            if self._made - self._taken > _AHEAD or (self._threads.waiting and time.monotonic() > until):
+                return False
         return True
 
     def _wake(self) -> None:

@@ -14,57 +14,40 @@ from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any
 
-__all__ = ["Job", "WorkerThreads"]
+__all__ = ["WorkerThreads"]
 
-
-class Job:
-    """One call of a function in a worker thread; ``future`` gives its result to the event loop.
-
-    A job whose future is cancelled before a thread took it never runs. Once it runs it keeps its thread until the
-    function returns, and ``abandoned`` is called in the loop if nobody waits for the result any more.
-    """
-
-    __slots__ = ("abandoned", "args", "context", "error", "function", "future", "result")
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        future: asyncio.Future[Any],
-        context: Context,
-        abandoned: Callable[[], None] | None,
-    ) -> None:
-        self.function = function
-        self.args = args
-        self.future = future
-        self.context = context
-        self.abandoned = abandoned
-        self.result: Any = None
-        self.error: BaseException | None = None
+Function = Callable[..., Any]
+Future = asyncio.Future[Any]
+Abandoned = Callable[[], None]
+# Plain tuples: there is one of each for each request.
+Job = tuple[Function, tuple[Any, ...], Future, Context, Abandoned | None]
+Done = tuple[Future, Any, BaseException | None, Abandoned | None]
 
 
 class WorkerThreads:
-    """Run functions in at most ``count`` threads, in the order of their submission."""
+    """Run functions in at most ``count`` threads, in the order of their submission.
+
+    A function whose future is cancelled before a thread took it never runs. Once it runs it keeps its thread until it
+    returns; if nobody waits for its result any more by then, ``abandoned`` is called in the event loop.
+    """
 
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop, *, name: str = "bentoml-api") -> None:
         self._count = count
         self._loop = loop
         self._name = name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._done: deque[Job] = deque()
+        self._done: deque[Done] = deque()
         self._woken = False
         self._threads: list[threading.Thread] = []
         self._unfinished = 0
 
-    def submit(
-        self, function: Callable[..., Any], *args: Any, abandoned: Callable[[], None] | None = None
-    ) -> asyncio.Future[Any]:
+    def submit(self, function: Function, *args: Any, abandoned: Abandoned | None = None) -> Future:
         """Run ``function(*args)`` in a thread, in the caller's context variables; call this from the event loop."""
         future = self._loop.create_future()
         if self._unfinished >= len(self._threads) and len(self._threads) < self._count:
             self._start_thread()
         self._unfinished += 1
-        self._jobs.put(Job(function, args, future, copy_context(), abandoned))
+        self._jobs.put((function, args, future, copy_context(), abandoned))
         return future
 
     @property
@@ -87,14 +70,16 @@ class WorkerThreads:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            if not job.future.cancelled():
+            function, args, future, context, abandoned = job
+            result, error = None, None
+            if not future.cancelled():
                 try:
-                    job.result = job.context.run(job.function, *job.args)
+                    result = context.run(function, *args)
                 except (
                     BaseException
                 ) as e:  # the boundary of the user's code: whoever awaits the future gets it
-                    job.error = e
-            self._done.append(job)
+                    error = e
+            self._done.append((future, result, error, abandoned))
             if not self._woken:
                 self._woken = True
                 try:
@@ -106,22 +91,21 @@ class WorkerThreads:
         self._woken = False  # before looking: a result that comes later wakes the loop again
         done = self._done
         while done:
-            job = done.popleft()
+            future, result, error, abandoned = done.popleft()
             self._unfinished -= 1
-            future = job.future
             if future.done():
-                if job.abandoned is not None:
-                    job.abandoned()
-            elif job.error is not None:
-                future.set_exception(_awaitable(job.error))
+                if abandoned is not None:
+                    abandoned()
+            elif error is not None:
+                future.set_exception(_awaitable(error))
             else:
-                future.set_result(job.result)
+                future.set_result(result)
 
 
 def _awaitable(error: BaseException) -> BaseException:
-    """Return an error that a future can hold: StopIteration would end the coroutine that awaits it."""
-    if not isinstance(error, StopIteration):
+    """Return an error that a future may hold: StopIteration would end the coroutine, SystemExit the server."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
-    wrapped = RuntimeError("the function raised StopIteration")
+    wrapped = RuntimeError(f"the function raised {type(error).__name__}")
     wrapped.__cause__ = error
     return wrapped
