@@ -41,7 +41,7 @@ class ImagePlan:
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     user: str = f"{UID}:{UID}"
-    working_dir: str = f"/{BENTO}"
+    working_dir: str = f"/{BENTO}/src"  # where a bento runs, in a container or not
     entrypoint: tuple[str, ...] = (f"/{BENTO}/env/docker/entrypoint.sh",)
     ports: tuple[str, ...] = (f"{_PORT}/tcp",)
     uses_gpu: bool = False

@@ -1,0 +1,166 @@
+"""A bento in a real engine: the image it makes, the service in it, and how little a change sends."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tests.support import Project
+
+pytestmark = pytest.mark.engine
+
+SERVICE = """
+    import os
+    import bentoml
+
+    @bentoml.service
+    class Greeter:
+        words = bentoml.models.get("words:latest")
+
+        @bentoml.api
+        def greet(self, name: str) -> dict:
+            with open(self.words.path_of("greeting.txt")) as file:
+                return {"said": file.read() + name, "as": os.getuid(), "in": os.getcwd()}
+"""
+BUILD = """
+    service: service:Greeter
+    models: [words:latest]
+    docker:
+      python_version: "3.11"
+      env: {GREETING: hello}
+"""
+SAVE = """
+    import bentoml
+    with bentoml.models.create("words") as model:
+        with open(f"{model.path}/greeting.txt", "w") as file:
+            file.write("hello, ")
+"""
+IMAGE = "bentoml-test-greeter:1"
+BASE = ("--base-image", "debs:bookworm")
+
+
+def docker(*arguments: str, timeout: float = 60) -> str:
+    """Run the engine's own client; a failure is the test's."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running(image: str, *arguments: str) -> Iterator[tuple[str, str]]:
+    """Run an image until the block ends; give the container and the address of its service, once it is ready.
+
+    The container shares the host's network: an engine without a bridge can run it, too.
+    """
+    port = free_port()
+    settings = ("--network", "host", "--env", "BENTOML_HOST=127.0.0.1", "--env", f"PORT={port}")
+    container = docker("run", "--detach", *settings, image, *arguments).strip()
+    try:
+        yield container, wait_ready(container, f"http://127.0.0.1:{port}")
+    finally:
+        docker("rm", "--force", container)
+
+
+def wait_ready(container: str, address: str, timeout: float = 30) -> str:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    return address
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"not ready after {timeout} s\n{docker('logs', container)}")
+
+
+def call(address: str, route: str, **values: object) -> Any:
+    request = urllib.request.Request(
+        f"{address}/{route}", json.dumps(values).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def greeter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project with a model, built and in the engine as `bentoml-test-greeter:1`."""
+    folder = tmp_path_factory.mktemp("project")
+    project = Project(folder, tmp_path_factory.mktemp("home"))
+    project.write(service_py=SERVICE, bentofile_yaml=BUILD, save_py=SAVE)
+    saved = subprocess.run(
+        [sys.executable, "save.py"], cwd=folder, env=project.env, capture_output=True, text=True
+    )
+    assert saved.returncode == 0, saved.stderr
+    done(project, "build")
+    done(project, "containerize", "greeter:latest", *BASE, "-t", IMAGE)
+    yield project
+    docker("rmi", "--force", IMAGE)
+
+
+def done(project: Project, *arguments: str) -> str:
+    """Run a command that must succeed; return what it said on the side."""
+    ended = project.bentoml(*arguments, timeout=300)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stderr
+
+
+def test_the_service_answers_as_a_user_without_rights(greeter: Project) -> None:
+    with running(IMAGE) as (container, address):
+        answer = call(address, "greet", name="world")
+        assert answer == {"said": "hello, world", "as": 1034, "in": "/home/bentoml/bento/src"}
+        assert (
+            docker("exec", container, "python", "-c", "import os; print(os.getuid(), os.getgid())")
+            == "1034 1034\n"
+        )
+        docker("stop", "--time", "20", container)
+        assert docker("inspect", "--format", "{{.State.ExitCode}}", container) == "0\n"
+
+
+def test_the_engine_knows_the_image_by_our_id(greeter: Project) -> None:
+    done(greeter, "containerize", "greeter:latest", *BASE, "--output", "type=oci,dest=image")
+    blobs = greeter.folder / "image/blobs/sha256"
+    index = json.loads((greeter.folder / "image/index.json").read_text())
+    manifest = json.loads((blobs / index["manifests"][0]["digest"].removeprefix("sha256:")).read_text())
+    assert docker("image", "inspect", "--format", "{{.Id}}", IMAGE).strip() == manifest["config"]["digest"]
+
+
+def test_other_commands_run_in_the_environment_of_the_bento(greeter: Project) -> None:
+    code = "import os, bentoml; print(os.environ['GREETING'], [str(m.tag) for m in bentoml.models.list()])"
+    said = docker("run", "--rm", "--network", "none", IMAGE, "python", "-c", code)
+    assert re.fullmatch(r"hello \['words:\w+'\]\n", said)
+    assert docker("run", "--rm", "--network", "none", IMAGE, "bentoml", "--version").startswith(
+        "bentoml, version "
+    )
+
+
+def test_a_changed_line_sends_the_source_alone(greeter: Project) -> None:
+    service = greeter.folder / "service.py"
+    service.write_text(service.read_text().replace("file.read() + name", "file.read() + name.upper()"))
+    done(greeter, "build")
+    began = time.monotonic()
+    said = done(greeter, "containerize", "greeter:latest", *BASE, "-t", IMAGE)
+    assert time.monotonic() - began < 10, "seconds, on a busy machine"
+    states = {
+        line.split()[0]: line.split()[-1] for line in said.splitlines() if line.endswith(("new", "reused"))
+    }
+    assert states.pop("together") == "new"
+    assert states.pop("bento") == "new"
+    assert set(states.values()) == {"reused"}
+    with running(IMAGE) as (_, address):
+        assert call(address, "greet", name="world")["said"] == "hello, WORLD"
