@@ -1,0 +1,102 @@
+"""What a server runs where: decided from the command line, the service's configuration and the machine; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..exceptions import BentoMLConfigException
+from .frames import Description
+
+__all__ = ["Options", "Plan", "make_plan", "restart_delay", "table", "url"]
+
+_KEEP_ALIVE = 5
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 30.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for; None leaves it to the service's configuration."""
+
+    target: str = "."
+    working_dir: str | None = None
+    host: str | None = None
+    port: int | None = None
+    workers: int | None = None
+    reload: bool = False
+    development: bool = False
+    timeout: float | None = None
+    backlog: int | None = None
+    timeout_keep_alive: int | None = None
+    timeout_graceful_shutdown: int | None = None
+    ssl: Mapping[str, str | int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The processes and the address of one server."""
+
+    service: str
+    workers: int
+    host: str
+    port: int
+    backlog: int
+    timeout_keep_alive: int
+    timeout_graceful_shutdown: int
+    ssl: Mapping[str, str | int | None]
+    dependencies: tuple[str, ...]
+
+
+def make_plan(options: Options, service: Description, *, cpus: int) -> Plan:
+    """Decide: the command line wins over the service's configuration.
+
+    In-flight requests get as long to end as a request may take at all, unless the command line says otherwise.
+
+    Raises:
+        BentoMLConfigException: TLS is asked for with only a key.
+    """
+    ssl = {**service.ssl, **{k: v for k, v in options.ssl.items() if v is not None}}
+    if ssl and not ssl.get("certfile"):
+        raise BentoMLConfigException(
+            "TLS needs a certificate; give one with `--ssl-certfile` or `ssl.certfile`"
+        )
+    workers = options.workers or service.workers
+    return Plan(
+        service=service.service,
+        workers=cpus if isinstance(workers, str) else workers,
+        host=service.host if options.host is None else options.host,
+        port=service.port if options.port is None else options.port,
+        backlog=options.backlog or service.backlog,
+        timeout_keep_alive=_KEEP_ALIVE if options.timeout_keep_alive is None else options.timeout_keep_alive,
+        timeout_graceful_shutdown=(
+            round(service.timeout)
+            if options.timeout_graceful_shutdown is None
+            else options.timeout_graceful_shutdown
+        ),
+        ssl=ssl,
+        dependencies=tuple(service.dependencies),
+    )
+
+
+def url(plan: Plan, port: int) -> str:
+    """Return where the server is; ``port`` is the one that was taken, since the plan's may be 0."""
+    scheme = "https" if plan.ssl else "http"
+    host = f"[{plan.host}]" if ":" in plan.host else plan.host
+    return f"{scheme}://{host}:{port}"
+
+
+def table(plan: Plan, address: str, pids: Sequence[int]) -> str:
+    """Draw what runs where: a line for each service."""
+    rows = [("SERVICE", "WORKERS", "ADDRESS", "PROCESSES")]
+    rows.append((plan.service, str(plan.workers), address, " ".join(map(str, pids))))
+    rows += [(name, "", f"inside {plan.service}", "") for name in plan.dependencies]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def restart_delay(failures: int) -> float:
+    """Return how long to wait, in seconds, before a worker is started again that has failed this often in a row."""
+    return float(min(_FIRST_DELAY * 2 ** max(0, failures - 1), _LONGEST_DELAY))

@@ -1,0 +1,89 @@
+"""Answer requests on one socket until the process is told to end: uvicorn, with our own signals, lifespan and pulse."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+
+from .frames import Channel, Ping, Pong, Ready, Serve
+from .lifespan import ASGIApp, running
+
+__all__ = ["answer"]
+
+_TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"  # uvicorn's own name for it
+
+
+def answer(
+    app: ASGIApp, listening: socket.socket, order: Serve, channel: Channel, env: Mapping[str, str]
+) -> None:
+    """Serve an application until SIGTERM, then let the requests in flight end; its lifespan's errors are raised."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_answer(app, listening, order, channel, env))
+
+
+async def _answer(
+    app: ASGIApp, listening: socket.socket, order: Serve, channel: Channel, env: Mapping[str, str]
+) -> None:
+    config = _config(app, order, env)
+    config.load()  # a certificate that cannot be read is reported before the service starts
+    server = _Server(config, channel)
+    loop = asyncio.get_running_loop()
+    async with running(app):
+        loop.add_signal_handler(signal.SIGTERM, server.end)
+        loop.add_reader(channel.fileno(), _show_pulse, channel, loop)
+        await server.serve(sockets=[listening])
+        loop.remove_reader(channel.fileno())
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it is ready and leaves the signals to its worker."""
+
+    def __init__(self, config: uvicorn.Config, channel: Channel) -> None:
+        super().__init__(config)
+        self._channel = channel
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._channel.send(Ready())
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def end(self) -> None:
+        """Stop to accept, answer what has been accepted, return from ``serve``."""
+        self.should_exit = True
+
+
+def _config(app: ASGIApp, order: Serve, env: Mapping[str, str]) -> uvicorn.Config:
+    proxies = env.get(_TRUSTED_PROXIES)
+    ssl = {f"ssl_{name}": value for name, value in order.ssl.items() if value is not None}
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",  # ours: see lifespan.py
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=proxies is not None,
+        forwarded_allow_ips=proxies,
+        backlog=order.backlog,
+        timeout_keep_alive=order.timeout_keep_alive,
+        timeout_graceful_shutdown=order.timeout_graceful_shutdown,
+        **ssl,  # type: ignore[arg-type]  # checked with the service's settings
+    )
+
+
+def _show_pulse(channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
+    if not channel.read():
+        loop.remove_reader(channel.fileno())
+    for frame in channel.frames():
+        if isinstance(frame, Ping):
+            channel.send(Pong())

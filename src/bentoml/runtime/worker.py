@@ -1,0 +1,156 @@
+"""One worker process: load the service, say what it is, answer requests until told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..config import Home, environment
+from ..exceptions import BentoMLException, ImportServiceError
+from ..sdk.context import server_context
+from ..sdk.loader import Target, find, load_target
+from ..sdk.service import Service
+from .app import AppOptions, create_app
+from .frames import Channel, Deployed, Description, Failed, Load, Serve
+from .logging import configure
+from .server import answer
+from .signals import end_with
+
+__all__ = ["main"]
+
+_NOT_AVAILABLE = "not available"
+_CANNOT_START = 1
+_FAILED = 3
+_OURS = (str(Path(__file__).parents[1]), "<frozen ")
+
+
+def main() -> None:
+    """Run as a program whose last argument is the number of the control socket."""
+    control = socket.socket(fileno=int(sys.argv[-1]))
+    control.set_inheritable(False)  # no process that the user's code starts keeps it open
+    signal.signal(signal.SIGINT, _leave_it_to_the_supervisor)
+    end_with(control.fileno())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what the user prints belongs to the log
+    sys.exit(_work(Channel(control), environment()))
+
+
+def _work(channel: Channel, env: Mapping[str, str]) -> int:
+    """Return the exit code; what went wrong is told to the supervisor, which shows it once for all workers."""
+    order = channel.receive()
+    if not isinstance(order, Load):  # the supervisor is gone
+        return 0
+    configure(f"worker:{order.index}", order.log_level)
+    try:
+        target = _target(order, Home.from_environment(env))
+    except BentoMLException as e:
+        return _fail(channel, _CANNOT_START, str(e))
+    try:
+        _run(target, order, channel, env)
+    except ImportServiceError as e:
+        return _fail(channel, _CANNOT_START, str(e))
+    except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
+        return _fail(channel, _FAILED, _traceback(e))
+    return 0
+
+
+def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) -> None:
+    server_context.worker_index = order.index
+    service = load_target(target, home=Home.from_environment(env))
+    configure(f"entry_service:{service.name}:{order.index}", order.log_level)
+    _fill_server_context(service)
+    channel.send(_describe(service, target))
+    serve = channel.receive()
+    if not isinstance(serve, Serve):
+        return
+    listening = socket.socket(fileno=channel.descriptors.pop())
+    if serve.deploy:
+        _deploy(service)
+        channel.send(Deployed())
+    options = AppOptions(
+        bento_name=server_context.bento_name,
+        bento_version=server_context.bento_version,
+        worker_index=order.index,
+        metrics_folder=Path(serve.metrics_folder),
+        development=serve.development,
+        access_log=service.settings.logging.access.enabled,
+    )
+    answer(create_app(service, options=options), listening, serve, channel, env)
+
+
+def _target(order: Load, home: Home) -> Target:
+    if order.target is None:
+        working_dir = Path(order.working_dir) if order.working_dir else None
+        return find(order.identifier, home=home, working_dir=working_dir)
+    found = order.target
+    return Target(
+        import_string=str(found["import_string"]),
+        working_dir=Path(str(found["working_dir"])),
+        bento_tag=found["bento_tag"],
+    )
+
+
+def _fail(channel: Channel, exit_code: int, message: str) -> int:
+    channel.send(Failed(exit_code, message))
+    return exit_code
+
+
+def _fill_server_context(service: Service[Any]) -> None:
+    bento = service.bento
+    server_context.service_type = "entry_service"
+    server_context.service_name = service.name
+    server_context.service_routes = [method.route for method in service.apis.values()]
+    server_context.bento_name = bento.tag.name if bento else service.name
+    server_context.bento_version = (bento.tag.version if bento else None) or _NOT_AVAILABLE
+
+
+def _describe(service: Service[Any], target: Target) -> Description:
+    settings = service.settings
+    return Description(
+        target={
+            "import_string": target.import_string,
+            "working_dir": str(target.working_dir),
+            "bento_tag": target.bento_tag,
+        },
+        service=service.name,
+        workers=settings.workers,
+        host=settings.http.host,
+        port=settings.http.port,
+        backlog=settings.backlog,
+        timeout=settings.traffic.timeout,
+        dependencies=[name for name in service.all_services() if name != service.name],
+        apis=[method.route for method in service.apis.values()],
+    )
+
+
+def _deploy(service: Service[Any]) -> None:
+    """Run the deployment hooks of a service and of those that it depends on."""
+    for one in service.all_services().values():
+        for _, hook in one.hooks("deployment"):
+            result = hook()
+            if inspect.iscoroutine(result):
+                asyncio.run(result)
+
+
+def _traceback(error: BaseException) -> str:
+    """Return a traceback that begins in the user's code, where there is any."""
+    start = error.__traceback__
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(_OURS):
+        start = start.tb_next
+    return "".join(traceback.format_exception(type(error), error, start or error.__traceback__)).rstrip()
+
+
+def _leave_it_to_the_supervisor(number: int, frame: object) -> None:
+    """Ignore CTRL+C, which a terminal sends to every process: the supervisor says how to end."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""A worker for the tests of the supervisor: the real protocol and server around a tiny application, no user code.
+
+The identifier is a list of wishes: ``workers=2``, ``fail=import``, ``fail=start``, ``fail=restart``, ``marks=FOLDER``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bentoml.runtime.frames import Channel, Deployed, Description, Failed, Load, Serve
+from bentoml.runtime.lifespan import ASGIApp, Message, Receive, Send
+from bentoml.runtime.server import answer
+from bentoml.runtime.signals import end_with
+
+
+def main() -> None:
+    """Do what a worker does."""
+    control = socket.socket(fileno=int(sys.argv[-1]))
+    end_with(control.fileno())
+    channel = Channel(control)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    order = channel.receive()
+    assert isinstance(order, Load)
+    wishes = dict(wish.split("=", 1) for wish in order.identifier.split())
+    fail = wishes.get("fail")
+    marks = Path(wishes["marks"])
+    mark(marks, f"load-{order.index}")
+    if fail == "import":
+        give_up(channel, 3, "Traceback: cannot import")
+    if fail == "usage":
+        give_up(channel, 1, "there is no such service")
+    channel.send(
+        Description(
+            target={
+                "import_string": order.identifier,
+                "working_dir": wishes.get("folder"),
+                "bento_tag": None,
+            },
+            service="fake",
+            workers=int(wishes.get("workers", 1)),
+            host="127.0.0.1",
+            port=0,
+            backlog=2048,
+            timeout=float(wishes.get("timeout", 5)),
+        )
+    )
+    serve = channel.receive()
+    assert isinstance(serve, Serve)
+    if serve.deploy:
+        mark(marks, "deployed")
+        channel.send(Deployed())
+    if fail == "start" or (fail == "restart" and len(list(marks.glob("load-*"))) > 1):
+        give_up(channel, 3, "Traceback: cannot start")
+    if fail == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    answer(tiny_app(marks, order.index), socket.socket(fileno=channel.descriptors.pop()), serve, channel, {})
+
+
+def give_up(channel: Channel, exit_code: int, message: str) -> None:
+    """Fail as a worker does."""
+    channel.send(Failed(exit_code, message))
+    sys.exit(exit_code)
+
+
+def mark(folder: Path, name: str) -> None:
+    """Leave a file that the test can count."""
+    (folder / f"{name}-{os.getpid()}-{time.monotonic_ns()}").touch()
+
+
+def tiny_app(marks: Path, index: int) -> ASGIApp:
+    """Answer with the process id, after ``/<seconds>``; ``/hang/<seconds>`` blocks the event loop."""
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            mark(marks, f"shutdown-{index}")
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await asyncio.sleep(float(scope["path"].strip("/") or 0))
+        body = str(os.getpid()).encode()
+        headers: list[Any] = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+if __name__ == "__main__":
+    main()
