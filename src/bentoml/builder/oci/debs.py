@@ -6,6 +6,7 @@ list of packages: equal lists give equal layers on every machine.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -66,6 +67,9 @@ _COPIES = {
     "etc/group": "usr/share/base-passwd/group.master",
     "etc/nsswitch.conf": "usr/share/libc-bin/nsswitch.conf",
 }
+_REFERENCE = re.compile(
+    r"(([a-z]+)(?::([a-z0-9][a-z0-9.-]+(?:\+[a-z0-9][a-z0-9.-]+)*))?)(?:@(sha256:[0-9a-f]{64}))?\Z"
+)
 _CERTIFICATES = "usr/share/ca-certificates/"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _RECIPE = 1  # to be raised when the same packages give other bytes than before
@@ -86,18 +90,24 @@ def open_debs(
         NotFound: the pinned list is not in the cache and no longer what the mirrors have.
         BentoMLException: apt is missing, or cannot reach its mirrors.
     """
-    name, _, pin = reference.partition("@")
-    suite, _, more = name.partition(":")
-    if not suite.isalnum() or (more and not all(more.split("+"))):
-        raise InvalidArgument(f"`debs:{reference}` is not a base; it looks like `debs:bookworm:libsndfile1`")
+    name, suite, more, pin = _parsed(reference)
     architecture = _ARCHITECTURES.get(platform.architecture)
     if architecture is None or platform.os != "linux":
         raise InvalidArgument(f"there are no Debian packages for `{platform}`")
-    wanted = (*_PACKAGES, *(more.split("+") if more else ()))
-    provided = tuple(name for name in _FOR_SCRIPTS_ONLY if name not in wanted)
+    wanted = (*_PACKAGES, *more)
+    provided = tuple(package for package in _FOR_SCRIPTS_ONLY if package not in wanted)
     apt = Apt(cache.folder("apt") / f"{suite}-{architecture}", suite, architecture, provided, env)
-    packages = _listed(apt, wanted, cache, offline=offline, pin=Digest.parse(pin) if pin else None)
-    return _base(f"debs:{name}", apt, packages, platform, cache)
+    packages = _listed(apt, wanted, cache, offline=offline, pin=pin)
+    return _base(f"debs:{name}", apt, packages, platform, cache, offline=offline)
+
+
+def _parsed(reference: str) -> tuple[str, str, Sequence[str], Digest | None]:
+    """Split ``SUITE[:PACKAGE+PACKAGE...][@DIGEST]`` into what stands before the digest, and its parts."""
+    match = _REFERENCE.match(reference)
+    if match is None:
+        raise InvalidArgument(f"`debs:{reference}` is not a base; it looks like `debs:bookworm:libsndfile1`")
+    name, suite, more, pin = match.groups()
+    return name, suite, more.split("+") if more else [], Digest.parse(pin) if pin else None
 
 
 def _listed(
@@ -111,9 +121,7 @@ def _listed(
     if pin is None and record is not None and (offline or _is_fresh(record)):
         return _packages(record)
     if offline:
-        raise NotFound(
-            f"the packages of `debs:{apt.suite}` are not in the cache; run once without `--offline`"
-        )
+        raise _not_cached(apt)
     packages = apt.resolve(wanted)
     if pin not in (None, _digest(packages)):
         raise NotFound(
@@ -123,6 +131,10 @@ def _listed(
     for place, more in ((key, {"at": time.time()}), (_digest(packages), {})):
         cache.remember(place, {"packages": [_fields(package) for package in packages], **more})
     return packages
+
+
+def _not_cached(apt: Apt) -> NotFound:
+    return NotFound(f"the packages of `debs:{apt.suite}` are not in the cache; run once without `--offline`")
 
 
 def _is_fresh(record: Mapping[str, object]) -> bool:
@@ -145,10 +157,14 @@ def _packages(record: Mapping[str, object]) -> tuple[Package, ...]:
     )
 
 
-def _base(name: str, apt: Apt, packages: Sequence[Package], platform: Platform, cache: Cache) -> Base:
+def _base(
+    name: str, apt: Apt, packages: Sequence[Package], platform: Platform, cache: Cache, *, offline: bool
+) -> Base:
     digest = _digest(packages)
 
     def make(scratch: Path) -> Tar:
+        if offline:
+            raise _not_cached(apt)
         return Tar.of(root_entries(_unpacked(apt, packages, scratch)))
 
     about = f"{len(packages)} packages of {apt.suite}"
@@ -210,7 +226,7 @@ def _in_usr(path: str) -> str:
 def _is_left_out(path: str) -> bool:
     if path.startswith("usr/share/doc/"):
         return not path.endswith("/copyright")
-    return path.startswith(_LEFT_OUT)
+    return f"{path}/".startswith(_LEFT_OUT)
 
 
 def _register(files: dict[str, TarEntry], deb: Deb) -> None:
