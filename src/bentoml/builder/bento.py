@@ -73,28 +73,13 @@ def build(
     requirements = project_requirements(project, config.python)
     with options.step("Importing the service"):
         description = _describe(project, config, home, env)
-    name = bento_name(config.name or description.name)
-    models = ModelStore(home)
-    refs = tuple(ModelRef.of(models.get(spec.tag).info, alias=spec.alias) for spec in config.models)
-    services = tuple(_with_models(service, models) for service in description.services)
-    with options.step("Locking the requirements"):
-        pins = _pins(project, config, requirements, platform, options, env, resolver or UvResolver(env))
+    tag = Tag(bento_name(config.name or description.name), options.version)
+    image = image_of(config, requirements, platform)
+    info = _manifest(tag, config, description, ModelStore(home), image, options.labels)
     with options.step("Collecting the files"):
         files = _files(project, config, home)
-    image = image_of(config, requirements, platform)
-    info = BentoInfo(
-        tag=Tag(name),
-        service=description.service,
-        entry_service=description.name,
-        labels={**config.labels, **description.labels, **options.labels},
-        models=refs,
-        services=services,
-        envs=_envs(config, description),
-        schema=description.schema,
-        args=dict(config.args),
-        image=image,
-        description=config.description,
-    )
+    with options.step("Locking the requirements"):
+        pins = _pins(project, config, requirements, platform, options, env, resolver or UvResolver(env))
     contents = Contents(
         info=info,
         config=config,
@@ -104,8 +89,8 @@ def build(
         openapi=description.openapi,
         about=description.about,
     )
-    with options.step("Storing the bento"), BentoStore(home).create(name, version=options.version) as draft:
-        write(contents, files, Path(draft.path))
+    with options.step("Storing the bento"), BentoStore(home).create(tag.name, version=tag.version) as draft:
+        write(contents, files, draft.path)
         draft.info = info
     return draft.saved
 
@@ -133,9 +118,31 @@ def bento_name(name: str) -> str:
         ) from e
 
 
-def _with_models(service: Mapping[str, Any], models: ModelStore) -> dict[str, Any]:
-    refs = [ModelRef.of(models.get(tag).info).to_data() for tag in service["models"]]
-    return {**service, "models": refs}
+def _manifest(
+    tag: Tag,
+    config: BuildConfig,
+    description: Description,
+    models: ModelStore,
+    image: dict[str, Any],
+    labels: Mapping[str, str],
+) -> BentoInfo:
+    """Return what `bento.yaml` says; each model is named by its exact version and digest."""
+    return BentoInfo(
+        tag=tag,
+        service=description.service,
+        entry_service=description.name,
+        labels={**config.labels, **description.labels, **labels},
+        models=tuple(ModelRef.of(models.get(spec.tag).info, alias=spec.alias) for spec in config.models),
+        services=tuple(
+            {**service, "models": [ModelRef.of(models.get(t).info).to_data() for t in service["models"]]}
+            for service in description.services
+        ),
+        envs=_envs(config, description),
+        schema=description.schema,
+        args=dict(config.args),
+        image=image,
+        description=config.description,
+    )
 
 
 def _pins(

@@ -6,14 +6,16 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING
 
 from ..exceptions import BentoMLException, InvalidArgument
 from ..paths import under
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 __all__ = ["SourceFile", "copy_files", "find_files", "without_src"]
 
@@ -56,8 +58,8 @@ def find_files(
         BentoMLException: a selected file cannot be read, is neither a file nor a link, or its name is not UTF-8.
         InvalidArgument: a selected link leads out of the project or to something that is not selected.
     """
-    included = None if tuple(include) == ("*",) else GitIgnoreSpec.from_lines(include)
-    rules = _Rules((("", GitIgnoreSpec.from_lines(exclude)),) if exclude else ())
+    included = None if tuple(include) == ("*",) else _spec(include)
+    rules = _Rules((("", _spec(exclude)),) if exclude else ())
     files = sorted(_walk(project, "", included, rules, scandir))
     _check_links(project, files)
     for file in files:
@@ -109,6 +111,12 @@ def copy_files(files: Sequence[SourceFile], target: Path) -> None:
         destination.chmod(0o755 if file.executable else 0o644)
 
 
+def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # a tenth of the time of a small build, which may have no patterns
+
+    return GitIgnoreSpec.from_lines(patterns)
+
+
 @dataclass(frozen=True, slots=True)
 class _Rules:
     """The exclude rules that hold in one folder: each with the folder that its patterns are relative to."""
@@ -129,7 +137,7 @@ class _Rules:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as e:
             raise BentoMLException(f"`{file}` cannot be read: {e}") from e
-        return _Rules((*self.specs, (folder, GitIgnoreSpec.from_lines(lines))))
+        return _Rules((*self.specs, (folder, _spec(lines))))
 
 
 def _walk(

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bentoml.builder.lock import Lock, LockPlatform, LockRequest, Pins
+from bentoml.builder.wheel import runtime_requirements
+from bentoml.cli.main import run
+from bentoml.config import Home
+from bentoml.store.bentos import BentoStore
+
+MINIMAL = Path(__file__).parents[1] / "projects" / "minimal"
+TAG = r"greeting_card_service:[a-z2-7]{16}"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A store of its own, and the minimal project as the current folder."""
+    shutil.copytree(MINIMAL, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
+    return Home(tmp_path / "home")
+
+
+def bentoml(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        run(["build", *arguments])
+    return int(ended.value.code or 0)
+
+
+def test_build_says_what_it_built(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bentoml() == 0
+    (bento,) = BentoStore(home).list()
+    out, err = capsys.readouterr()
+    assert out == f'Successfully built Bento(tag="{bento.tag}").\n'
+    assert f"bentoml serve {bento.tag}" in err
+
+
+def test_a_program_gets_the_tag_and_nothing_else(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    options = (
+        "--name",
+        "card",
+        "--version",
+        "v1",
+        "--label",
+        "owner=me",
+        "--label",
+        "a=b=c",
+        "--platform",
+        "linux/arm64",
+    )
+    assert bentoml("..", "-o", "tag") == 1, "there is no service in the folder above"
+    capsys.readouterr()
+    assert bentoml("service.py:GreetingCardService", "-o", "tag", *options) == 0
+    assert capsys.readouterr().out == "__tag__:card:v1\n"
+    info = BentoStore(home).get("card:v1").info
+    assert info.labels == {"owner": "me", "a": "b=c"}
+    assert info.service == "service:GreetingCardService"
+    assert info.image["platform"] == "linux/arm64"
+
+
+def test_another_build_file_and_its_lock(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lock lies beside the build file; with its entry there, nothing is resolved."""
+    folder = home.root.parent / "deploy"
+    folder.mkdir()
+    (folder / "prod.yaml").write_text(
+        "service: service:GreetingCardService\nname: prod\ndocker: {python_version: '3.12'}\n"
+    )
+    request = LockRequest(
+        runtime_requirements(), "3.12", LockPlatform.parse("linux"), declared_indexes=("", "False")
+    )
+    lock = Lock({request.key: Pins(request.inputs, "anyio==4.16.0 \\\n    --hash=sha256:00\n")})
+    (folder / "bentofile.lock").write_text(str(lock))
+    assert bentoml("-f", "../deploy/prod.yaml", "--locked") == 0
+    bento = BentoStore(home).get("prod")
+    assert Path(bento.path_of("env/python/requirements.txt")).read_text().startswith("anyio==4.16.0")
+    assert (folder / "bentofile.lock").read_text() == str(lock)
+    assert not Path("bentofile.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        pytest.param(("--update", "--locked"), 2, "one of them", id="update and locked"),
+        pytest.param(("--label", "owner"), 2, "KEY=VALUE", id="label"),
+        pytest.param(("-o", "xml"), 2, "xml", id="output"),
+        pytest.param(("--name", "A B"), 1, "`name`", id="name"),
+        pytest.param(("--version", "../x"), 1, "version", id="version"),
+        pytest.param(("--platform", "windows"), 1, "`windows`", id="platform"),
+        pytest.param(("-f", "none.yaml"), 1, "`none.yaml`", id="build file"),
+        pytest.param(("nowhere",), 1, "nowhere", id="neither a folder nor a module"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    home: Home, capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    assert bentoml(*arguments) == code
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert said in err
+    assert "Traceback" not in err
+    assert not home.bentos.exists()
+
+
+def test_locked_without_a_lock(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bentofile.yaml").write_text(json.dumps({"service": "service:GreetingCardService"}))
+    assert bentoml("--locked") == 1
+    assert "`bentofile.lock` has no entry" in capsys.readouterr().err
+    assert not Path("bentofile.lock").exists()
+
+
+@pytest.mark.slow
+def test_a_real_lock_is_kept_and_moved(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bentofile.yaml").write_text(json.dumps({"python": {"packages": ["six"]}}))
+    assert bentoml("-o", "tag") == 0
+    first, lock = capsys.readouterr().out, Path("bentofile.lock").read_text()
+    assert "six==" in lock
+    assert "--hash=sha256:" in lock
+    assert "://" not in lock
+    assert str(home.root.parent) not in lock
+    for option in ("--locked", "--update"):
+        assert bentoml("-o", "tag", option) == 0
+        assert capsys.readouterr().out == first
+        assert Path("bentofile.lock").read_text() == lock
