@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,19 +40,29 @@ class Answer:
         return self._response.iter_bytes()
 
 
-class SyncTransport:
-    """Send requests to one server over kept connections.
+class _Token(httpx2.Auth):
+    """Send a token to one server, and to no other that a request or a redirect names."""
 
-    The token goes to this server only: a redirect to another one does not take it along.
-    """
+    def __init__(self, token: str, server: httpx2.URL) -> None:
+        self._header = f"Bearer {token}"
+        self._server = server
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Add the header to a request to the server; the HTTP library takes it off where a redirect leads away."""
+        if request.url.origin == self._server.origin:
+            request.headers["Authorization"] = self._header
+        yield request
+
+
+class SyncTransport:
+    """Send requests to one server over kept connections."""
 
     def __init__(self, address: Address, *, token: str | None, timeout: float | None) -> None:
-        headers = {"User-Agent": f"BentoML HTTP Client/{__version__}"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
         self.address = address
         self.client = httpx2.Client(
-            headers=headers, timeout=timeout, follow_redirects=True, base_url=address.url("/"),
+            headers={"User-Agent": f"BentoML HTTP Client/{__version__}"},
+            auth=_Token(token, httpx2.URL(address.origin)) if token else None,
+            timeout=timeout, follow_redirects=True, base_url=address.url("/"),
             transport=httpx2.HTTPTransport(uds=address.socket) if address.socket else None,
         )  # fmt: skip
 

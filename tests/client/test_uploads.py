@@ -1,0 +1,88 @@
+"""What may be given for a file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from bentoml.client.uploads import Upload, upload
+from bentoml.exceptions import InvalidArgument
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["path", "text"])
+def test_a_local_file(tmp_path: Path, as_text: bool) -> None:
+    file = tmp_path / "a b.txt"
+    file.write_bytes(b"x")
+    assert upload("file", str(file) if as_text else file, {}) == Upload(file, "a b.txt", "text/plain")
+
+
+def test_a_file_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=f"`file`: there is no file `{tmp_path / 'none'}`"):
+        upload("file", tmp_path / "none", {})
+
+
+@pytest.mark.parametrize("data", [b"x", bytearray(b"x"), memoryview(b"x")], ids=lambda d: type(d).__name__)
+def test_bytes(data: Any) -> None:
+    assert upload("file", data, {}) == Upload(b"x", "file", "application/octet-stream")
+
+
+def test_the_declared_media_type_wins_unless_it_is_a_pattern() -> None:
+    declared = upload("file", b"x", {"content_type": "audio/mp3"})
+    pattern = upload("file", b"x", {"content_type": "audio/*"})
+    assert isinstance(declared, Upload) and declared.media_type == "audio/mp3"
+    assert isinstance(pattern, Upload) and pattern.media_type == "application/octet-stream"
+
+
+def test_open_files(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"1,2")
+    with (tmp_path / "a.csv").open("rb") as file:
+        assert upload("file", file, {}) == Upload(file, "a.csv", "text/csv")
+    buffer = io.BytesIO(b"x")
+    assert upload("file", buffer, {}) == Upload(buffer, "file", "application/octet-stream")
+
+
+def test_a_file_open_as_text() -> None:
+    with pytest.raises(TypeError, match="open it in binary mode"):
+        upload("file", io.StringIO("x"), {})
+
+
+def test_anything_else() -> None:
+    with pytest.raises(TypeError, match=r"`file` is a file: give a path, .* not `int`"):
+        upload("file", 3, {})
+
+
+def test_a_new_image_is_encoded() -> None:
+    sent = upload("image", PIL.Image.new("RGB", (3, 2), "red"), {})
+    assert isinstance(sent, Upload) and isinstance(sent.content, bytes)
+    assert (sent.filename, sent.media_type) == ("image.png", "image/png")
+    assert PIL.Image.open(io.BytesIO(sent.content)).size == (3, 2)
+
+
+def test_an_untouched_image_is_the_file_that_it_came_from(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    PIL.Image.fromarray(noise).save(tmp_path / "a.jpg", quality=10)
+    with PIL.Image.open(tmp_path / "a.jpg") as image:
+        sent = upload("image", image, {})
+        assert isinstance(sent, Upload) and not isinstance(sent.content, bytes | Path)
+        assert (sent.filename, sent.media_type) == ("a.jpg", "image/jpeg")
+        sent.content.seek(0)
+        assert sent.content.read() == (tmp_path / "a.jpg").read_bytes()
+
+
+def test_a_changed_image_is_not_the_file_that_it_came_from(tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (2, 2), "red").save(tmp_path / "a.png")
+    image = PIL.Image.open(tmp_path / "a.png")
+    image.putpixel((0, 0), (0, 0, 255))
+    sent = upload("image", image, {})
+    assert isinstance(sent, Upload) and isinstance(sent.content, bytes)
+    assert PIL.Image.open(io.BytesIO(sent.content)).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_an_image_that_cannot_be_encoded() -> None:
+    with pytest.raises(InvalidArgument, match="an image of mode CMYK cannot be sent as PNG"):
+        upload("image", PIL.Image.new("CMYK", (1, 1)), {})
