@@ -48,7 +48,8 @@ class CommandTable(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = dict.fromkeys(COMMANDS)  # the names are what typer suggests for a misspelling
+        unloaded: Any = None
+        self.commands.update(dict.fromkeys(COMMANDS, unloaded))  # the names that typer suggests from
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [name for name, entry in COMMANDS.items() if not entry.hidden]
