@@ -19,7 +19,9 @@ def serving(
     app: Any, *, lifespan: Literal["on", "off"] = "off", delay: float = 0, unix: Path | None = None
 ) -> Iterator[str]:
     """Serve an ASGI application until the block ends; gives the address. It listens only after ``delay`` seconds."""
-    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as listener:
+    # The protocol is named, as asyncio sets TCP_NODELAY only on sockets that say that they are TCP.
+    kind = (socket.AF_UNIX,) if unix else (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    with socket.socket(*kind) as listener:
         listener.bind(str(unix) if unix else ("127.0.0.1", 0))
         address = f"file://{unix}" if unix else f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = uvicorn.Server(
