@@ -6,11 +6,20 @@ from typing import Any
 
 import pytest
 
-from bentoml.builder.config import BuildConfig, EnvVar, ModelSpec, load_config, parse_config
+from bentoml.builder.config import (
+    BuildConfig,
+    DockerConfig,
+    EnvVar,
+    ModelSpec,
+    PythonConfig,
+    load_config,
+    parse_config,
+)
 from bentoml.exceptions import BentoMLConfigException
 from bentoml.tag import Tag
 
-EXAMPLE = Path(__file__).parents[2] / "bentofile.yaml.example"
+ROOT = Path(__file__).parents[2]
+EXAMPLE, REFERENCE = ROOT / "bentofile.yaml.example", ROOT / "docs" / "reference" / "bentofile.md"
 
 
 def mistakes_of(data: dict[str, Any]) -> str:
@@ -273,3 +282,10 @@ def test_the_example_is_what_the_parser_reads(tmp_path: Path) -> None:
         for name in type(part).__dataclass_fields__:
             assert getattr(part, name) != getattr(plain, name), f"the example does not show `{name}`"
     assert load_config(tmp_path, EXAMPLE).service == "service:Iris"
+
+
+def test_the_reference_has_a_row_for_each_key() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", REFERENCE.read_text(), re.MULTILINE)
+    parts = (BuildConfig, PythonConfig, DockerConfig)
+    keys = [key for part in parts for key in part.__dataclass_fields__ if key not in ("python", "docker")]
+    assert sorted(rows) == sorted(keys)
