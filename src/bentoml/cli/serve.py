@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -76,13 +77,18 @@ def serve(
         timeout_keep_alive=timeout_keep_alive,
         timeout_graceful_shutdown=timeout_graceful_shutdown,
         ssl={
-            "certfile": ssl_certfile,
-            "keyfile": ssl_keyfile,
+            "certfile": _absolute(ssl_certfile),
+            "keyfile": _absolute(ssl_keyfile),
             "keyfile_password": ssl_keyfile_password,
             "version": ssl_version,
             "cert_reqs": ssl_cert_reqs,
-            "ca_certs": ssl_ca_certs,
+            "ca_certs": _absolute(ssl_ca_certs),
             "ciphers": ssl_ciphers,
         },
     )
     raise typer.Exit(run_server(options, env=environment(), cpus=cpu_count()))
+
+
+def _absolute(path: str | None) -> str | None:
+    """Return a path that means the same to the workers, which run in the service's folder."""
+    return None if path is None else str(Path(path).absolute())

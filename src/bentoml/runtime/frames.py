@@ -48,6 +48,7 @@ class Serve:
     """To a worker, with its listening socket: answer requests, after running the deployment hooks if ``deploy``."""
 
     deploy: bool
+    workers: int
     development: bool
     backlog: int
     timeout_keep_alive: int

@@ -185,6 +185,7 @@ class _Supervisor:
         assert self._reservation is not None
         order = Serve(
             deploy=not self._deployed,
+            workers=plan.workers,
             development=self._options.development,
             backlog=plan.backlog,
             timeout_keep_alive=plan.timeout_keep_alive,

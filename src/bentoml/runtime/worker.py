@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import os
 import signal
 import socket
 import sys
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ..exceptions import BentoMLException, ImportServiceError
 from ..sdk.context import server_context
 from ..sdk.loader import Target, find, load_target
 from ..sdk.service import Service
+from ..sdk.settings import Ssl
 from .app import AppOptions, create_app
 from .frames import Channel, Deployed, Description, Failed, Load, Serve
 from .logging import configure
@@ -63,8 +66,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
 
 
 def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) -> None:
-    server_context.worker_index = order.index
-    service = load_target(target, home=Home.from_environment(env))
+    service = _load(target, order, env)
     configure(f"entry_service:{service.name}:{order.index}", order.log_level)
     _fill_server_context(service)
     channel.send(_describe(service, target))
@@ -82,8 +84,20 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
         metrics_folder=Path(serve.metrics_folder),
         development=serve.development,
         access_log=service.settings.logging.access.enabled,
+        workers=serve.workers,
     )
     answer(create_app(service, options=options), listening, serve, channel, env)
+
+
+def _load(target: Target, order: Load, env: Mapping[str, str]) -> Service[Any]:
+    """Import the service in its own folder, so that its relative paths mean the same here and in its bento."""
+    server_context.worker_index = order.index
+    os.chdir(target.working_dir)
+    service = load_target(target, home=Home.from_environment(env))
+    if order.timeout is not None:
+        traffic = replace(service.settings.traffic, timeout=order.timeout)
+        service.settings = replace(service.settings, traffic=traffic)
+    return service
 
 
 def _target(order: Load, home: Home) -> Target:
@@ -126,9 +140,15 @@ def _describe(service: Service[Any], target: Target) -> Description:
         port=settings.http.port,
         backlog=settings.backlog,
         timeout=settings.traffic.timeout,
+        ssl=_ssl(settings.ssl),
         dependencies=[name for name in service.all_services() if name != service.name],
         apis=[method.route for method in service.apis.values()],
     )
+
+
+def _ssl(settings: Ssl) -> dict[str, str | int | None]:
+    given = asdict(settings)
+    return given if given.pop("enabled") else {}
 
 
 def _deploy(service: Service[Any]) -> None:
