@@ -41,17 +41,12 @@ async def started(service: Service[Any]) -> AsyncIterator[Any]:
 
 def _dependencies(service: Service[Any], services: LocalServices) -> list[tuple[Service[Any], Any]]:
     """Make what this service depends on, so that a mistake shows now and the first request is as quick as any."""
-    here = {
-        d.on.name: d.on
-        for s in service.all_services().values()
-        for d in s.dependencies.values()
-        if _is_here(d)
-    }
+    here: dict[str, Service[Any]] = {}
+    for one in service.all_services().values():
+        for dependency in one.dependencies.values():
+            if dependency.on is not None and not dependency.url and not dependency.deployment:
+                here[dependency.on.name] = dependency.on
     return [(one, services.proxy(one).instance) for one in reversed(here.values())]
-
-
-def _is_here(dependency: Dependency[Any]) -> bool:
-    return dependency.on is not None and not dependency.url and not dependency.deployment
 
 
 async def _run_hooks(service: Service[Any], instance: Any, kind: Literal["startup", "shutdown"]) -> None:
