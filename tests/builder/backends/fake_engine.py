@@ -1,0 +1,108 @@
+"""An engine in this process: the five calls of the Docker API that the sink makes, over TCP."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+@dataclass
+class FakeEngine:
+    """What the engine has, how it behaves, and what it was sent."""
+
+    host: str = ""
+    images: dict[str, list[str]] = field(default_factory=dict)  # id -> diff_ids
+    tags: dict[str, str] = field(default_factory=dict)
+    containerd: bool = False
+    needs_every_blob: bool = False
+    forgets: bool = False
+    loads: list[list[str]] = field(default_factory=list)  # the names in each archive
+
+    def load(self, data: bytes) -> dict[str, str]:
+        """Take an archive as `docker load` does."""
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            names = archive.getnames()
+            self.loads.append(names)
+            entry = json.load(archive.extractfile("manifest.json"))[0]  # type: ignore[arg-type]  # it is a file
+            config = json.load(archive.extractfile(entry["Config"]))  # type: ignore[arg-type]  # as above
+        if self.needs_every_blob and not set(entry["Layers"]) <= set(names):
+            return {"error": "open layer.tar: no such file or directory"}
+        if not self.forgets:
+            name = "sha256:" + entry["Config"].rpartition("/")[2]
+            self.images[name] = config["rootfs"]["diff_ids"]
+        return {"stream": "Loaded image"}
+
+
+@contextmanager
+def running(engine: FakeEngine) -> Iterator[FakeEngine]:
+    """Serve on a port of loopback while the block runs."""
+
+    class Handler(_Handler):
+        fake = engine
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        engine.host = f"tcp://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield engine
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    fake: FakeEngine
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 20
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        path = path.partition("/v1.41")[2] or path
+        if path == "/version":
+            return self._answer(200, {"ApiVersion": "1.41"})
+        if path == "/info":
+            driver = "io.containerd.snapshotter.v1" if self.fake.containerd else "xfs"
+            return self._answer(200, {"DriverStatus": [["driver-type", driver]]})
+        if path == "/images/json":
+            return self._answer(
+                200, [{"Id": name, "RepoTags": ["old:1"], "Created": 5} for name in self.fake.images]
+            )
+        name = path.removeprefix("/images/").removesuffix("/json")
+        if name in self.fake.images:
+            return self._answer(200, {"Id": name, "RootFS": {"Layers": self.fake.images[name]}})
+        self._answer(404, {"message": f"No such image: {name}"})
+
+    def do_POST(self) -> None:
+        path = unquote(urlsplit(self.path).path).partition("/v1.41")[2]
+        if path == "/images/load":
+            return self._answer(200, self.fake.load(self._chunked_body()))
+        query = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
+        self.fake.tags[f"{query['repo']}:{query['tag']}"] = path.removeprefix("/images/").removesuffix("/tag")
+        self._answer(201, {})
+
+    def _chunked_body(self) -> bytes:
+        body = bytearray()
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return bytes(body)
+
+    def _answer(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
