@@ -117,6 +117,19 @@ def test_all_that_is_refused_is_named_at_once() -> None:
         plan(image={"system_packages": ["x"], "commands": ["y"]})
 
 
+@pytest.mark.parametrize(
+    ("base", "whole"),
+    [
+        ("debs:bookworm", "debs:bookworm:libgomp1+ffmpeg"),
+        ("debs:bookworm:curl", "debs:bookworm:curl+libgomp1+ffmpeg"),
+        ("debs:bookworm@sha256:0", "debs:bookworm:libgomp1+ffmpeg@sha256:0"),
+    ],
+)
+def test_a_base_of_debian_packages_brings_system_packages(base: str, whole: str) -> None:
+    assert plan(image={"system_packages": ["libgomp1", "ffmpeg"]}, base=base).base == whole
+    assert plan(base=base).base == base
+
+
 def test_another_platform_than_the_locked_one() -> None:
     with pytest.raises(
         BentoMLException, match=r"locked for `linux/arm64`.*bentoml build --platform linux/amd64"

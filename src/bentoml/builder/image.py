@@ -29,7 +29,7 @@ from .oci.place import VENV
 from .oci.python import PythonRequest, PythonTarget, python_layers
 from .oci.rootfs import RootFS, read_rootfs
 from .plan import ImagePlan, plan_image
-from .uv_resolver import _index_options as index_options
+from .uv_command import uv_environment, uv_options
 
 __all__ = ["ImageLayer", "ImageResult", "containerize"]
 
@@ -94,7 +94,7 @@ def containerize(
         layers = (
             *model_layers(models, cache, epoch=plan.epoch),
             user_layer(rootfs, epoch=plan.epoch),
-            *python_layers(request, cache, epoch=plan.epoch, env=env, offline=offline),
+            *python_layers(request, cache, epoch=plan.epoch, offline=offline),
             bento_layer(bento, models, epoch=plan.epoch),
         )
         image = assemble(opened, layers, _run_config(plan, opened), epoch=plan.epoch)
@@ -136,7 +136,10 @@ def _python_request(
     target = PythonTarget.of(
         plan.python_version, _interpreter(bento, plan, base, rootfs), plan.platform, rootfs.libc
     )
-    return PythonRequest(requirements, wheels, target, folder / "src", _index_options(bento, env))
+    indexes = _indexes(bento, env)
+    return PythonRequest(
+        requirements, wheels, target, folder / "src", uv_environment(indexes, env), uv_options(indexes)
+    )
 
 
 def _interpreter(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> str:
@@ -150,15 +153,15 @@ def _interpreter(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> s
     )
 
 
-def _index_options(bento: Bento, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Return where uv looks for packages: the bento's own indexes, else those of pip's configuration."""
+def _indexes(bento: Bento, env: Mapping[str, str]) -> Indexes:
+    """Return where packages come from: the bento's own indexes, else those of pip's configuration."""
     image = bento.info.image
     config = PythonConfig(
         index_url=str(image.get("index_url") or ""),
         extra_index_url=tuple(map(str, image.get("extra_index_url") or ())),
         find_links=tuple(map(str, image.get("find_links") or ())),
     )
-    return tuple(index_options(Indexes.choose(config, pip_settings(env), Path(bento.path, "src")), env))
+    return Indexes.choose(config, pip_settings(env), Path(bento.path, "src"))
 
 
 def _run_config(plan: ImagePlan, base: Base) -> RunConfig:

@@ -23,6 +23,7 @@ _BENTO_ENV = {
     "BENTOML_HOST": "0.0.0.0",  # in a container, what is not published cannot be reached
 }
 _GPU_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+_DEBS = "debs:"
 _NEEDS_ENGINE = ("system_packages", "commands", "post_commands", "scripts")
 
 
@@ -63,27 +64,46 @@ def plan_image(
             for another platform.
     """
     image = info.image
-    if needed := [key for key in _NEEDS_ENGINE if image.get(key)]:
-        keys = ", ".join(f"`{key}`" for key in needed)
-        raise BentoMLException(
-            f"bento `{info.tag}` asks for {keys}, which cannot be done yet: nothing is run in the image. Make an image "
-            "in which it is done, leave the key away in the build file and name the image in `docker.base_image`"
-        )
+    base = base or str(image.get("base_image") or f"python:{image.get('python_version')}-slim")
+    _check_feasible(info, base)
     names = tuple(names) or (str(info.tag),)
     for name in names:
         if Reference.parse(name).digest:
             raise InvalidArgument(f"`{name}` names an image by its digest; give it a tag, as in `iris:1`")
-    python_version = str(image.get("python_version") or "")
     return ImagePlan(
-        base=base or str(image.get("base_image") or f"python:{python_version}-slim"),
+        base=_with_packages(base, image.get("system_packages") or ()),
         platform=_platform(info, platform),
-        python_version=python_version,
+        python_version=str(image.get("python_version") or ""),
         names=names,
         epoch=_epoch(env),
         env=_env(info),
         labels=_labels(info),
         uses_gpu=_uses_gpu(info),
     )
+
+
+def _check_feasible(info: BentoInfo, base: str) -> None:
+    """Refuse what would have to run in the image, where a base made of Debian packages does not bring it."""
+    keys = [key for key in _NEEDS_ENGINE if info.image.get(key)]
+    if base.startswith(_DEBS):
+        keys = [key for key in keys if key != "system_packages"]
+    if keys:
+        hint = "take `--base-image debs:bookworm`, which brings system packages, or " * (
+            keys == ["system_packages"]
+        )
+        raise BentoMLException(
+            f"bento `{info.tag}` asks for {', '.join(f'`{key}`' for key in keys)}, which cannot be done on `{base}`, as "
+            f"nothing is run in the image; {hint}make an image in which it is done, leave the key away in the build "
+            "file and name the image in `docker.base_image`"
+        )
+
+
+def _with_packages(base: str, packages: Sequence[str]) -> str:
+    """Return the reference of a base of Debian packages with more of them."""
+    if not packages or not base.startswith(_DEBS):
+        return base
+    name, at, digest = base.partition("@")
+    return f"{name}{'+' if ':' in name.removeprefix(_DEBS) else ':'}{'+'.join(packages)}{at}{digest}"
 
 
 def _platform(info: BentoInfo, wanted: str | None) -> Platform:

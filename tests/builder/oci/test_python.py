@@ -23,11 +23,11 @@ def request(
     requirements = folder / "requirements.txt"
     requirements.write_text(pins(*wheels) if text is None else text)
     options = ("--no-index", "--find-links", str(folder / "wheels"))
-    return PythonRequest(requirements, runtime, TARGET, folder, options)
+    return PythonRequest(requirements, runtime, TARGET, folder, offline(folder), options)
 
 
 def layers_of(request: PythonRequest, cache: Path) -> tuple[Layer, ...]:
-    return python_layers(request, Cache(cache), epoch=7, env=offline(request.folder))
+    return python_layers(request, Cache(cache), epoch=7)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from uv import find_uv_bin
-
 from ...exceptions import BentoMLException
 from ...process import CommandFailed, run
 from ...store.digest import Digest
+from ..uv_command import uv_command
 from .cache import Cache, kept_layer, recalled_layer
 from .codec import gzip_codec
 from .model import Layer, Platform
@@ -60,14 +59,15 @@ class PythonRequest:
     """Say what to install: a file of requirements, wheels beside it, and for which Python.
 
     Requirements without hashes are those of a bento that was not locked: uv resolves them now, and the result is not
-    remembered. ``index_args`` tell uv where to look; ``folder`` is what relative paths in the requirements start from.
+    remembered. ``index_options`` and ``env`` tell uv where to look; ``folder`` is where relative paths start.
     """
 
     requirements: Path
     wheels: tuple[Path, ...]
     target: PythonTarget
     folder: Path
-    index_args: tuple[str, ...] = ()
+    env: Mapping[str, str]
+    index_options: tuple[str, ...] = ()
 
     @property
     def is_locked(self) -> bool:
@@ -76,7 +76,7 @@ class PythonRequest:
 
 
 def python_layers(
-    request: PythonRequest, cache: Cache, *, epoch: int, env: Mapping[str, str], offline: bool = False
+    request: PythonRequest, cache: Cache, *, epoch: int, offline: bool = False
 ) -> tuple[Layer, ...]:
     """Return the layers of the virtual environment: one for each large package, one for the rest.
 
@@ -89,7 +89,7 @@ def python_layers(
     if layers := _recalled(key, cache):
         return layers
     with TemporaryDirectory(dir=cache.folder("drafts")) as scratch:
-        _install(request, Path(scratch), env, offline)
+        _install(request, Path(scratch), offline)
         groups = read_groups(Path(scratch, "venv"), request.target.version, request.target.interpreter)
         layers = tuple(_layer(group, cache, epoch) for group in groups)
     if request.is_locked:
@@ -135,26 +135,26 @@ def _about(packages: str) -> str:
     return f"python: {packages}"
 
 
-def _install(request: PythonRequest, scratch: Path, env: Mapping[str, str], offline: bool) -> None:
+def _install(request: PythonRequest, scratch: Path, offline: bool) -> None:
     """Unpack the wheels under ``scratch/venv``; what uv has in its cache needs no network."""
     wheels = scratch / "wheels.txt"
     wheels.write_text("".join(map(_wheel_line, request.wheels)))
     target = request.target
     argv = [
-        find_uv_bin(), "pip", "install", "--quiet", "--no-config", "--prefix", str(scratch / "venv"),
+        uv_command(), "pip", "install", "--quiet", "--no-config", "--prefix", str(scratch / "venv"),
         "--python", sys.executable, "--python-version", target.version, "--python-platform", target.platform,
         *(("--no-deps", "--require-hashes") if request.is_locked else ()), "--only-binary", ":all:", "--no-compile-bytecode",
-        "--link-mode", "hardlink", "-r", str(request.requirements), "-r", str(wheels), *request.index_args,
+        "--link-mode", "hardlink", "-r", str(request.requirements), "-r", str(wheels), *request.index_options,
     ]  # fmt: skip
     try:
-        run([*argv, "--offline"], cwd=request.folder, env=env)
+        run([*argv, "--offline"], cwd=request.folder, env=request.env)
         return
     except CommandFailed as e:
         if offline:
             raise _not_installed(target, e) from e
         logger.debug("not all packages are in uv's cache: %s", e)
     try:
-        run(argv, cwd=request.folder, env=env)
+        run(argv, cwd=request.folder, env=request.env)
     except CommandFailed as e:
         raise _not_installed(target, e) from e
 
