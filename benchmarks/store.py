@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from bentoml.config import Home
@@ -55,7 +54,11 @@ def saving(home: Home, megabytes: int, files: int, rounds: int) -> None:
         store.delete("bench")
     limit = statistics.median(hashes)
     print(f"{megabytes} MB in {files} file(s), wall time, median of {rounds} interleaved rounds")
-    for what, times in [("hash once, one thread", hashes), ("save, first time", firsts), ("save again", seconds)]:
+    for what, times in [
+        ("hash once, one thread", hashes),
+        ("save, first time", firsts),
+        ("save again", seconds),
+    ]:
         print(f"  {what:24} {statistics.median(times):6.3f} s  {statistics.median(times) / limit:5.2f}x")
     print(f"  disk taken by saving again: {max(growth)} bytes")
 
@@ -76,7 +79,7 @@ def listing(home: Home, count: int, rounds: int) -> None:
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, argv in commands.items():
-            times[name].append(cpu(lambda argv=argv: subprocess.run(argv, env=env, check=True, stdout=subprocess.DEVNULL)))  # type: ignore[misc]
+            times[name].append(cpu(argv, env))
     for name, seconds in times.items():
         print(f"  {name:34} {statistics.median(seconds):6.3f} s")
 
@@ -115,9 +118,9 @@ def used(folder: Path) -> int:
     return sum(seen.values())
 
 
-def cpu(run: Callable[[], object]) -> float:
+def cpu(argv: list[str], env: dict[str, str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run()
+    subprocess.run(argv, env=env, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

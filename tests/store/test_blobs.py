@@ -59,8 +59,10 @@ def test_only_unused_blobs_are_released(tmp_path: Path, blobs: Blobs) -> None:
     blobs.share(one, ENTRY)
     blobs.share(two, other)
     one.unlink()
-    blobs.release([ENTRY, other, Entry("z", 1, Digest.of(b"never"))])
+    (tmp_path / "trash").mkdir()
+    blobs.release([ENTRY, other, Entry("z", 1, Digest.of(b"never"))], tmp_path / "trash")
     assert not blobs.holds(ENTRY) and blobs.holds(other)
     two.unlink()
-    blobs.sweep()
+    blobs.sweep(tmp_path / "trash")
     assert not blobs.holds(other)
+    assert len(os.listdir(tmp_path / "trash")) == 2

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -92,10 +93,13 @@ def test_during_the_block_the_model_is_a_draft(models: ModelStore, home: Home) -
         assert Path(model.path_of("x")).parent == Path(model.path)
         assert model.tag == Tag("iris")
         assert model.custom_objects == {"f": 1}
+        assert model.tree.size() == 0
+        Path(model.path_of("w")).touch()
         model.info.metadata["found"] = "later"
         assert models.list() == []
     assert models.get("iris").info.metadata == {"found": "later"}
     assert model.path == models.get("iris").path
+    assert [entry.path for entry in model.tree.entries] == ["custom_objects.pkl", "w"]
 
 
 def test_the_same_again_is_the_same_item_and_takes_no_room(
@@ -322,6 +326,16 @@ def damage_short(model: Model) -> None:
     file.write_text("wei")
 
 
+def damage_link(model: Model) -> None:
+    Path(model.path_of("link")).unlink()
+    Path(model.path, "link").symlink_to("sub/config.json")
+
+
+def damage_kind(model: Model) -> None:
+    Path(model.path_of("model.pkl")).unlink()
+    Path(model.path, "model.pkl").symlink_to("weight7")
+
+
 def damage_manifest(model: Model) -> None:
     file = Path(model.path_of("model.yaml"))
     file.chmod(0o644)
@@ -333,19 +347,28 @@ def damage_manifest(model: Model) -> None:
     [
         (damage_missing, "`model.pkl` is missing"),
         (damage_short, "`model.pkl` has 3 bytes instead of 7"),
+        (damage_link, "`link` leads elsewhere"),
+        (damage_kind, "`model.pkl` is not a file"),
         (damage_manifest, "its manifest was changed"),
     ],
 )
 def test_a_damaged_model_is_not_loaded_and_mended_by_saving(
-    models: ModelStore, save: Save, damage: object, said: str
+    models: ModelStore, damage: Callable[[Model], None], said: str
 ) -> None:
-    model = save("iris", FILES, labels={"stage": "prod"})
-    assert callable(damage)
+    def save() -> Model:
+        with models.create("iris", labels={"stage": "prod"}) as model:
+            Path(model.path_of("model.pkl")).write_text("weights")
+            Path(model.path_of("sub")).mkdir()
+            Path(model.path_of("sub/config.json")).write_text("{}")
+            Path(model.path_of("link")).symlink_to("model.pkl")
+        return model
+
+    model = save()
     damage(model)
     with pytest.raises(BentoMLException, match=f"model `{model.tag}` is damaged: {said}"):
         models.get("iris")
-    assert save("iris", FILES, labels={"stage": "prod"}) == model
-    assert Path(models.get("iris").path_of("model.pkl")).read_text() == "weights"
+    assert save() == model
+    assert Path(models.get("iris").path_of("link")).read_text() == "weights"
 
 
 # -- deleting

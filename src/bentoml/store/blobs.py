@@ -54,15 +54,18 @@ class Blobs:
             if e.errno not in _NO_LINKS:
                 raise
 
-    def release(self, entries: Iterable[Entry]) -> None:
-        """Remove those of these blobs that no item uses any more."""
-        for entry in entries:
-            _remove_unused(self.path(entry))
+    def release(self, entries: Iterable[Entry], trash: Path) -> None:
+        """Move those of these blobs that no item uses any more to ``trash``.
 
-    def sweep(self) -> None:
-        """Remove each blob that no item uses."""
+        Moving is quick; giving back the room, which is not, can wait until the lock is free.
+        """
+        for entry in entries:
+            _move_unused(self.path(entry), trash)
+
+    def sweep(self, trash: Path) -> None:
+        """Move each blob that no item uses to ``trash``."""
         for blob in self.root.glob("sha256/*/*"):
-            _remove_unused(blob)
+            _move_unused(blob, trash)
 
 
 def _replace_by_link(name: Path, content: Path) -> None:
@@ -71,7 +74,7 @@ def _replace_by_link(name: Path, content: Path) -> None:
     os.replace(draft, name)
 
 
-def _remove_unused(blob: Path) -> None:
+def _move_unused(blob: Path, trash: Path) -> None:
     with suppress(FileNotFoundError):
         if blob.stat().st_nlink == 1:
-            blob.unlink()
+            blob.rename(trash / blob.name)

@@ -66,6 +66,12 @@ class Item(Generic[InfoT]):
         under(self._folder, item)
         return os.path.join(self.path, item)
 
+    def _settle(self, folder: Path, info: InfoT) -> None:
+        """Take the final place and manifest of what was a draft until now."""
+        self._folder, self.info = folder, info
+        for computed in ("digest", "tree"):
+            self.__dict__.pop(computed, None)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self.tag == other.tag
 

@@ -37,9 +37,6 @@ class Model(Item[ModelInfo]):
             self._objects = pickles.load(self._folder)
         return self._objects
 
-    def _settle(self, folder: Path, info: ModelInfo) -> None:
-        self._folder, self.info = folder, info
-
 
 class ModelStore:
     """The models under ``home``; ``pins`` say which model a tag or alias means here, whatever is stored later."""

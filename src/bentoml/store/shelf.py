@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from .digest import Digest
 from .items import InfoT, Item
 from .scan import sync_folders, take
 from .staging import Staging, remove
+from .tree import Entry
 
 __all__ = ["Kind", "Shelf"]
 
@@ -67,8 +69,8 @@ class Shelf(Generic[InfoT]):
                 f"`{tag}`: `latest` means the item saved last; choose another version, or none"
             )
         if self._staging.remove_abandoned():
-            with self._staging.publishing():
-                self._blobs.sweep()
+            with self._staging.folder() as trash, self._staging.publishing():
+                self._blobs.sweep(trash)
         with self._staging.folder() as folder:
             draft = folder / tag.name
             draft.mkdir()
@@ -192,15 +194,12 @@ class Shelf(Generic[InfoT]):
             info = self._read_fully(tag)
             self._folder(tag).rename(trash / "deleted")
             self._repair_latest(tag.name)
-            self._free(trash / "deleted", info)
+            remove(trash / "deleted")
+            if info is None:
+                self._blobs.sweep(trash)
+            else:
+                self._blobs.release(info.files.entries, trash)
         return self._folder(tag), info or self._kind.info(tag=tag, creation_time=_EPOCH)
-
-    def _free(self, folder: Path, info: InfoT | None) -> None:
-        remove(folder)
-        if info is None:
-            self._blobs.sweep()
-        else:
-            self._blobs.release(info.files.entries)
 
     def _repair_latest(self, name: str) -> None:
         folder = self._root / name
@@ -271,11 +270,21 @@ def _damage(folder: Path, info: InfoT) -> str | None:
         return str(e)
     if changed:
         return "its manifest was changed"
-    for entry in info.files.entries:
-        try:
-            found = os.lstat(folder / entry.path)
-        except OSError:
-            return f"`{entry.path}` is missing"
-        if entry.link is None and found.st_size != entry.size:
-            return f"`{entry.path}` has {found.st_size} bytes instead of {entry.size}"
-    return None
+    return next((said for entry in info.files.entries if (said := _file_damage(folder, entry))), None)
+
+
+def _file_damage(folder: Path, entry: Entry) -> str | None:
+    file = folder / entry.path
+    try:
+        found = os.lstat(file)
+        if entry.link is not None:
+            return None if os.readlink(file) == entry.link else f"`{entry.path}` leads elsewhere"
+    except OSError:
+        return f"`{entry.path}` is missing"
+    if not stat.S_ISREG(found.st_mode):
+        return f"`{entry.path}` is not a file"
+    return (
+        None
+        if found.st_size == entry.size
+        else f"`{entry.path}` has {found.st_size} bytes instead of {entry.size}"
+    )
