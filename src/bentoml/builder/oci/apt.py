@@ -9,16 +9,16 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
-
-from filelock import FileLock
 
 from ...exceptions import BentoMLException, InvalidArgument
 from ...paths import write_atomic
 from ...process import CommandFailed, run
 from ...store.digest import Digest
+from ...store.locks import locked
 
 __all__ = ["Apt", "Package"]
 
@@ -82,14 +82,16 @@ class Apt:
             self._run("install", "--download-only", "--", *wanted)
         return [self.folder / "archives" / package.file_name for package in packages]
 
-    def _prepared(self) -> FileLock:
-        """Write apt's private state and return the lock that keeps other processes out of it."""
+    @contextmanager
+    def _prepared(self) -> Iterator[None]:
+        """Keep other processes out of apt's private state, and write it."""
         sources = sources_of(self.suite, etc=self.etc, codename=_codename())
         for name in ("lists/partial", "archives/partial"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        write_atomic(self.folder / "debian.sources", sources.encode())
-        write_atomic(self.folder / "status", _status(self.provided).encode())
-        return FileLock(self.folder / "lock")
+        with locked(self.folder / "busy"):
+            write_atomic(self.folder / "debian.sources", sources.encode())
+            write_atomic(self.folder / "status", _status(self.provided).encode())
+            yield
 
     def _run(self, command: str, *arguments: str) -> str:
         try:
@@ -104,7 +106,8 @@ class Apt:
                     "a `debs:` base is made by apt, which this machine does not have; "
                     "run on Debian or Ubuntu, or choose another base, such as `python:3.11-slim`"
                 ) from e
-            raise BentoMLException(f"apt could not {command} for `debs:{self.suite}`: {e}") from e
+            said = "\n".join(line for line in e.output.splitlines() if line.startswith("E: ")) or str(e)
+            raise BentoMLException(f"apt could not {command} for `debs:{self.suite}`:\n{said}") from e
 
     def _options(self) -> Iterator[str]:
         settings = {
@@ -113,8 +116,8 @@ class Apt:
             "Dir::Cache": self.folder,
             "Dir::Etc::sourcelist": self.folder / "debian.sources",
             "Dir::Etc::sourceparts": "-",
-            "Dir::Etc::preferences": "-",
-            "Dir::Etc::preferencesparts": "-",
+            "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::preferencesparts": "/dev/null",
             "APT::Sandbox::User": "",
             "APT::Architecture": self.architecture,
             "APT::Architectures": self.architecture,
