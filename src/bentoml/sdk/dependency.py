@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 from ..exceptions import BentoMLException
 from .proxy import Loops, ServiceProxy
@@ -74,6 +75,17 @@ class LocalServices:
         """The instances that were made so far, by the name of their service, in the order in which they were made."""
         return {name: proxy.instance for name, proxy in self._proxies.items()}
 
+    def start(self, service: Service[T]) -> T:
+        """Return a new instance of a service that is about to take requests; all that it depends on is made before it."""
+        self._make_dependencies(service)
+        return service.create(self)
+
+    def _make_dependencies(self, service: Service[Any]) -> None:
+        for dependency in service.dependencies.values():
+            if dependency.on is not None:
+                self._make_dependencies(dependency.on)
+            self.resolve(dependency)
+
     def resolve(self, dependency: Dependency[Any]) -> ServiceProxy[Any]:
         """Return the proxy of a dependency; its service is instantiated on first use.
 
@@ -99,7 +111,7 @@ class LocalServices:
 
 
 def depends(
-    on: Service[T] | None = None,
+    on: Callable[[], T] | None = None,
     *,
     url: str | None = None,
     deployment: str | None = None,
@@ -115,4 +127,4 @@ def depends(
         raise ValueError("depends() needs a service, a url or a deployment")
     if on is not None and not hasattr(on, "all_services"):
         raise TypeError(f"depends() expects a class decorated with @bentoml.service, not `{on!r}`")
-    return Dependency(on, url=url, deployment=deployment, cluster=cluster)
+    return Dependency(cast("Service[T] | None", on), url=url, deployment=deployment, cluster=cluster)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, get_type_hints, overload
+from types import FunctionType
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, get_type_hints, overload
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -41,8 +42,7 @@ class APIMethod(Generic[P, R]):
     ) -> None:
         if not inspect.isfunction(func):
             raise TypeError(f"@bentoml.api goes on a method, not on `{func!r}`")
-        self.func: Callable[..., Any] = func
-        self.attribute = func.__name__
+        self.attribute: str = func.__name__
         if self.attribute.startswith("__"):
             raise ValueError("API methods cannot start with '__'")
         self.name = name or self.attribute
@@ -64,9 +64,9 @@ class APIMethod(Generic[P, R]):
         self._output_spec = output_spec
         self._namespace: Mapping[str, Any] = {}
         self._parameters = list(inspect.signature(func).parameters.values())[1:]
+        self.func: FunctionType = _with_plain_defaults(func)
         self.__name__ = self.attribute
         self.__doc__ = func.__doc__
-        _substitute_fields(func)
 
     @overload
     def __get__(self, instance: None, owner: type) -> APIMethod[P, R]: ...
@@ -177,8 +177,19 @@ class APIMethod(Generic[P, R]):
         return call
 
 
+class Decorator(Protocol):
+    """Make an endpoint of a method; a method with ``**fields`` keeps no more than its result for type checkers."""
+
+    @overload
+    def __call__(self, func: Callable[Concatenate[Any, P], R], /) -> APIMethod[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[..., R], /) -> APIMethod[..., R]: ...  # type: ignore[overload-cannot-match]  # `**fields` does
+
+
 @overload
 def api(func: Callable[Concatenate[Any, P], R], /) -> APIMethod[P, R]: ...
+@overload
+def api(func: Callable[..., R], /) -> APIMethod[..., R]: ...  # type: ignore[overload-cannot-match]  # `**fields` does
 @overload
 def api(
     *,
@@ -190,7 +201,7 @@ def api(
     batch_dim: int | tuple[int, int] = 0,
     max_batch_size: int = 100,
     max_latency_ms: int = 60000,
-) -> Callable[[Callable[Concatenate[Any, P], R]], APIMethod[P, R]]: ...
+) -> Decorator: ...
 def api(func: Any = None, /, **options: Any) -> Any:
     """Make a method of a service an endpoint: ``@bentoml.api`` or ``@bentoml.api(route="/path", ...)``.
 
@@ -206,18 +217,18 @@ def api(func: Any = None, /, **options: Any) -> Any:
     return APIMethod(func, **options)
 
 
-def _substitute_fields(func: Callable[..., Any]) -> None:
-    """Let a direct call see the default value of ``Field(default=...)``, as it would see any other default."""
-    if func.__defaults__:
-        values = [_plain_default(d) for d in func.__defaults__]
-        required = next((i for i, v in enumerate(values) if v is not _EMPTY), len(values))
-        func.__defaults__ = tuple(
-            d if v is _EMPTY else v
-            for d, v in zip(func.__defaults__[required:], values[required:], strict=True)
-        )
-    if func.__kwdefaults__:
-        plain = {name: _plain_default(d) for name, d in func.__kwdefaults__.items()}
-        func.__kwdefaults__ = {name: v for name, v in plain.items() if v is not _EMPTY}
+def _with_plain_defaults(func: FunctionType) -> FunctionType:
+    """Return a function that a direct call sees with the value of each ``Field(default=...)``, as any other default."""
+    defaults, kwdefaults = func.__defaults__ or (), func.__kwdefaults__ or {}
+    if not any(isinstance(d, FieldInfo) for d in (*defaults, *kwdefaults.values())):
+        return func
+    plain = [_plain_default(d) for d in defaults]
+    while plain and plain[0] is _EMPTY:
+        plain.pop(0)
+    same = FunctionType(func.__code__, func.__globals__, func.__name__, tuple(plain), func.__closure__)
+    same.__kwdefaults__ = {k: v for k, d in kwdefaults.items() if (v := _plain_default(d)) is not _EMPTY}
+    functools.update_wrapper(same, func)
+    return same
 
 
 def _plain_default(default: Any) -> Any:

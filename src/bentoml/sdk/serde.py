@@ -228,7 +228,7 @@ class RootInput(Input):
     def _located(self, error: ValidationError) -> ValidationError:
         """Name the root in an error: BentoML's title and, where the body is no object, its location."""
         prefix = () if self._schema.get("type") == "object" else ("root",)
-        lines = [_line(e, prefix) for e in error.errors()]
+        lines = [_line(e, () if e["type"] == "json_invalid" else prefix) for e in error.errors()]
         return ValidationError.from_exception_data(self._title, lines, input_type="json")
 
 

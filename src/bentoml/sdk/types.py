@@ -15,8 +15,8 @@ from collections.abc import (
     Sequence,
 )
 from copy import copy
-from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+from pathlib import PurePath
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, create_model
 
@@ -37,6 +37,7 @@ __all__ = [
 
 Special = FileSchema | PILImageEncoder | TensorSchema
 
+_WITH_FIELDS = ("__required_keys__", "_fields")  # a typed dictionary, a named tuple
 _STREAMS = (AsyncGenerator, AsyncIterator, AsyncIterable, Generator, Iterator)
 
 
@@ -131,12 +132,12 @@ class _Adapter:
     def _adapt_class(self, cls: type) -> type:
         if issubclass(cls, BaseModel):
             return self._adapt_model(cls)
-        if dataclasses.is_dataclass(cls) or is_typeddict(cls) or hasattr(cls, "_fields"):
+        if dataclasses.is_dataclass(cls) or any(hasattr(cls, mark) for mark in _WITH_FIELDS):
             for name, hint in get_type_hints(cls, include_extras=True).items():
                 if self.adapt(hint) is not hint:
                     raise TypeError(
                         f"field `{name}` of `{cls.__name__}` is a file, an image or an array: make it a parameter "
-                        "of the API, or `{cls.__name__}` a pydantic model"
+                        f"of the API, or `{cls.__name__}` a pydantic model"
                     )
         return cls
 
@@ -163,7 +164,7 @@ def _schema_of(inner: Any, metadata: Sequence[Any]) -> Special | None:
         return _merged(TensorSchema(dtype=_dtype_argument(inner)), metadata)
     if _is_class(inner, "PIL.Image", "Image"):
         return _merged(PILImageEncoder(), metadata)
-    if inner is Path:
+    if isinstance(inner, type) and issubclass(inner, PurePath):
         return _merged(FileSchema(), metadata)
     return None
 

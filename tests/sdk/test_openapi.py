@@ -1,0 +1,242 @@
+"""The OpenAPI document: valid by the specification, and true about what the service takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pytest
+from openapi_spec_validator import validate
+from PIL.Image import Image
+from pydantic import BaseModel, Field
+
+import bentoml
+from bentoml.sdk.openapi import openapi
+
+BINARY = {"type": "string", "format": "binary"}
+
+
+class Node(BaseModel):
+    name: str
+    children: list[Node] = []
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+def other_node() -> type[BaseModel]:
+    class Node(BaseModel):
+        weight: float
+        next: Node | None = None
+
+    return Node
+
+
+OtherNode: Any = other_node()
+
+
+@bentoml.service
+class Everything:
+    """Take and give all there is."""
+
+    @bentoml.api
+    def text(self, text: str, length: int = 3, title: str | None = None) -> str:
+        """Cut a text."""
+        return text
+
+    @bentoml.api
+    def form(self, image: Image, params: Node, files: list[Path], sound: Path | None = None) -> None: ...
+
+    @bentoml.api
+    def audio(self, sound: Annotated[Path, bentoml.validators.ContentType("audio/mp3")], /) -> None: ...
+
+    @bentoml.api
+    def shout(self, text: str, /) -> str:
+        return text
+
+    @bentoml.api
+    def tree(self, node: Node, /) -> Node:
+        return node
+
+    @bentoml.api
+    def tree_of_others(self, node: OtherNode, /) -> None: ...
+
+    @bentoml.api
+    def array(self, array: Annotated[np.ndarray, bentoml.validators.Shape((2, -1))]) -> np.ndarray:
+        return array
+
+    @bentoml.api
+    def pet(self, pet: Annotated[Cat | Dog, Field(discriminator="kind")]) -> int | str:
+        return 1
+
+    @bentoml.api
+    def names_of_json_schema(
+        self, type: str, nullable: int, default: dict[str, str] = {"type": "file"}
+    ) -> Any: ...  # noqa: B006  # users write it
+
+    @bentoml.api
+    def file(self) -> Path:
+        return Path()
+
+    @bentoml.api
+    def maybe_file(self) -> Path | None: ...
+
+    @bentoml.api
+    def picture(self) -> Image: ...  # type: ignore[empty-body]  # never called
+
+    @bentoml.api
+    def steps(self) -> Generator[str, None, None]:
+        yield ""
+
+    @bentoml.api
+    def objects(self) -> Iterator[dict[str, int]]:
+        yield {}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    service: Any = Everything  # a class to the type checker, which does not see what class decorators return
+    return openapi(service, version="abc")
+
+
+def request(document: dict[str, Any], api: str) -> Any:
+    return document["paths"][f"/{api}"]["post"]["requestBody"]
+
+
+def answer(document: dict[str, Any], api: str) -> Any:
+    return document["paths"][f"/{api}"]["post"]["responses"]["200"]["content"]
+
+
+def component(document: dict[str, Any], name: str) -> Any:
+    return document["components"]["schemas"][name]
+
+
+def test_it_is_valid_and_complete(document: dict[str, Any]) -> None:
+    validate(document)
+    assert document["openapi"] == "3.1.0"
+    assert document["info"] == {
+        "title": "Everything",
+        "version": "abc",
+        "description": "Take and give all there is.",
+    }
+    assert {"/livez", "/readyz", "/healthz", "/metrics"} <= set(document["paths"])
+
+
+def test_no_word_of_ours_is_left(document: dict[str, Any]) -> None:
+    def look(node: Any) -> None:
+        for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            look(value)
+        if isinstance(node, dict):
+            assert node.get("type") not in ("file", "tensor", "dataframe") or node == {"type": "file"}
+            assert not {"root_input", "is_stream", "pil", "$defs"} & node.keys()
+            if isinstance(reference := node.get("$ref"), str):
+                kind, name = reference.removeprefix("#/components/").split("/")
+                assert name in document["components"][kind]
+
+    look(document)
+
+
+def test_json(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/text"]["post"]
+    assert operation["operationId"] == "Everything__text"
+    assert operation["description"] == "Cut a text."
+    assert request(document, "text") == {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/text__Input"}}},
+    }
+    assert component(document, "text__Input")["properties"] == {
+        "text": {"type": "string", "title": "Text"},
+        "length": {"type": "integer", "title": "Length", "default": 3},
+        "title": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Title", "default": None},
+    }
+    assert list(answer(document, "text")) == ["text/plain"]
+    assert request(document, "file")["required"] is False
+
+
+def test_forms(document: dict[str, Any]) -> None:
+    content = request(document, "form")["content"]["multipart/form-data"]
+    assert content["encoding"] == {"params": {"contentType": "application/json"}}
+    properties = component(document, "form__Input")["properties"]
+    assert properties["image"] == {**BINARY, "title": "Image"}
+    assert properties["files"] == {"type": "array", "items": BINARY, "title": "Files"}
+    assert properties["sound"]["anyOf"] == [BINARY, {"type": "null"}]
+
+
+def test_the_body_itself(document: dict[str, Any]) -> None:
+    assert list(request(document, "audio")["content"]) == ["audio/mp3"]
+    assert list(request(document, "shout")["content"]) == ["text/plain"]
+    assert list(request(document, "tree")["content"]) == ["application/json"]
+
+
+def test_models_that_contain_themselves(document: dict[str, Any]) -> None:
+    (children,) = [component(document, "Node")["properties"]["children"]]
+    assert children["items"] == {"$ref": "#/components/schemas/Node"}
+    other = component(document, "tree_of_others__Input__Node")
+    assert "weight" in other["properties"]
+    assert {"$ref": "#/components/schemas/tree_of_others__Input__Node"} in other["properties"]["next"][
+        "anyOf"
+    ]
+
+
+def test_arrays_and_unions(document: dict[str, Any]) -> None:
+    array = component(document, "array__Input")["properties"]["array"]
+    assert array == {"title": "Array", "type": "array", "items": {}, "description": "An array: shape [2, -1]"}
+    assert list(answer(document, "array")) == ["application/json"]
+    assert len(component(document, "pet__Input")["properties"]["pet"]["oneOf"]) == 2
+
+
+def test_parameters_named_like_words_of_json_schema(document: dict[str, Any]) -> None:
+    schema = component(document, "names_of_json_schema__Input")
+    assert schema["properties"]["type"] == {"type": "string", "title": "Type"}
+    assert schema["properties"]["nullable"] == {"type": "integer", "title": "Nullable"}
+    assert schema["properties"]["default"]["default"] == {"type": "file"}
+    assert schema["required"] == ["type", "nullable"]
+
+
+@pytest.mark.parametrize(
+    ("api", "content"),
+    [
+        ("file", {"application/octet-stream": {"schema": BINARY}}),
+        (
+            "maybe_file",
+            {
+                "application/octet-stream": {"schema": BINARY},
+                "application/json": {"schema": {"type": "null"}},
+            },
+        ),
+        ("picture", {"image/*": {"schema": BINARY}}),
+        ("steps", {"text/event-stream": {"schema": {"type": "string"}}}),
+        ("objects", {"text/event-stream": {"schema": {"type": "string"}}}),
+    ],
+)
+def test_files_and_streams(document: dict[str, Any], api: str, content: dict[str, Any]) -> None:
+    assert answer(document, api) == content
+
+
+def test_errors(document: dict[str, Any]) -> None:
+    responses = document["paths"]["/text"]["post"]["responses"]
+    assert set(responses) == {"200", "400", "404", "413", "429", "500", "503", "504"}
+    assert responses["400"] == {"$ref": "#/components/responses/InvalidArgument"}
+    assert component(document, "Error")["required"] == ["error"]
+
+
+def test_a_prefix_and_no_metrics() -> None:
+    @bentoml.service(path_prefix="/a/b", metrics={"enabled": False}, name="Short")
+    class Prefixed:
+        @bentoml.api(route="/x")
+        def work(self) -> int:
+            return 1
+
+    service: Any = Prefixed
+    document = openapi(service, version=None)
+    validate(document)
+    assert set(document["paths"]) == {"/a/b/x", "/a/b/livez", "/a/b/readyz", "/a/b/healthz"}
+    assert document["servers"] == [{"url": "../.."}]
+    assert document["info"]["version"] == "not available"

@@ -1,0 +1,156 @@
+"""Settings: defaults, what is accepted, and all mistakes at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bentoml.exceptions import BentoMLConfigException
+from bentoml.sdk.settings import ServiceSettings, read_envs
+
+
+def build(**config: Any) -> ServiceSettings:
+    return ServiceSettings.build("svc", config)
+
+
+def test_defaults() -> None:
+    settings = build()
+    assert (settings.workers, settings.threads, settings.backlog) == (1, 1, 2048)
+    assert (settings.traffic.timeout, settings.traffic.max_concurrency) == (60.0, None)
+    assert (settings.http.host, settings.http.port, settings.http.cors.enabled) == ("127.0.0.1", 3000, False)
+    assert (settings.metrics.enabled, settings.metrics.namespace) == (True, "bentoml_service")
+    assert settings.logging.access.skip_paths == ("/metrics", "/healthz", "/livez", "/readyz")
+    assert settings.logging.access.format.trace_id == "032x"
+    assert settings.resources.gpu is None
+
+
+@pytest.mark.parametrize(
+    ("given", "cpu", "memory", "gpu"),
+    [
+        pytest.param({"cpu": "2"}, 2, None, None, id="cpu text"),
+        pytest.param({"cpu": 2, "memory": 1}, 2, 1 << 30, None, id="numbers"),
+        pytest.param({"cpu": "200m", "memory": "512Mi"}, 0.2, 512 << 20, None, id="thousandths"),
+        pytest.param({"memory": "500MiB"}, None, 500 << 20, None, id="MiB"),
+        pytest.param({"memory": "4GiB"}, None, 4 << 30, None, id="GiB"),
+        pytest.param({"memory": "4Gi"}, None, 4 << 30, None, id="Gi"),
+        pytest.param({"memory": "2GB"}, None, 2_000_000_000, None, id="GB"),
+        pytest.param({"memory": "1.5"}, None, 3 << 29, None, id="GiB without unit"),
+        pytest.param({"memory": "1024B"}, None, 1024, None, id="bytes"),
+        pytest.param({"gpu": "1"}, None, None, 1, id="gpu text"),
+        pytest.param({"gpu": 1, "gpu_type": "nvidia-l4"}, None, None, 1, id="gpu"),
+        pytest.param({"gpu": 0.5}, None, None, 0.5, id="part of a gpu"),
+    ],
+)
+def test_resources(given: dict[str, Any], cpu: float, memory: int, gpu: float) -> None:
+    resources = build(resources=given).resources
+    assert (resources.cpu, resources.memory, resources.gpu) == (cpu, memory, gpu)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        pytest.param({"resources": {"gpu": 1.5}}, "`resources.gpu` is a number above 0, and a whole one above 1, not `1.5`", id="gpu"),
+        pytest.param({"resources": {"gpu": "many"}}, "`resources.gpu`", id="gpu text"),
+        pytest.param({"resources": {"memory": "lots"}}, "`resources.memory`", id="memory"),
+        pytest.param({"resources": {"memory": "4iB"}}, "`resources.memory`", id="memory unit"),
+        pytest.param({"resources": {"cpu": "-1"}}, "`resources.cpu`", id="cpu"),
+        pytest.param({"resources": {"cpus": 1}}, "did you mean `resources.cpu`?", id="unknown resource"),
+        pytest.param({"resources": 3}, "`resources` is a mapping, not `3`", id="no mapping"),
+        pytest.param({"workers": 0}, "`workers` is a whole number above 0 or `cpu_count`, not `0`", id="workers"),
+        pytest.param({"workers": True}, "`workers`", id="workers flag"),
+        pytest.param({"traffic": {"timeout": 0}}, "`traffic.timeout`", id="timeout"),
+        pytest.param({"traffic": {"timeuot": 3}}, "did you mean `traffic.timeout`?", id="typo"),
+        pytest.param({"backlog": 64}, "`backlog` is a whole number above 64", id="backlog"),
+        pytest.param({"http": {"port": 70000}}, "`http.port` is a port from 0 to 65535", id="port"),
+        pytest.param({"http": {"cors": {"enabled": True}}}, "`http.cors.access_control_allow_origins` is needed", id="cors"),
+        pytest.param({"ssl": {"enabled": True}}, "`ssl.certfile` is needed", id="ssl"),
+        pytest.param({"metrics": {"duration": {"buckets": [2, 1]}}}, "`metrics.duration.buckets`", id="buckets"),
+        pytest.param({"nonsense": 1}, "`nonsense` is not known; there are `workers`", id="unknown"),
+        pytest.param({"http": {"host": "a\nb"}}, "`http.host` is one line of text", id="line break"),
+    ],
+)  # fmt: skip
+def test_mistakes(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(BentoMLConfigException) as caught:
+        build(**config)
+    assert message in caught.value.message
+
+
+def test_every_mistake_is_named() -> None:
+    with pytest.raises(BentoMLConfigException) as caught:
+        build(workers="x", threads=0, traffic={"timeout": -1, "max_concurency": 1}, resources={"gpu": "x"})
+    for key in ("workers", "threads", "traffic.timeout", "traffic.max_concurency", "resources.gpu"):
+        assert f"`{key}`" in caught.value.message
+
+
+def test_everything_that_a_service_may_set() -> None:
+    settings = build(
+        workers="cpu_count",
+        threads=4,
+        http={"cors": {"enabled": True, "access_control_allow_origins": "*"}, "response": {"trace_id": True}},
+        metrics={"enabled": False, "duration": {"min": 0.1, "max": 10, "factor": 2}},
+        logging={"access": {"enabled": False, "skip_paths": ["/x"]}},
+        traffic={"timeout": 300, "max_concurrency": 5, "concurrency": None},
+        extra_ports=[8001],
+        tracing={"exporter_type": "otlp"},
+        monitoring={"enabled": False},
+    )
+    assert settings.workers == "cpu_count"
+    assert settings.http.cors.access_control_allow_origins == ("*",)
+    assert settings.logging.access.skip_paths == ("/x",)
+    assert settings.traffic.max_concurrency == 5
+    assert settings.tracing == {"exporter_type": "otlp"}
+
+
+@pytest.mark.parametrize(
+    ("envs", "message"),
+    [
+        pytest.param("A=1", "`envs` is a list", id="no list"),
+        pytest.param([{"value": "x"}], "`envs.0.name`", id="no name"),
+        pytest.param([{"name": "A", "stage": "later"}], "`envs.0.stage` is `all`, `build` or `runtime`", id="stage"),
+        pytest.param([{"name": "A", "vlaue": "x"}], "did you mean `envs.0.value`?", id="typo"),
+        pytest.param([{"name": "A", "value": "x\ny"}], "`envs.0.value`", id="line break"),
+    ],
+)  # fmt: skip
+def test_environment_variables(envs: Any, message: str) -> None:
+    with pytest.raises(BentoMLConfigException) as caught:
+        read_envs("svc", envs)
+    assert message in caught.value.message
+
+
+def test_overrides(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "version: 2\n"
+        "services:\n"
+        "  traffic: {timeout: 7}\n"
+        "  http: {host: '${HOST:-127.0.0.2}', port: 4000}\n"
+        "  svc: {workers: 2, metrics: {namespace: '${NAMESPACE}'}}\n"
+        "  other: {workers: 9}\n"
+    )
+    env = {
+        "BENTOML_CONFIG": str(file),
+        "NAMESPACE": "mine",
+        "BENTOML_CONFIG_OVERRIDES": '{"services": {"svc": {"workers": 3}, "threads": 2}}',
+    }
+    given = {"workers": 1, "traffic": {"max_concurrency": 4}, "http": {"port": 1}}
+    settings = ServiceSettings.build("svc", given, env)
+    assert (settings.workers, settings.threads) == (3, 2)
+    assert (settings.traffic.timeout, settings.traffic.max_concurrency) == (7, 4)
+    assert (settings.http.host, settings.http.port) == ("127.0.0.2", 4000)
+    assert settings.metrics.namespace == "mine"
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        pytest.param({"BENTOML_CONFIG": "/does/not/exist.yaml"}, id="no file"),
+        pytest.param({"BENTOML_CONFIG_OVERRIDES": "{"}, id="no JSON"),
+        pytest.param({"BENTOML_CONFIG_OVERRIDES": "{}"}, id="no services"),
+        pytest.param({"BENTOML_CONFIG_OVERRIDES": '{"services": {"svc": 3}}'}, id="no mapping"),
+    ],
+)
+def test_overrides_that_are_none(env: dict[str, str]) -> None:
+    with pytest.raises(BentoMLConfigException, match="Invalid configuration file was given"):
+        ServiceSettings.build("svc", {}, env)
