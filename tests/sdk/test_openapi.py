@@ -16,6 +16,7 @@ import bentoml
 from bentoml.sdk.openapi import openapi
 
 BINARY = {"type": "string", "format": "binary"}
+LOOKS_LIKE_A_SCHEMA = {"type": "file"}
 
 
 class Node(BaseModel):
@@ -78,8 +79,8 @@ class Everything:
 
     @bentoml.api
     def names_of_json_schema(
-        self, type: str, nullable: int, default: dict[str, str] = {"type": "file"}
-    ) -> Any: ...  # noqa: B006  # users write it
+        self, type: str, nullable: int, default: dict[str, str] = LOOKS_LIKE_A_SCHEMA
+    ) -> Any: ...
 
     @bentoml.api
     def file(self) -> Path:
@@ -176,7 +177,7 @@ def test_the_body_itself(document: dict[str, Any]) -> None:
 
 
 def test_models_that_contain_themselves(document: dict[str, Any]) -> None:
-    (children,) = [component(document, "Node")["properties"]["children"]]
+    children = component(document, "Node")["properties"]["children"]
     assert children["items"] == {"$ref": "#/components/schemas/Node"}
     other = component(document, "tree_of_others__Input__Node")
     assert "weight" in other["properties"]

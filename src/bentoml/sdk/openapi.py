@@ -6,6 +6,7 @@ It is OpenAPI 3.1, whose schemas are JSON Schema 2020-12: what pydantic writes.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .method import APIMethod
@@ -15,9 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["openapi"]
 
+Json = dict[str, Any]
+
 _APIS, _INFRASTRUCTURE = "Service APIs", "Infrastructure"
 _COMPONENTS = "#/components/schemas/"
-_ERRORS = {"400": "InvalidArgument", "404": "NotFound", "500": "InternalServerError"}
+_JSON, _FORM, _BYTES = "application/json", "multipart/form-data", "application/octet-stream"
+_ERRORS = {
+    "400": ("InvalidArgument", "The input is not acceptable; `detail` says where and why."),
+    "404": ("NotFound", "What was asked for does not exist."),
+    "413": ("RequestTooLarge", "The body is larger than the server takes."),
+    "429": ("TooManyRequests", "The service works on as many requests as it may; try again later."),
+    "500": ("InternalServerError", "The service failed; its log says why."),
+    "503": ("ServiceUnavailable", "The service cannot answer now; try again later."),
+    "504": ("Timeout", "The service did not answer in time."),
+}
 _PROBES = {
     "/healthz": "Say whether the server is alive.",
     "/livez": "Say whether the server is alive.",
@@ -26,131 +38,166 @@ _PROBES = {
 }
 
 
-def openapi(service: Service[Any], *, version: str | None) -> dict[str, Any]:
-    """Return the OpenAPI document of a service; ``version`` is that of its bento."""
-    schemas = {name: _error_schema(name) for name in _ERRORS.values()}
-    paths = {
-        service.path_prefix + method.route: {"post": _operation(service, method, schemas)}
-        for method in service.apis.values()
-    }
-    probes = {service.path_prefix + path: {"get": _probe(path, about)} for path, about in _PROBES.items()}
-    description = (service.bento.doc if service.bento else "") or service.description or service.doc or ""
+def openapi(service: Service[Any], *, version: str | None) -> Json:
+    """Return the OpenAPI document of a service; ``version`` is that of its bento.
+
+    The server is the place that the document comes from, so that it is right behind any proxy.
+    """
+    prefix = service.path_prefix
+    schemas: Json = {"Error": _error_schema()}
+    apis = {prefix + m.route: {"post": _operation(service, m, schemas)} for m in service.apis.values()}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": service.name,
             "version": version or "not available",
-            "description": description,
+            "description": (service.bento.doc if service.bento else "")
+            or service.description
+            or service.doc
+            or "",
         },
-        "servers": [{"url": "."}],
+        "servers": [{"url": "/".join([".."] * prefix.count("/")) or "."}],
         "tags": [{"name": _APIS}, {"name": _INFRASTRUCTURE}],
-        "paths": paths | probes,
-        "components": {"schemas": schemas},
+        "paths": apis
+        | {prefix + path: {"get": _probe(path, about)} for path, about in _probes(service).items()},
+        "components": {"schemas": schemas, "responses": _error_responses()},
     }
 
 
-def _operation(service: Service[Any], method: APIMethod[..., Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", method.name)
-    given, answered = method.input.schema(), method.output.schema()
-    responses = {"200": _answer(method, answered, _component(f"{name}__Output", answered, schemas))}
-    body = {
-        "required": bool(given.get("required")) or method.input.root,
-        "content": {
-            _request_type(method, given): {
-                "schema": _component(f"{name}__Input", given, schemas),
-                **_encoding(method, given),
-            }
-        },
-    }
+def _operation(service: Service[Any], method: APIMethod[..., Any], schemas: Json) -> Json:
+    errors = {status: {"$ref": f"#/components/responses/{name}"} for status, (name, _) in _ERRORS.items()}
     return {
         "tags": [_APIS],
         "x-bentoml-name": method.name,
         "description": method.doc or "",
-        "operationId": f"{service.name}__{method.name}",
-        "requestBody": body,
-        "responses": responses | {status: _error(name) for status, name in _ERRORS.items()},
+        "operationId": _identifier(f"{service.name}__{method.name}"),
+        "requestBody": _request(method, schemas),
+        "responses": {"200": {"description": "The answer", "content": _answer(method, schemas)}, **errors},
     }
 
 
-def _request_type(method: APIMethod[..., Any], schema: dict[str, Any]) -> str:
-    if not method.input.root:
-        return "multipart/form-data" if method.input.files else "application/json"
-    if method.input.files:
-        return _file_type(schema)
-    return "text/plain" if method.input.is_raw else "application/json"
+def _request(method: APIMethod[..., Any], schemas: Json) -> Json:
+    schema, taken = method.input.schema(), method.input
+    content: Json = {"schema": _component(f"{method.name}__Input", schema, schemas)}
+    if taken.root:
+        media_type = _file_type(schema) if taken.files else "text/plain" if taken.is_raw else _JSON
+        return {"required": True, "content": {media_type: content}}
+    if taken.files and (others := [name for name in schema["properties"] if name not in taken.files]):
+        content["encoding"] = {name: {"contentType": _JSON} for name in others}
+    return {"required": bool(schema.get("required")), "content": {_FORM if taken.files else _JSON: content}}
 
 
-def _encoding(method: APIMethod[..., Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Say that the fields of a form that are no files are JSON."""
-    if method.input.root or not method.input.files:
-        return {}
-    others = [name for name in schema["properties"] if name not in method.input.files]
-    return {"encoding": {name: {"contentType": "application/json"} for name in others}} if others else {}
+def _answer(method: APIMethod[..., Any], schemas: Json) -> Json:
+    """Return the content of an answer by its media type; an optional file has two of them."""
+    schema, media_type = method.output.schema(), method.output.media_type.partition(";")[0]
+    if method.output.is_stream:
+        return {media_type: {"schema": {"type": "string"}}}
+    branches = schema.get("anyOf", [schema])
+    files = {_file_type(branch): _binary(branch) for branch in branches if branch.get("type") == "file"}
+    if not files:
+        return {media_type: {"schema": _component(f"{method.name}__Output", schema, schemas)}}
+    null = {_JSON: {"type": "null"}} if {"type": "null"} in branches else {}
+    return {media_type: {"schema": shown} for media_type, shown in (files | null).items()}
 
 
-def _answer(method: APIMethod[..., Any], schema: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any]:
-    media_type = _file_type(schema) if schema.get("type") == "file" else method.output.media_type
-    return {"description": "Successful Response", "content": {media_type: {"schema": reference}}}
+def _file_type(schema: Mapping[str, Any]) -> str:
+    kind = schema.get("format", "binary")
+    return str(schema.get("content_type") or (_BYTES if kind == "binary" else f"{kind}/*"))
 
 
-def _file_type(schema: dict[str, Any]) -> str:
-    default = "image/*" if schema.get("format") == "image" else "application/octet-stream"
-    return str(schema.get("content_type", default))
+def _binary(schema: Mapping[str, Any]) -> Json:
+    about = {"contentMediaType": schema["content_type"]} if "content_type" in schema else {}
+    return {"type": "string", "format": "binary", **about}
 
 
-def _component(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _component(name: str, schema: Json, schemas: Json) -> Json:
     """Put a schema and its definitions among the components and return a reference to it."""
+    name = _identifier(name)
+    prefix = f"{name}__" if any(_taken(n, d, schemas) for n, d in schema.get("$defs", {}).items()) else ""
     for other, definition in schema.get("$defs", {}).items():
-        schemas[other] = _plain(definition)
-    schemas[name] = _plain({key: value for key, value in schema.items() if key not in _OUR_KEYS})
+        schemas[prefix + _identifier(other)] = _standard(definition, prefix)
+    schemas[name] = _standard(schema, prefix)
     return {"$ref": _COMPONENTS + name}
 
 
-_OUR_KEYS = ("$defs", "root_input", "is_stream", "media_type")
+def _taken(name: str, definition: Json, schemas: Json) -> bool:
+    """Say whether another model has this name: then the models of this API go by longer names."""
+    known = schemas.get(_identifier(name))
+    return known is not None and bool(known != _standard(definition, ""))
 
 
-def _plain(node: Any) -> Any:
-    """Write the types that JSON schema does not have in its own words."""
+_OURS = {"$defs", "root_input", "is_stream", "media_type", "nullable", "pil", "content_type", "discriminator"}
+_OURS_OF_ARRAYS = {"format", "dtype", "shape", "dim", "orient", "columns", "items"}
+_DATA = {"default", "const", "enum", "examples", "required"}
+_MAPS = {"properties", "patternProperties", "dependentSchemas"}
+
+
+def _standard(node: Any, prefix: str) -> Any:
+    """Return a schema in the words of JSON schema alone; references name components, whose names start with ``prefix``."""
     if isinstance(node, list):
-        return [_plain(item) for item in node]
+        return [_standard(item, prefix) for item in node]
     if not isinstance(node, dict):
         return node
-    if isinstance(reference := node.get("$ref"), str):
-        node = node | {"$ref": reference.replace("#/$defs/", _COMPONENTS)}
+    schema = {key: _keyword(key, value, prefix) for key, value in node.items() if key not in _OURS}
     if node.get("type") == "file":
-        node = {"type": "string", "format": "binary", **_about(node)}
-    elif node.get("type") == "tensor":
-        node = {"type": "array", "items": {}, **_about(node)}
-    if node.get("nullable"):
-        rest = {key: value for key, value in node.items() if key not in ("nullable", "default")}
-        default = {"default": node["default"]} if "default" in node else {}
-        node = {"anyOf": [rest, {"type": "null"}], **default}
-    return {key: _plain(value) for key, value in node.items()}
+        schema |= _binary(node)
+    elif node.get("type") in ("tensor", "dataframe"):
+        schema = {k: v for k, v in schema.items() if k not in _OURS_OF_ARRAYS} | _array(node)
+    return _or_null(schema) if node.get("nullable") else schema
 
 
-def _about(node: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {
-        key: node[key] for key in ("title", "description", "default", "nullable") if key in node
+def _keyword(key: str, value: Any, prefix: str) -> Any:
+    if key in _DATA:
+        return value
+    if key == "$ref":
+        return _COMPONENTS + prefix + _identifier(value.removeprefix("#/$defs/"))
+    if key in _MAPS:
+        return {name: _standard(schema, prefix) for name, schema in value.items()}
+    return _standard(value, prefix)
+
+
+def _array(node: Mapping[str, Any]) -> Json:
+    """Return how nested lists or a table look; dtype and shape, which JSON schema cannot say, are in the description."""
+    facts = ", ".join(f"{key} {node[key]}" for key in ("dtype", "shape", "columns") if key in node)
+    about = {"description": node.get("description") or f"An array: {facts}"} if facts else {}
+    if node["type"] == "tensor":
+        return {"type": "array", "items": {}, **about}
+    if node.get("orient") == "columns":
+        return {"type": "object", "additionalProperties": {"type": "array"}, **about}
+    return {"type": "array", "items": {"type": "object"}, **about}
+
+
+def _or_null(schema: Json) -> Json:
+    outside: Json = {key: schema.pop(key) for key in ("title", "description", "default") if key in schema}
+    return {"anyOf": [schema, {"type": "null"}], **outside}
+
+
+def _probes(service: Service[Any]) -> dict[str, str]:
+    return {p: about for p, about in _PROBES.items() if p != "/metrics" or service.settings.metrics.enabled}
+
+
+def _probe(path: str, about: str) -> Json:
+    text = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+    unfit = {} if path == "/metrics" else {"503": {"description": "No.", **text}}
+    responses = {"200": {"description": "The metrics." if path == "/metrics" else "Yes.", **text}, **unfit}
+    return {"tags": [_INFRASTRUCTURE], "operationId": path[1:], "description": about, "responses": responses}
+
+
+def _error_schema() -> Json:
+    text = {"type": "string"}
+    detail = {
+        "type": "object",
+        "properties": {"loc": {"type": "array", "items": {}}, "msg": text, "type": text},
     }
-    if node["type"] == "tensor" and (facts := [f"{k} {node[k]}" for k in ("dtype", "shape") if k in node]):
-        kept.setdefault("description", "An array: " + ", ".join(facts))
-    if "content_type" in node:
-        kept["contentMediaType"] = node["content_type"]
-    return kept
+    properties = {"error": text, "detail": {"type": "array", "items": detail}}
+    return {"type": "object", "title": "Error", "properties": properties, "required": ["error"]}
 
 
-def _probe(path: str, about: str) -> dict[str, Any]:
-    answer = {"description": "Successful Response", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    return {"tags": [_INFRASTRUCTURE], "description": about, "responses": {"200": answer}}
+def _error_responses() -> Json:
+    content = {_JSON: {"schema": {"$ref": f"{_COMPONENTS}Error"}}}
+    return {name: {"description": about, "content": content} for name, about in _ERRORS.values()}
 
 
-def _error(name: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": _COMPONENTS + name}}}
-    return {"description": name, "content": content}
-
-
-def _error_schema(name: str) -> dict[str, Any]:
-    properties: dict[str, Any] = {"error": {"type": "string"}}
-    if name == "InvalidArgument":
-        properties["detail"] = {"type": "array", "items": {"type": "object"}}
-    return {"type": "object", "title": name, "properties": properties, "required": ["error"]}
+def _identifier(name: str) -> str:
+    """Return a name that may stand in a reference: letters, digits, ``.``, ``_`` and ``-``."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
