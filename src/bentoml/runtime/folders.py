@@ -27,14 +27,18 @@ class Folders:
             return Path(tempfile.mkdtemp(prefix="bentoml-request-", dir=self._parent))
 
     def give_back(self, folder: Path) -> None:
-        """Empty a folder and keep it for the next request."""
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    os.unlink(entry.path)
-        self._free.append(folder)
+        """Empty a folder and keep it for the next request; one that cannot be emptied is not used again."""
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path)
+                    else:
+                        os.unlink(entry.path)
+        except OSError:  # the API removed it, or took away the rights to it
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            self._free.append(folder)
 
     def close(self) -> None:
         """Remove every folder."""

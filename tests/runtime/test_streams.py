@@ -1,0 +1,214 @@
+"""APIs that are generators: order, errors, back-pressure, fairness, and clients that go away."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Generator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.runtime.served import Served, served
+
+import bentoml
+
+ENDED: list[str] = []
+MADE: list[int] = []
+
+
+@bentoml.service(traffic={"timeout": 0.2})
+class Streams:
+    @bentoml.api
+    async def count_async(self, n: int = 3, fail_at: int = -1) -> AsyncGenerator[str, None]:
+        try:
+            for i in range(n):
+                if i == fail_at:
+                    raise ValueError("a secret")
+                yield f"{i} "
+        finally:
+            ENDED.append("async")
+
+    @bentoml.api
+    def count(self, n: int = 3, fail_at: int = -1) -> Generator[str, None, None]:
+        try:
+            for i in range(n):
+                if i == fail_at:
+                    raise ValueError("a secret")
+                yield f"{i} "
+        finally:
+            ENDED.append("sync")
+
+    @bentoml.api
+    def values(self) -> Iterator[dict[str, int]]:
+        return iter([{"a": 1}, {"a": 2}])
+
+    @bentoml.api
+    async def forever_async(self) -> AsyncGenerator[str, None]:
+        try:
+            while True:
+                yield "x"
+                await asyncio.sleep(0.001)
+        finally:
+            ENDED.append("forever async")
+
+    @bentoml.api
+    def forever(self) -> Generator[str, None, None]:
+        try:
+            while True:
+                MADE.append(1)
+                yield "x" * 1000
+        finally:
+            ENDED.append("forever")
+
+    @bentoml.api
+    async def with_context(self, ctx: bentoml.Context) -> AsyncGenerator[str, None]:
+        ctx.response.status_code = 201
+        ctx.response.headers["x-s"] = "1"
+        (Path(ctx.temp_dir) / "a").touch()
+        yield "a"
+        yield str((Path(ctx.temp_dir) / "a").exists())
+
+    @bentoml.api
+    def late(self) -> Generator[str, None, None]:
+        try:
+            time.sleep(0.5)
+            yield "too late"
+        finally:
+            ENDED.append("late")
+
+    @bentoml.api
+    async def long(self) -> AsyncGenerator[str, None]:
+        yield "a"
+        await asyncio.sleep(0.3)
+        yield "b"
+
+    @bentoml.api
+    def quick(self) -> int:
+        return 1
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[Served]:
+    with served(Streams) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> None:
+    ENDED.clear()
+    MADE.clear()
+
+
+@pytest.mark.parametrize("path", ["/count", "/count_async"])
+def test_chunks_in_order(app: Served, path: str) -> None:
+    reply = app.ask(path, {"n": 50})
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "text/event-stream"
+    assert "content-length" not in reply.headers
+    assert "x-bentoml-request-id" in reply.headers
+    assert reply.body.decode().split() == [str(i) for i in range(50)]
+    assert reply.complete
+    assert app.ask(path, {"n": 0}).complete
+
+
+def test_values_that_are_not_text(app: Served) -> None:
+    assert app.ask("/values").body.splitlines() == [b'{"a":1}', b'{"a":2}']
+
+
+@pytest.mark.parametrize("path", ["/count", "/count_async"])
+def test_an_error_in_the_first_step_is_an_ordinary_error(app: Served, path: str) -> None:
+    reply = app.ask(path, {"fail_at": 0})
+    assert (reply.status, reply.complete, len(ENDED)) == (500, True, 1)
+    assert b"secret" not in reply.body
+
+
+@pytest.mark.parametrize("path", ["/count", "/count_async"])
+def test_a_later_error_cuts_the_stream_off(
+    app: Served, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = app.ask(path, {"n": 9, "fail_at": 2})
+    assert (reply.status, reply.body, len(ENDED)) == (200, b"0 1 ", 1)
+    assert not reply.complete  # so that the client can tell
+    assert "ValueError: a secret" in caplog.text
+
+
+def test_a_sync_stream_runs_ahead_and_leaves_in_few_messages(app: Served) -> None:
+    assert len(app.ask("/count", {"n": 500}).chunks) < 100
+
+
+@pytest.mark.parametrize(("path", "name"), [("/forever", "forever"), ("/forever_async", "forever async")])
+def test_the_generator_is_closed_when_the_client_goes_away(app: Served, path: str, name: str) -> None:
+    reply = app.run(asyncio.wait_for(app.request(path, on_chunk=lambda r: len(r.chunks) >= 3), 5))
+    assert not reply.complete
+    assert ENDED == [name]
+    assert app.ask("/quick").status == 200
+
+
+def test_a_sync_stream_waits_for_a_slow_client_without_holding_its_thread(app: Served) -> None:
+    async def both() -> tuple[int, int]:
+        entered, go_on = asyncio.Event(), asyncio.Event()
+
+        slow = asyncio.create_task(_slowly(app, "/forever", entered, go_on))
+        await entered.wait()
+        quick = await asyncio.wait_for(app.request("/quick"), 5)
+        made = len(MADE)
+        await asyncio.sleep(0.05)
+        assert len(MADE) == made  # it stands still
+        go_on.set()
+        await slow
+        return quick.status, made
+
+    status, made = app.run(both())
+    assert status == 200
+    assert made < 400
+    assert ENDED == ["forever"]
+
+
+async def _slowly(app: Served, path: str, entered: asyncio.Event, go_on: asyncio.Event) -> None:
+    """Ask for a stream whose first chunk is taken only when told, and then go away."""
+    gone = asyncio.Event()
+    body = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        if body:
+            return body.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.body":
+            entered.set()
+            await go_on.wait()
+            gone.set()
+            await asyncio.sleep(0.01)
+
+    scope = {"type": "http", "method": "POST", "path": path, "scheme": "http", "headers": []}
+    await app.app(scope, receive, send)
+
+
+def test_streams_share_one_thread(app: Served) -> None:
+    async def both() -> int:
+        stop = threading.Event()
+        endless = asyncio.create_task(app.request("/forever", on_chunk=lambda _: stop.is_set()))
+        quick = [await asyncio.wait_for(app.request("/quick"), 5) for _ in range(3)]
+        stop.set()
+        await asyncio.wait_for(endless, 5)
+        return len(quick)
+
+    assert app.run(both()) == 3
+    assert ENDED == ["forever"]
+
+
+def test_status_and_headers_that_a_stream_sets(app: Served) -> None:
+    reply = app.ask("/with_context")
+    assert (reply.status, reply.headers["x-s"], reply.body) == (201, "1", b"aTrue")
+
+
+def test_the_timeout_ends_with_the_first_chunk(app: Served) -> None:
+    assert app.ask("/long").body == b"ab"
+    assert app.ask("/late").status == 504
+    assert app.ask("/quick").status == 504  # the only thread is busy with the generator that nobody waits for ...
+    app.run(asyncio.sleep(0.2))
+    assert app.ask("/quick").status == 200  # ... until it comes to its next step
+    assert ENDED == ["late"]
