@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.models import ModelStore
 
 PROJECTS = Path(__file__).parents[1] / "projects"
+CANARY = "a-secret-that-must-not-be-written"
 PINS = f"numpy==2.4.6 \\\n    --hash=sha256:{'0' * 64}\n"
 
 
@@ -74,7 +74,8 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bento, Home, Fake
     store_models(home)
     project = project_in(folder, "flowers")
     resolver = FakeResolver()
-    bento = build(project, load_config(project), home=home, env=os.environ, resolver=resolver)
+    env = {**os.environ, "INDEX_TOKEN": CANARY}
+    bento = build(project, load_config(project), home=home, env=env, resolver=resolver)
     return bento, home, resolver, project
 
 
@@ -158,6 +159,17 @@ def test_the_dockerfile_of_a_bento(flowers: Flowers) -> None:
     assert "ENV INDEX_TOKEN" not in text
 
 
+def test_no_secret_and_no_path_of_this_machine_is_written(flowers: Flowers) -> None:
+    bento, home, _, project = flowers
+    files = {
+        **content(Path(bento.path)),
+        "bentofile.lock": ((project / "bentofile.lock").read_bytes(), False),
+    }
+    for name, (data, _) in files.items():
+        for word in (CANARY, str(home.root), str(project), str(Path.home())):
+            assert word.encode() not in data, f"{word} in {name}"
+
+
 def test_the_same_content_gives_the_same_tag_and_bytes(flowers: Flowers, tmp_path: Path) -> None:
     """Another folder, store, umask, time zone, hash seed, time and order of files."""
     bento, _, _, project = flowers
@@ -177,20 +189,24 @@ def test_the_same_content_gives_the_same_tag_and_bytes(flowers: Flowers, tmp_pat
     assert content(Path(again.path)) == content(Path(bento.path))
 
 
-def test_a_plain_project_and_its_requirements_as_written(tmp_path: Path) -> None:
+def test_a_plain_project_and_options_that_go_before_it(tmp_path: Path) -> None:
     project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
-    bento = built(project, home)
-    assert bento.tag.name == "greeting_card_service"
-    assert not (project / "bentofile.lock").exists()
-    assert any(
-        line.startswith("pydantic>=")
-        for line in Path(bento.path_of("env/python/requirements.txt")).read_text().splitlines()
+    options = BuildOptions(version="v1", labels={"a": "b"}, platform="linux/arm64")
+    bento = built(project, home, options=options)
+    assert str(bento.tag) == "greeting_card_service:v1"
+    assert bento.info.labels == {"a": "b"}
+    assert bento.info.image["platform"] == "linux/arm64"
+    lines = Path(bento.path_of("env/python/requirements.txt")).read_text().splitlines()
+    assert any(line.startswith("pydantic>=") for line in lines), (
+        "requirements that are not locked are as they are written"
     )
+    assert not (project / "bentofile.lock").exists()
     assert "--require-hashes" not in Path(bento.path_of("env/docker/Dockerfile")).read_text()
     assert bento.doc.startswith("# greeting_card_service\n\nWrite greetings.\n")
     assert "POST /greet" in bento.doc
     (project / "README.md").write_text("# Mine\n")
-    assert built(project, home).doc == "# Mine\n"
+    with pytest.raises(BentoMLException, match="exists with other content"):
+        built(project, home, options=options)
 
 
 def test_the_src_layout(tmp_path: Path) -> None:
@@ -198,26 +214,16 @@ def test_the_src_layout(tmp_path: Path) -> None:
         project_in(tmp_path, "src_layout"),
         Home(project_home := tmp_path / "src_layout" / ".bentoml"),
     )
+    (project / "README.md").write_text("# Mine\n")
     bento = built(project, home)
     assert bento.tag.name == "web-shop"
+    assert bento.doc == "# Mine\n"
     assert bento.info.service == "shop.service:Shop"
     files = content(Path(bento.path))
     assert {"src/shop/service.py", "src/shop/prices.py", "src/pyproject.toml"} <= set(files)
     assert "anyio>=4" in bento.info.image["python_requirements"]
     assert project_home.is_dir()
     assert not [name for name in files if ".bentoml" in name], "a store in the project is no part of it"
-
-
-def test_options_go_before_the_build_file(tmp_path: Path) -> None:
-    project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
-    options = BuildOptions(version="v1", labels={"a": "b"}, platform="linux/arm64")
-    bento = built(project, home, options=options)
-    assert str(bento.tag) == "greeting_card_service:v1"
-    assert bento.info.labels == {"a": "b"}
-    assert bento.info.image["platform"] == "linux/arm64"
-    assert built(project, home, options=options).tag == bento.tag
-    with pytest.raises(BentoMLException, match="exists with other content"):
-        built(project, home, options=replace(options, labels={}))
 
 
 def test_a_missing_model_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:

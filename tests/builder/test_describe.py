@@ -55,7 +55,7 @@ def test_import_strings(service: str, is_src_layout: bool, expected: str) -> Non
     "service", ["../service.py:A", "/srv/service.py:A", "a/../../b.py", "folder/module:A"]
 )
 def test_a_file_outside_the_project_or_no_python(service: str) -> None:
-    with pytest.raises(ImportServiceError, match="in the project"):
+    with pytest.raises(ImportServiceError, match="neither a folder nor a service"):
         import_string_of(service, is_src_layout=False)
 
 
@@ -81,7 +81,8 @@ def test_what_a_service_says_of_itself() -> None:
 def test_what_the_module_prints_does_not_disturb(tmp_path: Path) -> None:
     (tmp_path / "yaml.py").write_text("raise RuntimeError('the project is not on the path yet')\n")
     (tmp_path / "service.py").write_text(
-        "import os, sys, bentoml\nprint('{}')\nos.system('echo out; echo err >&2')\n"
+        "import os, threading, bentoml\nprint('{}')\nos.system('echo out; echo err >&2')\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
         "@bentoml.service\nclass Loud:\n    @bentoml.api\n    def api(self) -> int:\n        return 1\n"
     )
     assert describe(tmp_path, "service", env=os.environ).name == "Loud"
@@ -94,14 +95,17 @@ def test_an_import_that_fails_shows_the_users_traceback(tmp_path: Path) -> None:
         describe(tmp_path, "service:Iris", env=os.environ)
 
 
-@pytest.mark.parametrize(
-    ("import_string", "said"),
-    [("nowhere:Iris", "there is no module `nowhere`"), ("service:Iris", "`service` has no `Iris`")],
-)
-def test_a_service_that_is_not_there_needs_no_traceback(
-    tmp_path: Path, import_string: str, said: str
-) -> None:
-    (tmp_path / "service.py").write_text("")
-    with pytest.raises(BentoMLException, match=said) as caught:
-        describe(tmp_path, import_string, env=os.environ)
+def test_a_service_that_is_not_there_needs_no_traceback(tmp_path: Path) -> None:
+    with pytest.raises(BentoMLException, match="there is no module `nowhere`") as caught:
+        describe(tmp_path, "nowhere:Iris", env=os.environ)
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("raise SystemExit(0)", "ends the process"), ("import os; os.kill(os.getpid(), 9)", "exit code -9")],
+)
+def test_a_module_that_ends_its_process(tmp_path: Path, code: str, said: str) -> None:
+    (tmp_path / "service.py").write_text(code)
+    with pytest.raises(ImportServiceError, match=said):
+        describe(tmp_path, "service", env=os.environ)

@@ -77,7 +77,7 @@ def test_update_moves_the_lock_without_regard_to_it(tmp_path: Path) -> None:
     file, resolver = tmp_path / "bentofile.lock", FakeResolver(PINS, "numpy==3\n")
     lock_requirements(REQUEST, file, resolver)
     assert lock_requirements(REQUEST, file, resolver, "update") == "numpy==3\n"
-    assert resolver.asked[1].preferred == ""
+    assert (resolver.asked[1].preferred, resolver.asked[1].refresh) == ("", True)
     assert lock_requirements(REQUEST, file, resolver, "locked") == "numpy==3\n"
 
 

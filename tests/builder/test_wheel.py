@@ -6,6 +6,7 @@ import os
 import zipfile
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from importlib.metadata import distributions
 from pathlib import Path
 
 import bentoml
@@ -27,8 +28,18 @@ def test_the_wheel_holds_the_package_and_its_metadata() -> None:
                 assert digest == "sha256=" + urlsafe_b64encode(sha256(data).digest()).rstrip(b"=").decode()
                 assert int(size) == len(data)
     assert {"bentoml/py.typed", "bentoml/templates/entrypoint.sh"} <= set(names)
+    assert f"bentoml-{bentoml.__version__}.dist-info/licenses/LICENSE" in names
     assert [row.split(",")[0] for row in record.splitlines()] == names
     assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_wheel_is_a_distribution(tmp_path: Path) -> None:
+    wheel = runtime_wheel()
+    (tmp_path / wheel.name).write_bytes(wheel.data)
+    (found,) = distributions(path=[str(tmp_path / wheel.name)])
+    assert (found.name, found.version) == ("bentoml", bentoml.__version__)
+    assert [entry.name for entry in found.entry_points] == ["bentoml"]
+    assert "Tag: py3-none-any\n" in (found.read_text("WHEEL") or "")
 
 
 def test_the_bytes_do_not_depend_on_time_or_modes(tmp_path: Path) -> None:

@@ -176,8 +176,9 @@ def _pins(
 
 def _files(project: Path, config: BuildConfig, home: Home) -> list[SourceFile]:
     exclude = list(config.exclude)
-    if home.root.is_relative_to(project):  # a store in the project is no part of it
-        exclude.append(f"/{home.root.relative_to(project).as_posix()}/")
+    store = home.root.resolve()
+    if store.is_relative_to(project):  # a store in the project is no part of it
+        exclude.append(f"/{store.relative_to(project).as_posix()}/")
     files = find_files(project, config.include, exclude)
     return without_src(files) if config.python.is_src_layout else files
 

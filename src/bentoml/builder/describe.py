@@ -46,7 +46,8 @@ def import_string_of(service: str, *, is_src_layout: bool) -> str:
         path = PurePosixPath(module)
         if path.is_absolute() or ".." in path.parts or path.suffix != ".py":
             raise ImportServiceError(
-                f"`{module}` is no Python file in the project; name it relative to the project"
+                f"`{service}` is neither a folder nor a service in the project; write `module:Class`, or `file.py:Class` "
+                "with the file's path in the project"
             )
         parts = path.with_suffix("").parts
         module = ".".join(parts[1:] if is_src_layout and parts[0] == "src" else parts)
@@ -74,7 +75,10 @@ def describe(
     except CommandFailed as e:
         if e.returncode == SAYS_IT_ALL:
             raise BentoMLException(e.output.strip()) from e
+        said = e.output.strip() or f"its process ended with exit code {e.returncode}"
+        raise ImportServiceError(f"the service `{import_string}` cannot be imported:\n{said}") from e
+    if not answer:
         raise ImportServiceError(
-            f"the service `{import_string}` cannot be imported:\n{e.output.strip()}"
-        ) from e
+            f"the service `{import_string}` cannot be imported: its module ends the process"
+        )
     return Description(**json.loads(answer))

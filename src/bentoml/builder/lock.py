@@ -79,7 +79,8 @@ class LockPlatform:
 class LockRequest:
     """What has to be resolved. Where the indexes are is no input of the lock, what the build file says of them is.
 
-    ``preferred`` holds the pins of the last lock: a resolver moves them only where it has to.
+    ``preferred`` holds the pins of the last lock: a resolver moves them only where it has to. With ``refresh`` it asks the
+    indexes again instead of believing what it remembers of them.
     """
 
     requirements: tuple[str, ...]
@@ -88,6 +89,7 @@ class LockRequest:
     indexes: Indexes = field(default_factory=Indexes)
     declared_indexes: tuple[str, ...] = ()
     preferred: str = ""
+    refresh: bool = False
 
     @property
     def key(self) -> str:
@@ -167,7 +169,7 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
         raise BentoMLException(
             f"`{file.name}` {state}; run `bentoml build` without `--locked` and commit the file"
         )
-    resolved = resolver.resolve(_preferring(request, pins if mode == "reuse" else None))
+    resolved = resolver.resolve(_with_mode(request, pins, mode))
     try:
         text = str(Lock({**lock.entries, request.key: Pins(request.inputs, resolved)}))
     except ValueError as e:
@@ -176,8 +178,10 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
     return resolved
 
 
-def _preferring(request: LockRequest, pins: Pins | None) -> LockRequest:
-    return request if pins is None else replace(request, preferred=pins.requirements)
+def _with_mode(request: LockRequest, pins: Pins | None, mode: LockMode) -> LockRequest:
+    if mode == "update":
+        return replace(request, refresh=True)
+    return replace(request, preferred=pins.requirements) if pins else request
 
 
 def _read(file: Path) -> Lock:

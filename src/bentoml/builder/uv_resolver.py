@@ -35,7 +35,7 @@ class UvResolver:
         """
         with tempfile.TemporaryDirectory(prefix="bentoml-lock-") as name:
             folder = Path(name)
-            (folder / "requirements.in").write_text("\n".join(sorted(set(request.requirements))) + "\n")
+            (folder / "requirements.in").write_text("\n".join(request.requirements) + "\n")
             (folder / "overrides.txt").write_text(_OVERRIDES)
             # uv keeps the versions that it finds in its output file.
             (folder / "requirements.txt").write_text(request.preferred)
@@ -51,13 +51,19 @@ class UvResolver:
             *("--override", "overrides.txt", "--generate-hashes", "--no-header", "--no-annotate"),
             *("--only-binary", ":all:", "--python", sys.executable),
             *("--python-version", request.python_version, "--python-platform", str(request.platform)),
-            *_index_options(request.indexes, self._env),
+            *(["--upgrade"] if request.refresh else []),
+            *_index_options(request.indexes),
         ]
 
     def _environment(self, request: LockRequest) -> dict[str, str]:
-        env = {**self._env, "NO_COLOR": "1"}
-        if request.indexes.cert:
-            env.setdefault("SSL_CERT_FILE", request.indexes.cert)
+        """Return the environment for uv; indexes are named there because their URLs may hold credentials of pip's."""
+        indexes, env = request.indexes, {**self._env, "NO_COLOR": "1"}
+        if indexes.index_url and "UV_DEFAULT_INDEX" not in env:
+            env.setdefault("UV_INDEX_URL", indexes.index_url)
+        if indexes.extra_index_url:
+            env.setdefault("UV_EXTRA_INDEX_URL", " ".join(indexes.extra_index_url))
+        if indexes.cert:
+            env.setdefault("SSL_CERT_FILE", indexes.cert)
         return env
 
 
@@ -68,15 +74,9 @@ def _uv() -> str:
         raise MissingDependencyException("uv is needed to lock requirements; run `pip install uv`") from e
 
 
-def _index_options(indexes: Indexes, env: Mapping[str, str]) -> Iterator[str]:
-    """Yield the options that name the indexes; what is set in uv's own variables goes before pip's configuration."""
+def _index_options(indexes: Indexes) -> Iterator[str]:
     if indexes.no_index:
         yield "--no-index"
-    elif indexes.index_url and not {"UV_INDEX_URL", "UV_DEFAULT_INDEX"} & set(env):
-        yield from ("--index-url", indexes.index_url)
-    if not indexes.no_index:
-        for url in indexes.extra_index_url:
-            yield from ("--extra-index-url", url)
     if indexes.best_match:
         yield from ("--index-strategy", "unsafe-best-match")
     for link in indexes.find_links:

@@ -93,7 +93,8 @@ def _modules(package: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _metadata(installed: Distribution, folder: str) -> Iterator[tuple[str, bytes]]:
-    for name in _METADATA:
+    licenses = [f"licenses/{name}" for name in installed.metadata.get_all("License-File") or []]
+    for name in [*_METADATA, *licenses]:
         text = installed.read_text(name)
         if text is None:
             raise BentoMLException(f"the installed `bentoml` lacks its {name}; install it again")
