@@ -50,7 +50,7 @@ def test_only_the_folders_of_the_dead_are_removed(home: Home) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_said_clearly(home: Home, number: int) -> None:
-    with pytest.raises(BentoMLException, match="is full") as caught, Staging(home).folder():
+    with pytest.raises(BentoMLException, match="larger disk") as caught, Staging(home).folder():
         raise OSError(number, "No space left on device")
     assert isinstance(caught.value.__cause__, OSError)
     assert left(home) == []

@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from ..store import document
 
-__all__ = ["Format", "local_time", "print_json", "print_rows", "print_table", "size"]
+__all__ = [
+    "Format",
+    "ItemFormat",
+    "local_time",
+    "print_item",
+    "print_json",
+    "print_rows",
+    "print_table",
+    "size",
+]
 
 Format = Literal["table", "json", "yaml"]
+ItemFormat = Literal["yaml", "json", "path"]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -25,6 +36,17 @@ def print_rows(rows: Sequence[Mapping[str, str]], columns: Mapping[str, str], ou
             print_json([{key: row[key] for key in columns} for row in rows])
         case "yaml":
             print(document.dump([{key: row[key] for key in columns} for row in rows]), end="")
+
+
+def print_item(folder: Path, manifest: str, output: ItemFormat) -> None:
+    """Print the manifest of an item as it is, or as JSON, or the path of the item's folder."""
+    match output:
+        case "path":
+            print(folder)
+        case "json":
+            print_json(document.load((folder / manifest).read_text("utf-8")))
+        case "yaml":
+            print((folder / manifest).read_text("utf-8"), end="")
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from .. import bentos
-from ..store import current, document
+from ..store import current
 from ..store.bentos import Bento, BentoStore
-from ._output import Format, local_time, print_json, print_rows, size
+from ..store.manifest import BentoInfo
+from ._output import Format, ItemFormat, local_time, print_item, print_rows, size
 from ._tags import delete_confirmed, parse_tag, resolve_targets
 
 __all__ = ["delete_app", "get_app", "list_app"]
@@ -39,20 +40,11 @@ def list_bentos(
 @get_app.command()
 def get_bento(
     tag: Annotated[str, typer.Argument(metavar="BENTO_TAG", help="A tag, or a name for the latest.")],
-    output: Annotated[
-        Literal["yaml", "json", "path"], typer.Option("-o", "--output", help="What to print.")
-    ] = "yaml",
+    output: Annotated[ItemFormat, typer.Option("-o", "--output", help="What to print.")] = "yaml",
 ) -> None:
     """Print what the store knows about a bento, or the path of its files."""
     bento = bentos.get(parse_tag(tag))
-    manifest = Path(bento.path_of("bento.yaml")).read_text("utf-8")
-    match output:
-        case "path":
-            print(bento.path)
-        case "json":
-            print_json(document.load(manifest))
-        case "yaml":
-            print(manifest, end="")
+    print_item(Path(bento.path), BentoInfo.FILE, output)
 
 
 @delete_app.command()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from .. import models
-from ..store import current, document
+from ..store import current
+from ..store.manifest import ModelInfo
 from ..store.models import Model
-from ._output import Format, local_time, print_json, print_rows, size
+from ._output import Format, ItemFormat, local_time, print_item, print_rows, size
 from ._tags import delete_confirmed, parse_tag, resolve_targets
 
 __all__ = ["app"]
@@ -40,20 +41,11 @@ def list_models(
 @app.command("get")
 def get_model(
     tag: Annotated[str, typer.Argument(metavar="TAG", help="A tag, or a name for the latest.")],
-    output: Annotated[
-        Literal["yaml", "json", "path"], typer.Option("-o", "--output", help="What to print.")
-    ] = "yaml",
+    output: Annotated[ItemFormat, typer.Option("-o", "--output", help="What to print.")] = "yaml",
 ) -> None:
     """Print what the store knows about a model, or the path of its files."""
     model = models.get(parse_tag(tag))
-    manifest = Path(model.path_of("model.yaml")).read_text("utf-8")
-    match output:
-        case "path":
-            print(model.path)
-        case "json":
-            print_json(document.load(manifest))
-        case "yaml":
-            print(manifest, end="")
+    print_item(Path(model.path), ModelInfo.FILE, output)
 
 
 @app.command("delete")

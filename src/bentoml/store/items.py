@@ -55,7 +55,7 @@ class Item(Generic[InfoT]):
     @cached_property
     def tree(self) -> Tree:
         """The files; hashed now for an item of BentoML 1.x, whose manifest does not list them."""
-        return self.info.files if self.info.digest else scan(self._folder, skip=f"{self.info.KIND}.yaml")
+        return self.info.files if self.info.digest else scan(self._folder, skip=self.info.FILE)
 
     def path_of(self, item: str) -> str:
         """Return the path of a file in it.

@@ -40,6 +40,7 @@ class Manifest:
     """What both manifests have; `digest` is `None` for an item that BentoML 1.x made."""
 
     KIND: ClassVar[str]
+    FILE: ClassVar[str]
     NOT_IDENTITY: ClassVar[frozenset[str]] = frozenset({"tag", "creation_time", "digest", "listing"})
 
     tag: Tag
@@ -107,6 +108,7 @@ class ModelInfo(Manifest):
     """What `model.yaml` says."""
 
     KIND: ClassVar[str] = "model"
+    FILE: ClassVar[str] = "model.yaml"
     NOT_IDENTITY: ClassVar[frozenset[str]] = Manifest.NOT_IDENTITY | {"context"}
 
     module: str = ""
@@ -212,6 +214,7 @@ class BentoInfo(Manifest):
     """What `bento.yaml` says. `services` are plain mappings, each with its own `models`."""
 
     KIND: ClassVar[str] = "bento"
+    FILE: ClassVar[str] = "bento.yaml"
     NOT_IDENTITY: ClassVar[frozenset[str]] = Manifest.NOT_IDENTITY | {"bentoml_version"}
 
     service: str = ""

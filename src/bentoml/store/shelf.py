@@ -39,16 +39,6 @@ class Kind(Generic[InfoT]):
     info: type[InfoT]
     commands: str  # `bentoml models` or `bentoml`
 
-    @property
-    def name(self) -> str:
-        """`model` or `bento`."""
-        return self.info.KIND
-
-    @property
-    def manifest(self) -> str:
-        """The name of the manifest's file."""
-        return f"{self.name}.yaml"
-
 
 class Shelf(Generic[InfoT]):
     """The items of one kind in one store: ``<name>/<version>/`` with a manifest and files."""
@@ -85,11 +75,11 @@ class Shelf(Generic[InfoT]):
         Raises:
             BentoMLException: the version exists with other content, or the files cannot be stored.
         """
-        files = take(draft, self._blobs, manifest=self._kind.manifest)
+        files = take(draft, self._blobs, manifest=self._kind.info.FILE)
         digest = info.identity(files)
         tag = Tag(info.tag.name, info.tag.version or digest.version())
         info = replace(info, tag=tag, digest=digest, listing=files.lines())
-        write_atomic(draft / self._kind.manifest, info.to_yaml().encode(), mode=0o444)
+        write_atomic(draft / self._kind.info.FILE, info.to_yaml().encode(), mode=0o444)
         with self._staging.publishing():
             if not self._is_stored(tag, digest):
                 self._publish(draft, info)
@@ -104,7 +94,7 @@ class Shelf(Generic[InfoT]):
         existing = Item(self._folder(tag), stored).digest
         if existing != digest:
             raise BentoMLException(
-                f"{self._kind.name} `{tag}` exists with other content: it is {existing}, this is {digest}; "
+                f"{self._kind.info.KIND} `{tag}` exists with other content: it is {existing}, this is {digest}; "
                 f"choose another version, or delete the old one with `{self._kind.commands} delete {tag}`"
             )
         return _damage(self._folder(tag), stored) is None
@@ -135,7 +125,7 @@ class Shelf(Generic[InfoT]):
         info = self._read(tag)
         if damage := _damage(self._folder(tag), info):
             raise BentoMLException(
-                f"{self._kind.name} `{tag}` is damaged: {damage}; save it again, or delete it with "
+                f"{self._kind.info.KIND} `{tag}` is damaged: {damage}; save it again, or delete it with "
                 f"`{self._kind.commands} delete {tag}`"
             )
         return self._folder(tag), info
@@ -186,7 +176,7 @@ class Shelf(Generic[InfoT]):
         """
         if tag.version is None and len(self.tags(tag.name)) > 1:
             raise BentoMLException(
-                f"{self._kind.name} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
+                f"{self._kind.info.KIND} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
             )
         tag = self.resolve(tag)
         with self._staging.folder() as trash, self._staging.publishing():
@@ -215,12 +205,12 @@ class Shelf(Generic[InfoT]):
 
     def _read(self, tag: Tag) -> InfoT:
         """Read a manifest; the item is called as its folder is."""
-        file = self._folder(tag) / self._kind.manifest
+        file = self._folder(tag) / self._kind.info.FILE
         try:
             return replace(self._kind.info.from_yaml(file.read_text("utf-8")), tag=tag)
         except (BentoMLException, OSError, UnicodeDecodeError) as e:
             raise BentoMLException(
-                f"{self._kind.name} `{tag}` is damaged: `{file}`: {e}; save it again, or delete it with "
+                f"{self._kind.info.KIND} `{tag}` is damaged: `{file}`: {e}; save it again, or delete it with "
                 f"`{self._kind.commands} delete {tag}`"
             ) from e
 
@@ -243,7 +233,7 @@ class Shelf(Generic[InfoT]):
 
     def _not_found(self, what: str) -> NotFound:
         return NotFound(
-            f"{self._kind.name} {what} not found in the {self._kind.name} store `{self._root}`; "
+            f"{self._kind.info.KIND} {what} not found in the {self._kind.info.KIND} store `{self._root}`; "
             f"`{self._kind.commands} list` shows what is there"
         )
 

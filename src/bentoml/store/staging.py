@@ -49,8 +49,8 @@ class Staging:
             if e.errno not in _FULL:
                 raise
             raise BentoMLException(
-                f"the disk of the store `{self._home}` is full ({e.strerror}); nothing was stored: "
-                "make room, or set BENTOML_HOME to a folder on a larger disk"
+                f"{e.strerror}: nothing was stored in `{self._home}`; make room, or set BENTOML_HOME to a folder "
+                "on a larger disk"
             ) from e
 
     def publishing(self) -> AbstractContextManager[None]:
@@ -81,6 +81,8 @@ class Staging:
     def _make_root(self) -> None:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
+            if not os.access(self._root, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._root))
         except OSError as e:
             if e.errno not in _READ_ONLY:
                 raise
