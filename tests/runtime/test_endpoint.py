@@ -334,7 +334,9 @@ async def _statuses(app: Served, number: int) -> list[int]:
     return [r.status for r in await asyncio.gather(*(app.request("/sleep") for _ in range(number)))]
 
 
-def test_the_log_has_the_traceback_and_the_answer_has_not(app: Served, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_the_traceback_and_the_answer_has_not(
+    app: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR, logger="bentoml"):
         app.ask("/fail", {"kind": "value"})
     assert "ValueError: a secret" in caplog.text

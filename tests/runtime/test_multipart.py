@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 
 from bentoml.exceptions import BadInput
-from bentoml.runtime.multipart import MAX_HEADER_BYTES, MAX_PARTS, boundary_of, parse_multipart, parse_urlencoded
+from bentoml.runtime.multipart import (
+    MAX_HEADER_BYTES,
+    MAX_PARTS,
+    boundary_of,
+    parse_multipart,
+    parse_urlencoded,
+)
 
 
 def form(*parts: tuple[str, bytes], boundary: str = "b") -> bytes:
     """Return a body of parts, each its headers and its content."""
     cut = "".join
-    pieces = [cut([f"--{boundary}\r\n", head, "\r\n\r\n"]).encode() + content + b"\r\n" for head, content in parts]
+    pieces = [
+        cut([f"--{boundary}\r\n", head, "\r\n\r\n"]).encode() + content + b"\r\n" for head, content in parts
+    ]
     return b"".join(pieces) + f"--{boundary}--\r\n".encode()
 
 
@@ -24,7 +32,10 @@ def field(name: str, content: bytes = b"x") -> tuple[str, bytes]:
 def test_fields_and_files(tmp_path: Path) -> None:
     body = form(
         field("a", b'{"x": 1}'),
-        ('content-disposition: form-data; filename="a.bin"; name="f"\r\nContent-Type: image/png', b"\0\r\n--\r\n-b--b"),
+        (
+            'content-disposition: form-data; filename="a.bin"; name="f"\r\nContent-Type: image/png',
+            b"\0\r\n--\r\n-b--b",
+        ),
         ('Content-Disposition: form-data; name="g"; filename="text.json"', b"[1]"),
         field("empty", b""),
         field("a", b"again"),
@@ -89,7 +100,9 @@ def test_forms_without_parts(tmp_path: Path, body: bytes) -> None:
         pytest.param(b"", "boundary", id="empty"),
         pytest.param(b"--c\r\n", "boundary", id="another boundary"),
         pytest.param(form(field("a"))[:-6], "cut off", id="no last boundary"),
-        pytest.param(b"--b\r\nContent-Disposition: form-data; name=a\r\n", "headers", id="cut off in its head"),
+        pytest.param(
+            b"--b\r\nContent-Disposition: form-data; name=a\r\n", "headers", id="cut off in its head"
+        ),
         pytest.param(b"--b", "cut off", id="cut off after the boundary"),
         pytest.param(b"--bxyz\r\n", "cut off", id="longer boundary"),
         pytest.param(form(("Content-Type: text/plain", b"x")), "name", id="no name"),

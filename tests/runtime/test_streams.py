@@ -124,9 +124,7 @@ def test_an_error_in_the_first_step_is_an_ordinary_error(app: Served, path: str)
 
 
 @pytest.mark.parametrize("path", ["/count", "/count_async"])
-def test_a_later_error_cuts_the_stream_off(
-    app: Served, path: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_later_error_cuts_the_stream_off(app: Served, path: str, caplog: pytest.LogCaptureFixture) -> None:
     reply = app.ask(path, {"n": 9, "fail_at": 2})
     assert (reply.status, reply.body, len(ENDED)) == (200, b"0 1 ", 1)
     assert not reply.complete  # so that the client can tell
@@ -141,7 +139,7 @@ def test_a_sync_stream_runs_ahead_and_leaves_in_few_messages(app: Served) -> Non
 def test_the_generator_is_closed_when_the_client_goes_away(app: Served, path: str, name: str) -> None:
     reply = app.run(asyncio.wait_for(app.request(path, on_chunk=lambda r: len(r.chunks) >= 3), 5))
     assert not reply.complete
-    assert ENDED == [name]
+    assert [name] == ENDED
     assert app.ask("/quick").status == 200
 
 
@@ -208,7 +206,9 @@ def test_status_and_headers_that_a_stream_sets(app: Served) -> None:
 def test_the_timeout_ends_with_the_first_chunk(app: Served) -> None:
     assert app.ask("/long").body == b"ab"
     assert app.ask("/late").status == 504
-    assert app.ask("/quick").status == 504  # the only thread is busy with the generator that nobody waits for ...
+    assert (
+        app.ask("/quick").status == 504
+    )  # the only thread is busy with the generator that nobody waits for ...
     app.run(asyncio.sleep(0.2))
     assert app.ask("/quick").status == 200  # ... until it comes to its next step
     assert ENDED == ["late"]

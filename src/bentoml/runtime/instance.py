@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from ..sdk.dependency import Dependency, LocalServices
+from ..sdk.dependency import LocalServices
 from ..sdk.service import Service, set_current_service
 
 __all__ = ["started"]

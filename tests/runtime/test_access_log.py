@@ -1,0 +1,123 @@
+"""The access log: its line, when it is written, and what a client cannot do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from bentoml.runtime.access_log import AccessLog, Entry, Fields
+
+
+def entry(path: str = "/x", client: object = ("127.0.0.1", 43142), **headers: bytes) -> Entry:
+    scope: Mapping[str, Any] = {"client": client, "scheme": "http", "method": "POST", "path": path}
+    sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}
+    return scope, sent, 0xABC, 0xDEF, 200, b"application/json", b"74", 0.004687
+
+
+def written(*entries: Entry, fields: Fields = Fields()) -> list[str]:
+    """Return what is written, one string for each write."""
+    out: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        log = AccessLog("Iris%", component="entry_service:Iris:1", fields=fields, loop=loop, write=out.append)
+        for one in entries:
+            log.append(one)
+        assert out == []
+        await asyncio.sleep(0.05)
+        log.close()
+
+    asyncio.run(main())
+    return out
+
+
+def test_the_line() -> None:
+    (text,) = written(entry(content_type=b"application/json", content_length=b"2"))
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[INFO\] \[entry_service:Iris:1\] 127\.0\.0\.1:43142 "
+        r"\(scheme=http,method=POST,path=/x,type=application/json,length=2\) "
+        r"\(status=200,type=application/json,length=74\) 4\.687ms "
+        r"\(trace=00000000000000000000000000000abc,span=0000000000000def,sampled=0,service\.name=Iris%\)\n",
+        text,
+    )
+
+
+def test_lines_of_a_moment_are_written_at_once() -> None:
+    (text,) = written(*[entry(f"/{i}") for i in range(5)])
+    assert [line.split("path=")[1].split(",")[0] for line in text.splitlines()] == [f"/{i}" for i in range(5)]
+
+
+def test_fields_that_are_not_wanted() -> None:
+    (text,) = written(entry(), fields=Fields(False, False, False, False, "x", "d"))
+    assert "(scheme=http,method=POST,path=/x) (status=200) 4.687ms (trace=abc,span=3567,sampled=0" in text
+
+
+def test_a_client_cannot_forge_a_line() -> None:
+    (text,) = written(entry("/a\n2026 [ERROR] forged", content_type=b"a\r\x1b[31mb", client=None))
+    assert len(text.splitlines()) == 1
+    assert "path=/a\\n2026" in text
+    assert "\x1b" not in text
+    assert "] -:0 (" in text
+
+
+def test_a_logger_that_the_user_configured_gets_records() -> None:
+    records: list[logging.LogRecord] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    logger = logging.getLogger("bentoml.access")
+    handler, level = Handler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        assert written(entry("/1"), entry("/2")) == []
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert ["path=/1" in records[0].getMessage(), "path=/2" in records[1].getMessage()] == [True, True]
+
+
+def test_a_log_that_is_not_wanted_is_not_written() -> None:
+    logger = logging.getLogger("bentoml")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        assert written(entry()) == []
+    finally:
+        logger.setLevel(level)
+
+
+CRASH = """
+import asyncio, logging
+from bentoml.runtime.access_log import AccessLog, Fields
+logging.getLogger("bentoml").setLevel(logging.INFO)
+async def main():
+    log = AccessLog("S", component="c", fields=Fields(), loop=asyncio.get_running_loop())
+    log.append(({"client": None, "scheme": "http", "method": "POST", "path": "/last"}, {}, 1, 2, 200, b"", b"", 0.1))
+    raise SystemExit(3)
+asyncio.run(main())
+"""
+
+
+def test_what_is_there_is_written_when_the_process_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", CRASH], stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 3
+    assert b"path=/last" in done.stdout
+
+
+@pytest.fixture(autouse=True)
+def _info_level() -> Any:
+    logger = logging.getLogger("bentoml")
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    yield
+    logger.setLevel(level)

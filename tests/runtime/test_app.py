@@ -1,0 +1,322 @@
+"""The application of a service: its life, its routes, its pages, and what stands around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from tests.runtime.served import Served, served
+
+import bentoml
+from bentoml.runtime.app import AppOptions, create_app
+
+
+@bentoml.service
+class Plain:
+    """Adds <numbers>."""
+
+    @bentoml.api
+    def add(self, a: int, b: int) -> int:
+        """Add two numbers.
+
+        And more.
+        """
+        return a + b
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[Served]:
+    with served(Plain, bento_version="v1") as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+def test_health(app: Served, path: str) -> None:
+    reply = app.ask(path, method="GET")
+    assert (reply.status, reply.body) == (200, b"\n")
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "server" not in reply.headers
+    head = app.ask(path, method="HEAD")
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", "1")
+    post = app.ask(path)
+    assert (post.status, post.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_pages(app: Served) -> None:
+    schema = app.ask("/schema.json", method="GET")
+    assert schema.json()["routes"][0]["name"] == "add"
+    assert app.ask("/schema.json").status == 405
+    docs = app.ask("/docs.json", method="GET")
+    assert "/add" in docs.json()["paths"]
+    index = app.ask("/", method="GET")
+    assert index.headers["content-type"] == "text/html; charset=utf-8"
+    text = index.body.decode()
+    assert "Adds &lt;numbers&gt;." in text
+    assert "Add two numbers." in text
+    assert "//" not in text.replace("<!doctype", "")  # nothing of a third party
+    assert app.ask("/metrics", method="GET").headers["content-type"].startswith("text/plain; version=1.0.0")
+
+
+def test_an_unknown_path(app: Served) -> None:
+    reply = app.ask("/nope", method="GET")
+    assert (reply.status, reply.body) == (404, b"Not Found")
+    assert "/nope" not in app.ask("/metrics", method="GET").body.decode()
+
+
+def test_what_is_counted(app: Served) -> None:
+    app.ask("/add", {"a": 1, "b": 2})
+    app.ask("/add", {"a": 1})
+    app.ask("/add", method="GET")
+    app.ask("/nope")
+    text = app.ask("/metrics", method="GET").body.decode()
+    names = 'runner_name="Plain",service_name="Plain",service_version="v1"'
+    total = "bentoml_service_request_total"
+    for status, number in ((200, 1), (400, 1), (405, 1)):
+        assert f'{total}{{endpoint="/add",http_response_code="{status}",{names}}} {number}.0\n' in text
+    assert f'{total}{{endpoint="other",http_response_code="404"' in text
+    assert 'endpoint="/metrics"' not in text
+
+
+def hooked(log: list[str], fail: str = "") -> Any:
+    @bentoml.service
+    class Base:
+        def __init__(self) -> None:
+            log.append("dependency made")
+
+        @bentoml.on_startup
+        def up(self) -> None:
+            log.append("dependency up")
+
+        @bentoml.on_shutdown
+        def down(self) -> None:
+            log.append("dependency down")
+
+    @bentoml.service
+    class Hooked:
+        base = bentoml.depends(Base)
+
+        def __init__(self) -> None:
+            log.append("made")
+            if fail == "init":
+                raise ValueError("in __init__")
+
+        @bentoml.on_startup
+        async def up(self) -> None:
+            await asyncio.sleep(0)
+            log.append("up")
+            if fail == "startup":
+                raise ValueError("in a hook")
+
+        @bentoml.on_shutdown
+        def down(self) -> None:
+            log.append("down")
+            raise ValueError("in a shutdown hook")
+
+        @bentoml.on_shutdown
+        async def last(self) -> None:
+            log.append("last")
+
+        def __is_alive__(self) -> bool:
+            return fail != "alive"
+
+        async def __is_ready__(self) -> bool:
+            if fail == "ready error":
+                raise ValueError("not ready")
+            return fail != "ready"
+
+        def __metrics__(self, original: str) -> str:
+            return original + "# mine\n"
+
+    return Hooked
+
+
+def test_the_life_of_a_service(caplog: pytest.LogCaptureFixture) -> None:
+    log: list[str] = []
+    with caplog.at_level(logging.INFO, logger="bentoml"), served(hooked(log)) as app:
+        assert log == ["made", "dependency made", "dependency up", "up"]
+        assert app.ask("/readyz", method="GET").status == 200
+        assert app.ask("/metrics", method="GET").body.endswith(b"# mine\n")
+    assert log[4:] == ["down", "last", "dependency down"]
+    messages = [r.getMessage() for r in caplog.records]
+    assert messages[0] == "Service Hooked initialized"
+    assert messages[1:3] == ["Running startup hook: up", "Completed startup hook: up"]
+    assert "cleanup hook failed: down" in messages
+    assert messages[-1] == "Service instance cleanup finalized"
+
+
+@pytest.mark.parametrize(("fail", "message"), [("init", "in __init__"), ("startup", "in a hook")])
+def test_an_error_at_the_start_is_raised_by_the_lifespan(fail: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message), served(hooked([], fail)):
+        raise AssertionError("it must not start")
+
+
+@pytest.mark.parametrize(
+    ("fail", "path", "body"),
+    [
+        ("alive", "/livez", b"Service is dead because .__is_alive__() returns False."),
+        ("ready", "/readyz", b"Service is not ready because .__is_ready__() returns False."),
+        ("ready error", "/readyz", b"Service is not ready because .__is_ready__() returns False."),
+    ],
+)
+def test_a_service_that_is_not_well(fail: str, path: str, body: bytes) -> None:
+    with served(hooked([], fail)) as app:
+        reply = app.ask(path, method="GET")
+        assert (reply.status, reply.body) == (503, body)
+
+
+def test_an_application_without_its_lifespan_says_so() -> None:
+    app: Any = create_app(Plain, options=AppOptions())
+    with asyncio.Runner() as runner:
+        reply = runner.run(Served(app, runner).request("/add", {"a": 1, "b": 2}))
+    assert (reply.status, b"lifespan" in reply.body) == (503, True)
+
+
+class Tagging:
+    """A middleware of the user's."""
+
+    def __init__(self, app: Any, tag: str) -> None:
+        self.app = app
+        self.tag = tag
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/denied":
+            await Response(status_code=401)(scope, receive, send)
+            return
+
+        async def tagged(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-tag", self.tag.encode())]
+            await send(message)
+
+        await self.app(scope, receive, tagged)
+
+
+def around(**config: Any) -> Any:
+    """Return a service with mounted applications, an API at ``/`` and a prefix."""
+    life: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        life.append("up")
+        yield
+        life.append("down")
+
+    async def hello(request: Request) -> Response:
+        return PlainTextResponse(f"hello {request.url.path}")
+
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await PlainTextResponse("bare")(scope, receive, send)
+
+    @bentoml.service(path_prefix="/pre", **config)
+    class Around:
+        @bentoml.api(route="/")
+        def root(self, a: int) -> int:
+            return a
+
+        @bentoml.api
+        def hello(self) -> str:
+            return "the API"
+
+    Around.mount_asgi_app(
+        Starlette(routes=[Route("/hello", hello), Route("/more", hello)], lifespan=lifespan)
+    )
+    Around.mount_asgi_app(bare, path="/bare")
+    return Around, life
+
+
+def test_mounts_and_prefix() -> None:
+    service, life = around()
+    with served(service) as app:
+        assert life == ["up"]
+        assert app.ask("/pre/", {"a": 3}).body == b"3"
+        assert b"POST /pre/hello" in app.ask("/pre/", method="GET").body
+        assert app.ask("/pre/hello").body == b"the API"
+        assert app.ask("/pre/more", method="GET").body == b"hello /pre/more"
+        assert app.ask("/pre/bare/x", method="GET").body == b"bare"
+        for path in (
+            "/pre/schema.json",
+            "/schema.json",
+            "/pre/readyz",
+            "/readyz",
+            "/pre/metrics",
+            "/pre/docs.json",
+        ):
+            assert app.ask(path, method="GET").status == 200
+        for path in ("/hello", "/pre/nothing"):
+            assert app.ask(path).status == 404
+        text = app.ask("/pre/metrics", method="GET").body.decode()
+        assert 'request_total{endpoint="/pre/bare",http_response_code="200"' in text
+        assert 'request_total{endpoint="/pre/hello",http_response_code="200"' in text
+    assert life == ["up", "down"]
+
+
+def test_middleware_is_inside_of_what_is_counted() -> None:
+    service, _ = around()
+    service.add_asgi_middleware(Tagging, tag="t")
+    with served(service) as app:
+        reply = app.ask("/pre/hello")
+        assert (reply.body, reply.headers["x-tag"]) == (b"the API", "t")
+        assert app.ask("/denied").status == 401
+        text = app.ask("/metrics", method="GET").body.decode()
+        assert 'request_total{endpoint="/pre/hello",http_response_code="200",' in text
+        assert [line for line in text.splitlines() if 'code="401"' in line and "_total" in line][0].endswith(
+            " 1.0"
+        )
+        assert 'endpoint="/metrics"' not in text
+
+
+def test_other_origins() -> None:
+    cors = {
+        "enabled": True,
+        "access_control_allow_origins": ["http://a"],
+        "access_control_allow_methods": ["POST"],
+    }
+    service, _ = around(http={"cors": cors, "response": {"trace_id": True}})
+    with served(service) as app:
+        asked = {"origin": "http://a", "access-control-request-method": "POST"}
+        assert app.ask("/pre/hello", method="OPTIONS", headers=asked).status == 200
+        assert app.ask("/pre/hello", method="OPTIONS", headers={**asked, "origin": "http://b"}).status == 400
+        reply = app.ask("/pre/hello", headers={"origin": "http://a"})
+        assert reply.headers["access-control-allow-origin"] == "http://a"
+        assert len(reply.headers["x-bentoml-trace-id"]) == 32
+
+
+def test_each_request_is_logged_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service, _ = around()
+    logging.getLogger("bentoml").setLevel(logging.INFO)
+    for layered in (False, True):
+        if layered:
+            service.add_asgi_middleware(Tagging, tag="t")
+        with served(service, access_log=True, metrics_folder=tmp_path, worker_index=2) as app:
+            span = app.ask("/pre/hello").headers["x-bentoml-request-id"]
+            for path in ("/pre/nothing", "/readyz", "/metrics", "/pre/more"):
+                app.ask(path, method="GET")
+            app.run(asyncio.sleep(0.05))
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 3
+        assert "[entry_service:Around:2] 127.0.0.1:4711 (scheme=http,method=POST,path=/pre/hello" in lines[0]
+        assert f"span={span}" in lines[0]
+        assert "(status=404," in lines[1]
+
+
+def test_a_websocket_that_nobody_takes_is_closed(app: Served) -> None:
+    sent: list[Any] = []
+
+    async def main() -> None:
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app.app({"type": "websocket", "path": "/x", "headers": []}, None, send)
+
+    app.run(main())
+    assert sent == [{"type": "websocket.close", "code": 1000}]
