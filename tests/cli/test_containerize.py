@@ -68,7 +68,9 @@ def test_what_is_new_is_shown_without_standing_in_the_way_of_programs(bench: Ben
     arguments = ("greeter", *ON_BASE, "--output", "type=oci,dest=image")
     _, printed, said = bench.containerize(*arguments)
     rows = [line.split("  ") for line in said.splitlines()]
-    assert [row[0].split(" ")[0] for row in rows] == ["base", "model", "user", "python:", "bento", "together"]
+    assert [row[0].split(" ")[0] for row in rows] == [
+        *("base", "model", "user", "python:", "python:", "bento", "together"),
+    ]
     assert all(line.endswith("new") for line in said.splitlines())
     assert "together" not in printed
     _, _, said = bench.containerize(*arguments)

@@ -55,9 +55,12 @@ def test_wheels_become_a_layer(tmp_path: Path) -> None:
     numbers = wheel(tmp_path / "wheels", "numbers", programs={"count": "numbers:run"})
     native = wheel(tmp_path / "wheels", "native", tag="cp312-cp312-manylinux_2_28_aarch64")
     runtime = wheel(tmp_path / "beside", "runtime")
-    (layer,) = layers_of(request(tmp_path, numbers, native, runtime=(runtime,)), tmp_path / "cache")
-    found = members(layer)
-    assert (layer.kind, layer.about) == ("python", "python: 3 packages")
+    layers = layers_of(request(tmp_path, numbers, native, runtime=(runtime,)), tmp_path / "cache")
+    assert [(layer.kind, layer.about) for layer in layers] == [
+        ("python", "python: 2 packages"),
+        ("python", "python: runtime 1.0"),
+    ]
+    found = members(layers[0]) | members(layers[1])
     for name in ("numbers", "native", "runtime"):
         assert f"{SITE}/{name}/__init__.py" in found
     assert found["app/.venv/bin/python"].text == "/usr/bin/python3.12"

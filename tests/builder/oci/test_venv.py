@@ -140,6 +140,14 @@ def test_large_packages_have_layers_of_their_own(tmp_path: Path) -> None:
     assert len(paths) == len(set(paths))
 
 
+def test_a_package_set_apart_lies_on_top(tmp_path: Path) -> None:
+    for name in ("large", "numbers", "runtime"):
+        install(tmp_path, name, {f"{SITE}/{name}/data": "x" * 10_000})
+    groups = read_groups(tmp_path, "3.11", "/usr/bin/python3.11", apart={"runtime"}, large=10_000)
+    assert [group.about for group in groups] == ["large 1.0", "numbers 1.0", "0 packages", "runtime 1.0"]
+    assert f"{TARGET}/runtime/data" in by_path(groups[-1])
+
+
 def test_the_content_decides_the_group_and_nothing_else_does(tmp_path: Path) -> None:
     for place in ("a", "elsewhere/b"):
         install(tmp_path / place, "numbers", {f"{SITE}/numbers/one.py": "1"})

@@ -78,7 +78,7 @@ class PythonRequest:
 def python_layers(
     request: PythonRequest, cache: Cache, *, epoch: int, offline: bool = False
 ) -> tuple[Layer, ...]:
-    """Return the layers of the virtual environment: one for each large package, one for the rest.
+    """Return the layers of the virtual environment: each large package, the rest, and the wheels of the request.
 
     What was installed before for the same requirements, platform and Python comes from the cache; uv is not run.
 
@@ -90,7 +90,10 @@ def python_layers(
         return layers
     with TemporaryDirectory(dir=cache.folder("drafts")) as scratch:
         _install(request, Path(scratch), offline)
-        groups = read_groups(Path(scratch, "venv"), request.target.version, request.target.interpreter)
+        beside = {_name(wheel) for wheel in request.wheels}
+        groups = read_groups(
+            Path(scratch, "venv"), request.target.version, request.target.interpreter, apart=beside
+        )
         layers = tuple(_layer(group, cache, epoch) for group in groups)
     if request.is_locked:
         cache.remember(key, {"groups": [[_group_key(group, epoch), group.about] for group in groups]})
@@ -160,8 +163,11 @@ def _install(request: PythonRequest, scratch: Path, offline: bool) -> None:
 
 
 def _wheel_line(wheel: Path) -> str:
-    name = wheel.name.partition("-")[0]
-    return f"{name} @ {wheel.absolute().as_uri()} --hash={Digest.of_file(wheel)}\n"
+    return f"{_name(wheel)} @ {wheel.absolute().as_uri()} --hash={Digest.of_file(wheel)}\n"
+
+
+def _name(wheel: Path) -> str:
+    return wheel.name.partition("-")[0]
 
 
 def _not_installed(target: PythonTarget, failure: CommandFailed) -> BentoMLException:

@@ -12,7 +12,7 @@ import os
 import posixpath
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -66,20 +66,29 @@ class _Package:
         return f"{self.name} {self.version}"
 
 
-def read_groups(prefix: Path, version: str, interpreter: str, *, large: int = _LARGE) -> list[Group]:
-    """Return the layers of what is installed under ``prefix``: one for each large package, one for all the rest.
+def read_groups(
+    prefix: Path, version: str, interpreter: str, *, apart: Collection[str] = (), large: int = _LARGE
+) -> list[Group]:
+    """Return the layers of what is installed under ``prefix``: each large package, all others, and those set ``apart``.
 
-    ``version`` is the Python ``X.Y`` of the target and ``interpreter`` its path there; ``large`` is a number of bytes.
+    ``version`` is the Python ``X.Y`` of the target and ``interpreter`` its path there; ``apart`` names packages that
+    change more often than the rest; ``large`` is a number of bytes.
     """
     found = dict(sorted(_walk(prefix, version)))
     packages = [_package(path, source, version) for path, source in found.items() if _RECORD.match(path)]
     files = _files(found, packages)
-    alone = _largest(packages, files, large)
-    groups = [
-        _group(str(package), [files.pop(path) for path in package.owns if path in files]) for package in alone
-    ]
+    last = [package for package in packages if package.name in apart]
+    first = _largest([package for package in packages if package.name not in apart], files, large)
+    below = [_group(str(package), _taken(package, files)) for package in first]
+    above = [_group(str(package), _taken(package, files)) for package in last]
     rest = [*files.values(), _file("pyvenv.cfg", _configuration(version, interpreter))]
-    return [*groups, _group(f"{len(packages) - len(alone)} packages", rest, _links(version, interpreter))]
+    count = len(packages) - len(first) - len(last)
+    return [*below, _group(f"{count} packages", rest, _links(version, interpreter)), *above]
+
+
+def _taken(package: _Package, files: dict[str, _File]) -> list[_File]:
+    """Take the files of a package out of all files."""
+    return [files.pop(path) for path in package.owns if path in files]
 
 
 def _walk(prefix: Path, version: str) -> Iterator[tuple[str, Path]]:
