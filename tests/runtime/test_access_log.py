@@ -15,13 +15,16 @@ import pytest
 from bentoml.runtime.access_log import AccessLog, Entry, Fields
 
 
+DEFAULT = Fields()
+
+
 def entry(path: str = "/x", client: object = ("127.0.0.1", 43142), **headers: bytes) -> Entry:
     scope: Mapping[str, Any] = {"client": client, "scheme": "http", "method": "POST", "path": path}
     sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}
     return scope, sent, 0xABC, 0xDEF, 200, b"application/json", b"74", 0.004687
 
 
-def written(*entries: Entry, fields: Fields = Fields()) -> list[str]:
+def written(*entries: Entry, fields: Fields = DEFAULT) -> list[str]:
     """Return what is written, one string for each write."""
     out: list[str] = []
 

@@ -174,7 +174,8 @@ def test_a_service_that_is_not_well(fail: str, path: str, body: bytes) -> None:
 
 
 def test_an_application_without_its_lifespan_says_so() -> None:
-    app: Any = create_app(Plain, options=AppOptions())
+    service: Any = Plain
+    app: Any = create_app(service, options=AppOptions())
     with asyncio.Runner() as runner:
         reply = runner.run(Served(app, runner).request("/add", {"a": 1, "b": 2}))
     assert (reply.status, b"lifespan" in reply.body) == (503, True)
@@ -227,11 +228,12 @@ def around(**config: Any) -> Any:
         def hello(self) -> str:
             return "the API"
 
-    Around.mount_asgi_app(
+    service: Any = Around
+    service.mount_asgi_app(
         Starlette(routes=[Route("/hello", hello), Route("/more", hello)], lifespan=lifespan)
     )
-    Around.mount_asgi_app(bare, path="/bare")
-    return Around, life
+    service.mount_asgi_app(bare, path="/bare")
+    return service, life
 
 
 def test_mounts_and_prefix() -> None:
@@ -269,9 +271,8 @@ def test_middleware_is_inside_of_what_is_counted() -> None:
         assert app.ask("/denied").status == 401
         text = app.ask("/metrics", method="GET").body.decode()
         assert 'request_total{endpoint="/pre/hello",http_response_code="200",' in text
-        assert [line for line in text.splitlines() if 'code="401"' in line and "_total" in line][0].endswith(
-            " 1.0"
-        )
+        denied = next(line for line in text.splitlines() if 'code="401"' in line and "_total" in line)
+        assert denied.endswith(" 1.0")
         assert 'endpoint="/metrics"' not in text
 
 

@@ -28,8 +28,12 @@ def with_threads(count: int, work: Callable[[WorkerThreads], Awaitable[None]]) -
 def test_results_and_order_in_one_thread() -> None:
     seen: list[int] = []
 
+    def double(i: int) -> int:
+        seen.append(i)
+        return i * 2
+
     async def work(threads: WorkerThreads) -> None:
-        futures = [threads.submit(lambda i=i: seen.append(i) or i * 2) for i in range(200)]
+        futures = [threads.submit(double, i) for i in range(200)]
         assert await asyncio.gather(*futures) == [i * 2 for i in range(200)]
 
     with_threads(1, work)

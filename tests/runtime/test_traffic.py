@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import perf_counter
 
 from bentoml.runtime.traffic import Traffic
@@ -49,14 +50,12 @@ def test_the_limit() -> None:
     async def main() -> None:
         traffic = Traffic(timeout=1, limit=2, loop=asyncio.get_running_loop())
         requests = [Request(), Request()]
-        for request in requests:
-            assert not traffic.full
-            traffic.enter(request)
-        assert traffic.full
-        traffic.begun(requests[0])
-        assert traffic.full
-        traffic.leave(requests[0])
-        assert not traffic.full
+        full = []
+        for step in (*(partial(traffic.enter, r) for r in requests), partial(traffic.begun, requests[0]),
+                     partial(traffic.leave, requests[0])):  # fmt: skip
+            full.append(traffic.full)
+            step()
+        assert [*full, traffic.full] == [False, False, True, True, False]
         traffic.close()
 
     asyncio.run(main())
