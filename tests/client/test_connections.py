@@ -93,8 +93,8 @@ def test_a_server_that_goes_away() -> None:
 @pytest.mark.parametrize(
     ("page", "message"),
     [
-        ((404, {}, b"Not Found"), "Not Found"),
-        ((200, {}, b"<html>"), "is no bento server: its /schema.json is not JSON"),
+        ((404, {}, rb"Failed to fetch schema from `http://127.*/schema\.json`: Not Found"), "Not Found"),
+        ((200, {}, b"<html>"), "Failed to fetch schema from .*: it is not JSON"),
         ((200, {}, b"[]"), "is not that of a service"),
     ],
     ids=["missing", "no JSON", "no schema"],

@@ -153,15 +153,17 @@ class SyncHTTPClient:
             yield from chunks.end()
 
     def _schema(self) -> Mapping[str, Any]:
+        page = f"`{self._transport.address}/schema.json`"
         status, body = self._transport.get("/schema.json", timeout=self.timeout)
         if status != 200:
-            raise failure(status, body, "/schema.json")
+            error = failure(status, body, "/schema.json")
+            raise BentoMLException(
+                f"Failed to fetch schema from {page}: {error}", error_code=error.error_code
+            )
         try:
             schema: Mapping[str, Any] = json.loads(body)
         except ValueError as e:
-            raise BentoMLException(
-                f"`{self._transport.address}` is no bento server: its /schema.json is not JSON"
-            ) from e
+            raise BentoMLException(f"Failed to fetch schema from {page}: it is not JSON") from e
         return schema
 
     def _not_ready(self, timeout: float | None) -> str | None:
