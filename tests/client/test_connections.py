@@ -93,7 +93,7 @@ def test_a_server_that_goes_away() -> None:
 @pytest.mark.parametrize(
     ("page", "message"),
     [
-        ((404, {}, rb"Failed to fetch schema from `http://127.*/schema\.json`: Not Found"), "Not Found"),
+        ((404, {}, b"Not Found"), r"Failed to fetch schema from `http://127.*/schema\.json`: Not Found"),
         ((200, {}, b"<html>"), "Failed to fetch schema from .*: it is not JSON"),
         ((200, {}, b"[]"), "is not that of a service"),
     ],
