@@ -170,3 +170,13 @@ def test_two_files_for_one_place_are_refused(tmp_path: Path) -> None:
     make(tmp_path, "src/a.py", "a.py")
     with pytest.raises(InvalidArgument, match=r"`a\.py` and `src/a\.py`"):
         without_src(find_files(tmp_path))
+
+
+@pytest.mark.parametrize("pattern", ["!", "\\"])
+def test_a_pattern_that_means_nothing(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(InvalidArgument, match="`exclude`: "):
+        find_files(tmp_path, exclude=[pattern])
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".bentoignore").write_text(pattern)
+    with pytest.raises(InvalidArgument, match=r"`sub/\.bentoignore`: "):
+        find_files(tmp_path)

@@ -46,7 +46,7 @@ def test_a_lock_is_made_once(tmp_path: Path) -> None:
     "changed",
     [
         replace(REQUEST, requirements=("numpy",)),
-        replace(REQUEST, declared_indexes=("https://x",)),
+        replace(REQUEST, declared=Indexes(index_url="https://x")),
     ],
     ids=["requirements", "index"],
 )

@@ -69,9 +69,7 @@ def test_another_build_file_and_its_lock(home: Home, capsys: pytest.CaptureFixtu
     (folder / "prod.yaml").write_text(
         "service: service:GreetingCardService\nname: prod\ndocker: {python_version: '3.12'}\n"
     )
-    request = LockRequest(
-        runtime_requirements(), "3.12", LockPlatform.parse("linux"), declared_indexes=("", "False")
-    )
+    request = LockRequest(runtime_requirements(), "3.12", LockPlatform.parse("linux"))
     lock = Lock({request.key: Pins(request.inputs, "anyio==4.16.0 \\\n    --hash=sha256:00\n")})
     (folder / "bentofile.lock").write_text(str(lock))
     assert bentoml("-f", "../deploy/prod.yaml", "--locked") == 0

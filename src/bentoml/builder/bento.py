@@ -15,7 +15,7 @@ from ..store.bentos import Bento, BentoStore
 from ..store.manifest import BentoInfo, ModelRef
 from ..store.models import ModelStore
 from ..tag import Tag
-from .config import BuildConfig
+from .config import BuildConfig, parse_config
 from .contents import Contents, image_of, write
 from .describe import Description, describe, import_string_of
 from .files import SourceFile, find_files, without_src
@@ -36,16 +36,15 @@ Step = Callable[[str], AbstractContextManager[None]]
 class BuildOptions:
     """How to build, which is no part of the project: the version, the machine to lock for, and what to do with the lock.
 
+    ``labels`` go before those of the build file and of the service; ``lock_file`` is by default that of the project;
     ``step`` is entered with a few words for each thing that may take long.
     """
 
     version: str | None = None
-    labels: Mapping[str, str] = field(
-        default_factory=dict
-    )  # they go before those of the build file and the service
+    labels: Mapping[str, str] = field(default_factory=dict)
     platform: str = "linux"
     lock_mode: LockMode = "reuse"
-    lock_file: Path | None = None  # `bentofile.lock` of the project
+    lock_file: Path | None = None
     step: Step = lambda _: nullcontext()
 
 
@@ -127,17 +126,19 @@ def _manifest(
     labels: Mapping[str, str],
 ) -> BentoInfo:
     """Return what `bento.yaml` says; each model is named by its exact version and digest."""
+    declared = parse_config({"labels": description.labels, "envs": description.envs}, source="the service")
+    envs = {variable.name: asdict(variable) for variable in [*config.envs, *declared.envs]}
     return BentoInfo(
         tag=tag,
         service=description.service,
         entry_service=description.name,
-        labels={**config.labels, **description.labels, **labels},
+        labels={**config.labels, **declared.labels, **labels},
         models=tuple(ModelRef.of(models.get(spec.tag).info, alias=spec.alias) for spec in config.models),
         services=tuple(
             {**service, "models": [ModelRef.of(models.get(t).info).to_data() for t in service["models"]]}
             for service in description.services
         ),
-        envs=_envs(config, description),
+        envs=tuple(envs.values()),
         schema=description.schema,
         args=dict(config.args),
         image=image,
@@ -164,12 +165,7 @@ def _pins(
         python_version=config.docker.python_version,
         platform=platform,
         indexes=Indexes.choose(python, pip_settings(env), project),
-        declared_indexes=(
-            python.index_url,
-            *python.extra_index_url,
-            *python.find_links,
-            str(python.no_index),
-        ),
+        declared=Indexes.choose(python, {}, Path()),
     )
     return lock_requirements(request, options.lock_file or project / LOCK_FILE, resolver, options.lock_mode)
 
@@ -181,10 +177,3 @@ def _files(project: Path, config: BuildConfig, home: Home) -> list[SourceFile]:
         exclude.append(f"/{store.relative_to(project).as_posix()}/")
     files = find_files(project, config.include, exclude)
     return without_src(files) if config.python.is_src_layout else files
-
-
-def _envs(config: BuildConfig, description: Description) -> tuple[dict[str, Any], ...]:
-    """Return the variables of the build file and of the services, which come last; a build secret has no value here."""
-    declared = [asdict(variable) for variable in config.envs]
-    named = {variable["name"]: variable for variable in [*declared, *description.envs]}
-    return tuple(v | {"value": ""} if v["stage"] == "build" else v for v in named.values())

@@ -20,6 +20,12 @@ from .wheel import Wheel
 __all__ = ["Contents", "image_of", "write"]
 
 
+_OWN_BASES = (
+    "debs:",
+    "oci:",
+)  # bases that only our own image builder knows; an engine would take them for a name
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     """All that the files of a bento depend on, but for the project's own files."""
@@ -83,8 +89,11 @@ def _rendered(contents: Contents, source: Path) -> dict[str, bytes]:
 def _dockerfile(contents: Contents) -> DockerfileSpec:
     docker, python = contents.config.docker, contents.requirements.python
     seen = {v["name"]: v["value"] for v in contents.info.envs if v["stage"] != "build"}
+    base = contents.info.image["base_image"]
+    if base.startswith(_OWN_BASES):
+        base = base_image_of(docker.distro, docker.python_version)
     return DockerfileSpec(
-        base_image=contents.info.image["base_image"],
+        base_image=base,
         distro=docker.distro,
         env={**docker.env, **seen},
         secrets=tuple(v["name"] for v in contents.info.envs if v["stage"] == "build"),

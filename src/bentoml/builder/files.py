@@ -58,15 +58,10 @@ def find_files(
         BentoMLException: a selected file cannot be read, is neither a file nor a link, or its name is not UTF-8.
         InvalidArgument: a selected link leads out of the project or to something that is not selected.
     """
-    included = None if tuple(include) == ("*",) else _spec(include)
-    rules = _Rules((("", _spec(exclude)),) if exclude else ())
+    included = None if tuple(include) == ("*",) else _spec(include, "`include`")
+    rules = _Rules((("", _spec(exclude, "`exclude`")),) if exclude else ())
     files = sorted(_walk(project, "", included, rules, scandir))
     _check_links(project, files)
-    for file in files:
-        if file.link is None and file.origin.stat().st_size > _LARGE:
-            logger.warning(
-                "`%s` is larger than 10 MiB; a large model is better kept in the model store", file.path
-            )
     return files
 
 
@@ -111,10 +106,13 @@ def copy_files(files: Sequence[SourceFile], target: Path) -> None:
         destination.chmod(0o755 if file.executable else 0o644)
 
 
-def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
+def _spec(patterns: Iterable[str], source: str) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec  # a tenth of the time of a small build, which may have no patterns
 
-    return GitIgnoreSpec.from_lines(patterns)
+    try:
+        return GitIgnoreSpec.from_lines(patterns)
+    except ValueError as e:
+        raise InvalidArgument(f"{source}: {e}; the patterns are those of .gitignore") from e
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ class _Rules:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as e:
             raise BentoMLException(f"`{file}` cannot be read: {e}") from e
-        return _Rules((*self.specs, (folder, _spec(lines))))
+        return _Rules((*self.specs, (folder, _spec(lines, f"`{folder}{_IGNORE_FILE}`"))))
 
 
 def _walk(
@@ -160,11 +158,7 @@ def _walk(
         if entry.is_dir(follow_symlinks=False):
             if not rules.exclude(f"{path}/"):
                 yield from _walk(folder / name, f"{path}/", included, rules, scandir)
-        elif (
-            name not in _NEVER_COPIED
-            and (included is None or included.match_file(path))
-            and not rules.exclude(path)
-        ):
+        elif (included is None or included.match_file(path)) and not rules.exclude(path):
             yield _source_file(path, entry)
 
 

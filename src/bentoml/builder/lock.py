@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -77,7 +77,8 @@ class LockPlatform:
 
 @dataclass(frozen=True, slots=True)
 class LockRequest:
-    """What has to be resolved. Where the indexes are is no input of the lock, what the build file says of them is.
+    """What has to be resolved, and the ``indexes`` to ask; an input of the lock is only what is ``declared`` of them in
+    the build file.
 
     ``preferred`` holds the pins of the last lock: a resolver moves them only where it has to. With ``refresh`` it asks the
     indexes again instead of believing what it remembers of them.
@@ -87,7 +88,7 @@ class LockRequest:
     python_version: str
     platform: LockPlatform
     indexes: Indexes = field(default_factory=Indexes)
-    declared_indexes: tuple[str, ...] = ()
+    declared: Indexes = field(default_factory=Indexes)
     preferred: str = ""
     refresh: bool = False
 
@@ -100,7 +101,7 @@ class LockRequest:
     def inputs(self) -> Digest:
         """The digest of all that the answer depends on, but for what the indexes hold at the time."""
         return Digest.of_json(
-            {"requirements": sorted(self.requirements), "key": self.key, "indexes": self.declared_indexes}
+            {"requirements": sorted(self.requirements), "key": self.key, "indexes": asdict(self.declared)}
         )
 
 
