@@ -245,6 +245,7 @@ def save(home: Home, content: str) -> Model:
 
 
 USES_MODELS = """
+    from pathlib import Path
     import bentoml
 
     @bentoml.service
@@ -254,7 +255,7 @@ USES_MODELS = """
         @bentoml.api
         def read(self) -> list[str]:
             models = [self.named, bentoml.models.get("weights"), bentoml.models.get("the-alias")]
-            return [open(m.path_of("w")).read() for m in models]
+            return [Path(m.path_of("w")).read_text() for m in models]
 """
 
 
@@ -282,7 +283,7 @@ def test_load_as_a_user_calls_it(project: Path, home: Home, monkeypatch: pytest.
     tag = bento_of(home, SERVICE)
     bento = BentoStore(home).get(tag)
     for identifier in (tag, str(tag), bento, Path(bento.path)):
-        service: Any = bentoml.load(identifier)  # type: ignore[arg-type]  # mypy joins the four types to object
+        service: Any = bentoml.load(identifier)
         assert service.bento is not None
         assert service.bento.tag == tag
     before = list(sys.path)

@@ -89,7 +89,7 @@ def test_a_mistake_of_decoration() -> None:
 def test_every_mistake_of_the_configuration_is_named_at_once() -> None:
     with pytest.raises(BentoMLConfigException) as caught:
 
-        @bentoml.service(wrokers=2, traffic={"timeout": "x"})  # type: ignore[call-overload, untyped-decorator]  # the case
+        @bentoml.service(wrokers=2, traffic={"timeout": "x"})  # type: ignore[call-overload]  # the case
         class Wrong: ...
 
     for part in ("`Wrong`", "`wrokers`", "did you mean `workers`?", "`traffic.timeout`"):

@@ -72,9 +72,8 @@ def encode_image(image: Image, declared: str | None) -> tuple[bytes, str]:
 def _open(part: Part, formats: tuple[str, ...]) -> Image:
     import PIL.Image
 
-    source = part.path if part.data is None else io.BytesIO(part.data)
     try:
-        image = PIL.Image.open(source, formats=formats)  # type: ignore[arg-type]  # a part has data or a path
+        image = PIL.Image.open(io.BytesIO(part.content()), formats=formats)
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError) as e:
         raise ValueError(f"the image cannot be read: {type(e).__name__}") from e

@@ -1,0 +1,71 @@
+"""Hooks: which there are, in which order, and how they are called."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sdk.services import of
+
+import bentoml
+
+log: list[str] = []
+
+
+class Base:
+    @bentoml.on_startup
+    def z_first(self) -> None:
+        log.append("z_first")
+
+    @bentoml.on_startup
+    def replaced(self) -> None:
+        log.append("never")
+
+
+@bentoml.service
+class Hooked(Base):
+    @bentoml.on_deployment
+    def prepare() -> None:
+        log.append("prepare")
+
+    @bentoml.on_deployment
+    @staticmethod
+    def again() -> None:
+        log.append("again")
+
+    @bentoml.on_startup
+    async def a_second(self) -> None:
+        log.append("a_second")
+
+    @bentoml.on_startup
+    @bentoml.on_shutdown
+    def both(self) -> None:
+        log.append("both")
+
+    def replaced(self) -> None:
+        """Be a hook no longer."""
+
+    @bentoml.on_shutdown
+    def stop(self) -> None:
+        log.append("stop")
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("deployment", ["prepare", "again"]),
+        ("startup", ["z_first", "a_second", "both"]),
+        ("shutdown", ["both", "stop"]),
+    ],
+)
+def test_hooks_in_the_order_in_which_they_are_written(kind: str, names: list[str]) -> None:
+    assert [name for name, _ in of(Hooked).hooks(kind)] == names  # type: ignore[arg-type]  # one of the three
+
+
+def test_deployment_hooks_take_nothing_and_the_others_the_instance() -> None:
+    log.clear()
+    for _, hook in of(Hooked).hooks("deployment"):
+        hook()
+    instance = Hooked()
+    for _, hook in of(Hooked).hooks("shutdown"):
+        hook(instance)
+    instance.stop()
+    assert log == ["prepare", "again", "both", "stop", "stop"]

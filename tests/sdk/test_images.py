@@ -1,0 +1,88 @@
+"""Uploaded images: decoded in full, by the format that the client names, never by one that runs programs."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
+
+from bentoml.sdk.files import ContentType, Part, safe_name
+from bentoml.sdk.images import PILImageEncoder
+from bentoml.sdk.types import adapt
+
+
+def encoded(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (2, 3), "red").save(buffer, kind)
+    return buffer.getvalue()
+
+
+def decode(part: Any, annotation: Any = Image.Image) -> Any:
+    return TypeAdapter(adapt(annotation)).validate_python(part)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "kind"),
+    [("image/png", "PNG"), ("image/jpeg", "JPEG"), ("image/jpg", "JPEG"), ("application/octet-stream", "BMP"), (None, "GIF")],
+)  # fmt: skip
+def test_images(media_type: str | None, kind: str, tmp_path: Path) -> None:
+    image = decode(Part("i", "i", media_type, encoded(kind)))
+    assert (image.size, image.format) == ((2, 3), kind)
+    path = tmp_path / "i"
+    path.write_bytes(encoded(kind))
+    assert decode(Part("i", "i", media_type, None, path)).size == (2, 3)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n%%EndComments\nshowpage\n"
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        pytest.param(Part("i", "i", "image/png", b"junk"), "the image cannot be read", id="junk"),
+        pytest.param(Part("i", "i", "image/png", encoded("JPEG")), "the image cannot be read", id="other format"),
+        pytest.param(Part("i", "i", "image/png", encoded("PNG")[:-30]), "the image cannot be read", id="cut off"),
+        pytest.param(Part("i", "i", None, b""), "the image cannot be read", id="empty"),
+        pytest.param(Part("i", "i", "image/x-unknown", encoded("PNG")), "images of type image/x-unknown", id="unknown type"),
+        pytest.param(Part("i", "i", None, EPS), "the image cannot be read", id="a program"),
+        pytest.param(Part("i", None, None, b"/etc/x.png"), "Invalid file type", id="path"),
+        pytest.param("http://127.0.0.1/x.png", "Invalid file type", id="URL"),
+    ],
+)  # fmt: skip
+def test_a_bad_image_is_the_callers_mistake(part: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        decode(part)
+
+
+def test_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    with pytest.raises(ValidationError, match="the image cannot be read: DecompressionBombError"):
+        decode(Part("i", "i", "image/png", encoded("PNG")))
+
+
+def test_lists_and_markers() -> None:
+    parts = [Part("i", "i", "image/png", encoded("PNG"))] * 2
+    assert [i.size for i in decode(parts, list[Image.Image])] == [(2, 3), (2, 3)]
+    assert decode(None, Image.Image | None) is None
+    for marker in (PILImageEncoder(content_type="image/jpeg"), ContentType("image/jpeg")):
+        with pytest.raises(ValidationError, match="Invalid content type image/png, expected image/jpeg"):
+            decode(parts[0], Annotated[Image.Image, marker])
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("a.txt", "a.txt"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\x\\y.png", "y.png"),
+        ("a\x00b\n.txt", "ab.txt"),
+        ("x" * 300 + ".txt", "x" * 96 + ".txt"),
+        ("..", ".."),
+    ],
+)
+def test_safe_names(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
