@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -51,6 +52,25 @@ def test_a_blob_of_the_wrong_size_is_replaced(tmp_path: Path, blobs: Blobs) -> N
 def test_an_empty_file_needs_no_blob(tmp_path: Path, blobs: Blobs) -> None:
     blobs.share(file(tmp_path, "one", b""), Entry("x", 0, Digest.of(b"")))
     assert not blobs.root.exists()
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP])
+def test_where_links_are_impossible_the_item_keeps_its_own_file(tmp_path: Path, number: int) -> None:
+    def no_link(content: Path, name: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    blobs = Blobs(tmp_path / "blobs", no_link)
+    blobs.share(file(tmp_path, "one"), ENTRY)
+    assert (tmp_path / "one").read_bytes() == b"abc"
+    assert not blobs.holds(ENTRY)
+
+
+def test_other_failures_are_not_hidden(tmp_path: Path) -> None:
+    def full(content: Path, name: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        Blobs(tmp_path / "blobs", full).share(file(tmp_path, "one"), ENTRY)
 
 
 def test_only_unused_blobs_are_released(tmp_path: Path, blobs: Blobs) -> None:

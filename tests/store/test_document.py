@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from bentoml.exceptions import BentoMLException
@@ -16,6 +18,27 @@ def test_what_is_dumped_is_loaded() -> None:
     text = document.dump(value)
     assert document.load(text) == value
     assert list(document.load(text)) == ["b", "a", "é", "text"]
+
+
+def test_any_text_comes_back_as_it_was() -> None:
+    """A manifest whose text changed on the way would not match its digest: the item would seem damaged."""
+    pieces = [
+        *" \n\t:#-'\"\\\r!&*[{%@`|>?01.e~,}]=a",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+        "\0",
+        "\x7f",
+        "é",
+        "😀",
+        "\uffff",
+    ]
+    pieces += ["null", "yes", "2024-01-01", "<<", "1_000", "0x1f", "1:30", ".inf", "---", "..."]
+    chance = random.Random(0)
+    for _ in range(300):
+        text = "".join(chance.choices(pieces, k=chance.randrange(6)))
+        value = {"value": text, "list": [text], text: {text: 1}}
+        assert document.load(document.dump(value)) == value
 
 
 def test_no_aliases_are_written() -> None:

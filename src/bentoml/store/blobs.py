@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,8 +24,9 @@ _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 class Blobs:
     """Keep the bytes; to be called under the store's publishing lock, except for `holds`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, link: Callable[[Path, Path], None] = os.link) -> None:
         self.root = root
+        self._link = link
 
     def path(self, entry: Entry) -> Path:
         """Return the place of the content; an executable has its own, as all names of a file share one mode."""
@@ -46,13 +47,18 @@ class Blobs:
         blob = self.path(entry)
         try:
             if self.holds(entry):
-                _replace_by_link(file, blob)
+                self._replace_by_link(file, blob)
             else:
                 blob.parent.mkdir(parents=True, exist_ok=True)
-                _replace_by_link(blob, file)
+                self._replace_by_link(blob, file)
         except OSError as e:
             if e.errno not in _NO_LINKS:
                 raise
+
+    def _replace_by_link(self, name: Path, content: Path) -> None:
+        draft = name.with_name(f".{secrets.token_hex(8)}")
+        self._link(content, draft)
+        os.replace(draft, name)
 
     def release(self, entries: Iterable[Entry], trash: Path) -> None:
         """Move those of these blobs that no item uses any more to ``trash``.
@@ -66,12 +72,6 @@ class Blobs:
         """Move each blob that no item uses to ``trash``."""
         for blob in self.root.glob("sha256/*/*"):
             _move_unused(blob, trash)
-
-
-def _replace_by_link(name: Path, content: Path) -> None:
-    draft = name.with_name(f".{secrets.token_hex(8)}")
-    os.link(content, draft)
-    os.replace(draft, name)
 
 
 def _move_unused(blob: Path, trash: Path) -> None:
