@@ -60,7 +60,10 @@ def test_a_file_with_another_name_elsewhere_becomes_a_copy(folder: Path) -> None
     outside = folder.parent / "outside"
     outside.write_text("shared")
     os.link(outside, folder / "linked")
+    (folder / "linked.copy").write_text("another")
     taken(folder)
+    assert (folder / "linked.copy").read_text() == "another"
+    assert sorted(os.listdir(folder)) == ["a", "linked", "linked.copy", "sub"]
     assert not os.path.samefile(outside, folder / "linked")
     assert (folder / "linked").read_text() == "shared"
     assert outside.stat().st_mode & 0o200

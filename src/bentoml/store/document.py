@@ -19,7 +19,7 @@ else:  # six times faster
     from yaml import CSafeLoader as _BaseLoader
 
 _ALIAS = re.compile(r"(?:^|[\s,\[:-])\*\w", re.MULTILINE)
-_MAX_NODES = 1_000_000
+_MAX_NODES = 100_000
 _MAX_DEPTH = 200
 _MAY_BE_DEEP = re.compile(rf"^[ ?:-]{{{_MAX_DEPTH // 2},}}", re.MULTILINE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import stat
 import unicodedata
@@ -106,6 +107,7 @@ def _check_name(path: str) -> None:
 def _inner_link(root: Path, path: str) -> str:
     """Return the target of a link that still holds after the folder has moved: relative, inside, not dangling."""
     target = os.readlink(root / path)
+    _check_name(target)
     inside = not os.path.isabs(target) and not _climbs(PurePosixPath(path).parent / target)
     resolved = os.path.realpath(root / path)
     if (
@@ -155,7 +157,7 @@ def _owned(found: _Found) -> _Found:
     if found.link is not None:
         return found
     if found.names > 1:
-        copy = found.file.with_name(f"{found.file.name}.copy")
+        copy = found.file.with_name(f".{secrets.token_hex(8)}")
         shutil.copyfile(found.file, copy)
         os.replace(copy, found.file)
     mode = MODE[bool(found.mode & stat.S_IXUSR)]
@@ -172,7 +174,7 @@ def _sync(file: Path) -> None:
 
 
 def _settle_folders(folder: Path) -> None:
-    """Drop empty folders, which a tree does not know."""
+    """Drop empty folders, which a tree does not know; let the others be read by all and changed by their owner."""
     for parent, _, _ in os.walk(folder, topdown=False):
         os.chmod(parent, 0o755)
         if parent != str(folder) and not os.listdir(parent):
