@@ -175,6 +175,14 @@ def test_a_file_that_cannot_be_stored_leaves_nothing(models: ModelStore, home: H
     assert everything(home) == []
 
 
+def test_a_place_that_is_taken_leaves_nothing(home: Home, save: Save) -> None:
+    home.models.mkdir(parents=True)
+    (home.models / "iris").touch()
+    with pytest.raises(OSError):
+        save("iris", FILES)
+    assert everything(home) == ["models/iris"]
+
+
 def test_objects_that_cannot_be_pickled_leave_nothing(models: ModelStore, home: Home) -> None:
     with pytest.raises(TypeError), models.create("iris", custom_objects={"f": sys.stdout}):
         pass
@@ -356,7 +364,7 @@ def test_a_damaged_model_is_not_loaded_and_mended_by_saving(
     models: ModelStore, damage: Callable[[Model], None], said: str
 ) -> None:
     def save() -> Model:
-        with models.create("iris", labels={"stage": "prod"}) as model:
+        with models.create("damaged", labels={"stage": "prod"}) as model:
             Path(model.path_of("model.pkl")).write_text("weights")
             Path(model.path_of("sub")).mkdir()
             Path(model.path_of("sub/config.json")).write_text("{}")
@@ -366,9 +374,9 @@ def test_a_damaged_model_is_not_loaded_and_mended_by_saving(
     model = save()
     damage(model)
     with pytest.raises(BentoMLException, match=f"model `{model.tag}` is damaged: {said}"):
-        models.get("iris")
+        models.get("damaged")
     assert save() == model
-    assert Path(models.get("iris").path_of("link")).read_text() == "weights"
+    assert Path(models.get("damaged").path_of("link")).read_text() == "weights"
 
 
 # -- deleting

@@ -23,7 +23,7 @@ from .digest import Digest
 from .items import InfoT, Item
 from .scan import sync_folders, take
 from .staging import Staging, remove
-from .tree import Entry
+from .tree import Entry, Tree
 
 __all__ = ["Kind", "Shelf"]
 
@@ -82,7 +82,8 @@ class Shelf(Generic[InfoT]):
         write_atomic(draft / self._kind.info.FILE, info.to_yaml().encode(), mode=0o444)
         with self._staging.publishing():
             if not self._is_stored(tag, digest):
-                self._publish(draft, info)
+                with self._unshared_on_error(draft, files):
+                    self._publish(draft, info)
             refs.write_latest(self._folder(tag).parent, tag.version)
         return self._folder(tag), self._read(tag)
 
@@ -107,10 +108,20 @@ class Shelf(Generic[InfoT]):
         sync_folders(draft)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():  # damaged, as `_is_stored` found: this one takes its place
-            target.rename(draft.parent / "damaged")
+            target.rename(draft.parent / ".damaged")
         draft.rename(target)
         fsync_folder(target.parent)
         fsync_folder(target.parent.parent)
+
+    @contextmanager
+    def _unshared_on_error(self, draft: Path, files: Tree) -> Iterator[None]:
+        """Take back the blobs that would otherwise outlive a draft that could not be published."""
+        try:
+            yield
+        except BaseException:
+            remove(draft)
+            self._blobs.release(files.entries, draft.parent)
+            raise
 
     # -- finding
 
