@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +103,17 @@ def test_a_costly_layer_is_made_once_and_made_again_when_it_is_lost(cache: Cache
     cache.find(first.descriptor.digest).path.unlink()  # type: ignore[union-attr]  # it is there
     assert kept_layer(cache, ["key"], make, gzip_codec(), "python") == first
     assert len(made) == 2
+
+
+def test_what_a_killed_process_left_is_cleared_away_after_a_day(cache: Cache) -> None:
+    for name, days in (("dead", 2), ("alive", 0)):
+        folder = cache.folder("drafts") / name
+        folder.mkdir()
+        (folder / "blob").write_bytes(b"half")
+        os.utime(folder, (time.time() - days * 86400,) * 2)
+    with cache.scratch() as scratch:
+        assert {path.name for path in cache.folder("drafts").iterdir()} == {"alive", scratch.name}
+    assert not scratch.exists()
 
 
 def test_many_may_write_at_once(cache: Cache) -> None:

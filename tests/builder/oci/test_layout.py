@@ -95,6 +95,15 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         open_layout(tmp_path, None, platform=AMD64)
 
 
+def test_an_attempt_that_was_cut_short_is_taken_up(tmp_path: Path) -> None:
+    write_layout(tmp_path, IMAGE, ["app:1"])
+    for name in ("index.json", "oci-layout"):
+        (tmp_path / "index.json").unlink()
+        (tmp_path / name).unlink(missing_ok=True)
+        write_layout(tmp_path, IMAGE, ["app:1"])
+        assert same(open_layout(tmp_path, "1", platform=AMD64), IMAGE)
+
+
 def test_a_layer_that_changed_since_leaves_no_image_and_can_be_tried_again(tmp_path: Path) -> None:
     top = IMAGE.layers[-1]
     data = b"".join(top.blob.chunks())

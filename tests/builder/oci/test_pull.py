@@ -159,6 +159,14 @@ def test_a_redirect_is_followed_and_authorization_stays_at_home(registry: FakeRe
     assert any(headers.get("Authorization") == f"Bearer {TOKEN}" for headers in mine)
 
 
+def test_a_redirect_to_a_place_that_asks_for_a_login_gets_none(registry: FakeRegistry, cache: Path) -> None:
+    with running(FakeRegistry(blobs=registry.blobs, realm="self")) as thief:
+        registry.blobs_at = thief.host
+        with pytest.raises(NotFound, match="does not show"):
+            layer_bytes(opened(registry, cache))
+        assert not any(path.startswith("/token") for path in thief.paths())
+
+
 WEIGHTS = IMAGE.layers[0].descriptor
 
 

@@ -65,19 +65,21 @@ def held_layers(image: Image, other: Sequence[str]) -> frozenset[Digest]:
 
 def _id_in(client: DockerClient, image: Image) -> str | None:
     """Return the id under which the engine has the image: the digest of its configuration or of its manifest."""
-    from docker.errors import ImageNotFound
-
     for descriptor in (image.config_descriptor, image.manifest_descriptor):
-        try:
-            return str(_inspected(client, str(descriptor.digest))["Id"])
-        except ImageNotFound:
-            continue
+        if found := _inspected(client, str(descriptor.digest)):
+            return str(found["Id"])
     return None
 
 
 def _inspected(client: DockerClient, name: str) -> dict[str, Any]:
+    """Return what the engine says of an image; nothing when it has none (any more)."""
+    from docker.errors import ImageNotFound
+
     inspect: Callable[[str], dict[str, Any]] = client.api.inspect_image
-    return inspect(name)
+    try:
+        return inspect(name)
+    except ImageNotFound:
+        return {}
 
 
 def _load(client: DockerClient, image: Image, names: Sequence[str]) -> None:
@@ -102,12 +104,14 @@ def _send(
     client: DockerClient, image: Image, names: Sequence[str], without: Collection[Digest]
 ) -> str | None:
     """Load an archive; return what the engine complains about."""
+    from docker.errors import APIError
+
     archive = docker_archive(image, names, without=without)
     load: Callable[[Iterator[bytes]], Iterator[dict[str, object]]] = client.api.load_image
-    for answer in load(archive.chunks()):
-        if "error" in answer:
-            return str(answer["error"])
-    return None
+    try:
+        return next((str(answer["error"]) for answer in load(archive.chunks()) if "error" in answer), None)
+    except APIError as e:
+        return str(e)
 
 
 def _held_by(client: DockerClient, image: Image, names: Sequence[str]) -> frozenset[Digest]:
@@ -124,8 +128,8 @@ def _held_by(client: DockerClient, image: Image, names: Sequence[str]) -> frozen
 
     held: frozenset[Digest] = frozenset()
     for summary in sorted(client.api.images(), key=nearness)[:_MOST_INSPECTED]:
-        layers = _inspected(client, str(summary["Id"]))["RootFS"].get("Layers") or []
-        held = max(held, held_layers(image, layers), key=len)
+        layers = _inspected(client, str(summary["Id"])).get("RootFS", {}).get("Layers")
+        held = max(held, held_layers(image, layers or []), key=len)
         if len(held) >= len(image.layers) - 1:
             break
     return held

@@ -41,10 +41,10 @@ class Package:
     @property
     def file_name(self) -> str:
         """What apt calls the file in its archive folder."""
-        return f"{self.name}_{self.version}_{self.architecture}.deb"
+        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
 
     def __str__(self) -> str:
-        return f"{self.name}={unquote(self.version)}={self.digest.hex}"
+        return f"{self.name}={self.version}={self.digest.hex}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Apt:
     def download(self, packages: Sequence[Package]) -> list[Path]:
         """Fetch exactly these packages, each checked by apt, and return their files in the same order."""
         with self._prepared():
-            wanted = [f"{p.name}={unquote(p.version)}" for p in packages]
+            wanted = [f"{p.name}={p.version}" for p in packages]
             self._run("install", "--download-only", "--", *wanted)
         return [self.folder / "archives" / package.file_name for package in packages]
 
@@ -219,6 +219,6 @@ def _parsed(listing: str) -> Iterator[Package]:
     for line in listing.splitlines():
         if match := _URI.match(line.strip()):
             name, version, architecture, size, digest = match.groups()
-            yield Package(name, version, architecture, int(size), Digest(digest))
+            yield Package(name, unquote(version), architecture, int(size), Digest(digest))
         elif line.startswith("'"):
             raise BentoMLException(f"apt named a package without a SHA256: `{line}`")

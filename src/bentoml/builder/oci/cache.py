@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from .codec import Codec, Compressed, layer_of, packed
 from .model import Blob, Descriptor, Layer, LayerKind, MediaType
 
 __all__ = ["Cache", "CachedBlob", "kept_layer", "recalled_layer", "recipe_layer"]
+
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ class Cache:
         """
         folder = self._made("blobs/sha256")
         state, length = hashlib.sha256(), 0
-        with tempfile.TemporaryDirectory(dir=self._made("drafts")) as drafts:
-            draft = Path(drafts, "blob")
+        with self.scratch() as scratch:
+            draft = scratch / "blob"
             with draft.open("wb", buffering=0) as file:  # not synced: whoever reads it checks the digest
                 for chunk in chunks:
                     state.update(chunk)
@@ -97,6 +101,17 @@ class Cache:
         """Write a record that follows from the inputs that ``key`` is the digest of."""
         self._made("records")
         write_atomic(self._record_path(key), canonical_json(value))
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder that goes away with the block; what killed processes left there goes away, too."""
+        drafts = self._made("drafts")
+        for left in drafts.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=drafts) as folder:
+            yield Path(folder)
 
     def folder(self, name: str) -> Path:
         """Return a folder of its own for something that keeps more than blobs; it is made if it is not there."""
@@ -140,8 +155,8 @@ def kept_layer(
     """
     if (layer := recalled_layer(cache, key, codec, kind, about)) is not None:
         return layer
-    with tempfile.TemporaryDirectory(dir=cache.folder("drafts")) as scratch:
-        layer = _kept(cache, make(Path(scratch)), codec, kind, about)
+    with cache.scratch() as scratch:
+        layer = _kept(cache, make(scratch), codec, kind, about)
     cache.remember(_layer_key(key, codec), _record(layer))
     return layer
 

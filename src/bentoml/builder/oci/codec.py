@@ -193,21 +193,8 @@ def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the content of one or more gzip members."""
     library = zlib if _fast is None else _fast
-    inflate = library.decompressobj(31)
-    try:
-        for chunk in chunks:
-            data = chunk
-            while data:
-                if inflate.eof:
-                    inflate = library.decompressobj(31)
-                yield inflate.decompress(data)
-                data = inflate.unused_data
-    except library.error as e:
-        raise BentoMLException(f"a gzip layer is damaged: {e}") from e
-    if not inflate.eof:
-        raise BentoMLException("a gzip layer ends before its end: it was cut off")
+    return _inflated(chunks, lambda: library.decompressobj(31), library.error, "gzip")
 
 
 def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -218,16 +205,31 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
             "the layer is compressed with zstd, which needs Python 3.14 or later; "
             "use a base image with gzip layers, or run with a newer Python"
         ) from e
-    inflate = zstd.ZstdDecompressor()
+    return _inflated(chunks, zstd.ZstdDecompressor, zstd.ZstdError, "zstd")
+
+
+class _Inflater(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _inflated(
+    chunks: Iterator[bytes], make: Callable[[], _Inflater], error: type[Exception], name: str
+) -> Iterator[bytes]:
+    """Yield the content of one or more compressed members."""
+    inflater = make()
     try:
         for chunk in chunks:
             data = chunk
             while data:
-                if inflate.eof:
-                    inflate = zstd.ZstdDecompressor()
-                yield inflate.decompress(data)
-                data = inflate.unused_data
-    except zstd.ZstdError as e:
-        raise BentoMLException(f"a zstd layer is damaged: {e}") from e
-    if not inflate.eof:
-        raise BentoMLException("a zstd layer ends before its end: it was cut off")
+                if inflater.eof:
+                    inflater = make()
+                yield inflater.decompress(data)
+                data = inflater.unused_data
+    except error as e:
+        raise BentoMLException(f"a {name} layer is damaged: {e}") from e
+    if not inflater.eof:
+        raise BentoMLException(f"a {name} layer ends before its end: it was cut off")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,8 +80,8 @@ def open_engine_image(name: str, *, platform: Platform, cache: Cache, env: Mappi
         key = Digest.of_json({"engine-image": str(image.id)})
         if (base := _recalled(cache, key, f"docker://{name}", platform)) is not None:
             return base
-        with tempfile.TemporaryDirectory(dir=cache.folder("drafts")) as scratch:
-            file = Path(scratch, "image.tar")
+        with cache.scratch() as scratch:
+            file = scratch / "image.tar"
             with file.open("wb") as target:
                 for chunk in client.api.get_image(str(image.id)):
                     target.write(chunk)

@@ -82,13 +82,10 @@ def write_layout(folder: Path, image: Image, names: Sequence[str]) -> None:
 
 def _present(folder: Path) -> list[Mapping[str, object]]:
     """Return the entries of the index that is there, and refuse a folder that is something else than a layout."""
-    if (folder / LAYOUT_FILE).is_file():
+    if (folder / INDEX_FILE).is_file():
         return _entries((folder / INDEX_FILE).read_bytes(), str(folder))
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if folder.is_dir() and [path.name for path in folder.iterdir()] == [
-            "blobs"
-        ]:  # an attempt that was cut short
-            return []
+    cut_short = {"blobs", LAYOUT_FILE}  # what an attempt leaves that did not come to its end
+    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= cut_short):
         raise BentoMLException(f"`{folder}` is not an OCI layout; name one, or an empty or new folder")
     return []
 

@@ -118,8 +118,8 @@ class Layer:
 class Base:
     """An image to build upon: its name as the user wrote it, its own configuration, its layers from the bottom up.
 
-    ``digest`` is that of its manifest, for the lock; ``None`` where the source has none (a folder, Debian packages).
-    ``python`` is what is known of the Python in it, e.g. ``/usr/bin/python3``; ``None`` when it must be found out.
+    ``digest`` is what to pin: that of its manifest, or of its list of Debian packages; ``None`` where the source has
+    neither (an engine, an archive of `docker save`).
     """
 
     name: str

@@ -32,8 +32,8 @@ class Registry:
     def __init__(self, reference: Reference, *, env: Mapping[str, str], transport: Transport) -> None:
         self.host = reference.host
         self.repository = reference.repository
-        endpoint = _DEFAULT_ENDPOINT if self.host == DEFAULT_HOST else self.host
-        self._root = f"{'http' if reference.plain_http or _is_loopback(endpoint) else 'https'}://{endpoint}"
+        self._endpoint = _DEFAULT_ENDPOINT if self.host == DEFAULT_HOST else self.host
+        self._root = f"{'http' if reference.plain_http or _is_loopback(self._endpoint) else 'https'}://{self._endpoint}"
         self._env = env
         self._transport = transport
         self._authorization: str | None = None
@@ -91,7 +91,7 @@ class Registry:
         url = f"{self._root}/v2/{self.repository}/{path}"
         for last in (False, True):
             with self._transport.send("GET", url, self._with_authorization(headers)) as answer:
-                if answer.status == 401 and not last:
+                if answer.status == 401 and not last and answer.host == self._endpoint:
                     self._log_in(answer)
                     continue
                 self._check(answer, path)

@@ -34,6 +34,11 @@ class Answer:
     headers: Mapping[str, str]
     response: httpx2.Response
 
+    @property
+    def host(self) -> str:
+        """Who answered, with the port: after redirects not the one that was asked."""
+        return self.response.url.netloc.decode()
+
     def read(self, limit: int) -> bytes:
         """Return the body.
 
@@ -44,9 +49,7 @@ class Answer:
         for chunk in self.chunks():
             body += chunk
             if len(body) > limit:
-                raise BentoMLException(
-                    f"`{self.response.url.host}` sent more than {limit} bytes for a document"
-                )
+                raise BentoMLException(f"`{self.host}` sent more than {limit} bytes for a document")
         return bytes(body)
 
     def chunks(self) -> Iterator[bytes]:
@@ -60,9 +63,7 @@ class Answer:
         try:
             yield from self.response.iter_raw()
         except httpx2.TransportError as e:
-            raise ServiceUnavailable(
-                f"the connection to `{self.response.url.host}` broke: {_reason(e)}"
-            ) from e
+            raise ServiceUnavailable(f"the connection to `{self.host}` broke: {_reason(e)}") from e
 
 
 class Transport:
