@@ -66,6 +66,10 @@ def test_the_environment_of_a_container() -> None:
     assert "NVIDIA_VISIBLE_DEVICES" not in env
 
 
+def test_a_variant_of_the_locked_platform_is_the_same_machine() -> None:
+    assert plan(platform="linux/arm64/v8").platform == Platform("linux", "arm64", "v8")
+
+
 def test_secrets_of_the_build_are_no_part_of_it() -> None:
     made = plan(envs=({"name": "TOKEN", "value": "canary", "stage": "build"},))
     assert "TOKEN" not in made.env

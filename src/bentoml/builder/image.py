@@ -17,12 +17,14 @@ from ..store.bentos import Bento
 from ..store.digest import Digest
 from ..store.models import Model, ModelStore
 from ..tag import Tag
+from .backends.engine import EngineSink
 from .backends.select import open_sink
 from .config import PythonConfig
 from .indexes import Indexes, pip_settings
 from .oci.assemble import RunConfig, assemble, base_environment
 from .oci.bases import open_base
 from .oci.cache import Cache
+from .oci.engine import connected
 from .oci.layers import bento_layer, model_layers, user_layer
 from .oci.model import Base, Blob, Image, Sink
 from .oci.place import VENV
@@ -50,9 +52,10 @@ class ImageLayer:
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """What was made: of which bento, under which names, with which id, where it is, and its layers, bottom first."""
+    """What was made: of which bento, on which base, under which names, with which id, where, and of which layers."""
 
     tag: Tag
+    base: str
     names: tuple[str, ...]
     id: Digest
     place: str
@@ -83,24 +86,37 @@ def containerize(
             has no wheel for it.
     """
     plan = plan_image(bento.info, base=base, names=names, platform=platform, env=env)
+    packages = _packages(bento)
     models = _models(bento, ModelStore(home))
-    sink = open_sink(output, env=env)
+    sink = _reached_sink(output, env)
     with step(f"Opening the base image {plan.base}"):
         cache = Cache(home.cache / "oci")
         opened = open_base(plan.base, platform=plan.platform, cache=cache.root, env=env, offline=offline)
         rootfs = read_rootfs(opened, cache)
-    with step("Making the layers"):
-        request = _python_request(bento, plan, opened, rootfs, env)
-        layers = (
-            *model_layers(models, cache, epoch=plan.epoch),
-            user_layer(rootfs, epoch=plan.epoch),
-            *python_layers(request, cache, epoch=plan.epoch, offline=offline),
-            bento_layer(bento, models, epoch=plan.epoch),
-        )
-        image = assemble(opened, layers, _run_config(plan, opened), epoch=plan.epoch)
+        target = _target(bento, plan, opened, rootfs)
+    with step("Packing the models"):
+        below = model_layers(models, cache, epoch=plan.epoch)
+    with step("Installing the packages"):
+        request = PythonRequest(*packages, target, Path(bento.path, "src"), *_uv_settings(bento, env))
+        installed = python_layers(request, cache, epoch=plan.epoch, offline=offline)
     with step("Writing the image"):
-        place, summary = _write(image, sink, plan.names)
-    return ImageResult(bento.tag, plan.names, image.config_descriptor.digest, place, summary, plan.uses_gpu)
+        user, own = user_layer(rootfs, epoch=plan.epoch), bento_layer(bento, models, cache, epoch=plan.epoch)
+        image = assemble(opened, (*below, user, *installed, own), _run_config(plan, opened), epoch=plan.epoch)
+        place, layers = _write(image, sink, plan.names)
+    image_id = image.config_descriptor.digest
+    return ImageResult(bento.tag, opened.name, plan.names, image_id, place, layers, plan.uses_gpu)
+
+
+def _packages(bento: Bento) -> tuple[Path, tuple[Path, ...]]:
+    """Return the requirements of a bento, and the wheels that it brings with it: its runtime."""
+    folder = Path(bento.path, "env/python")
+    requirements, wheels = folder / "requirements.txt", tuple(sorted(folder.glob("wheels/*.whl")))
+    if not wheels or not requirements.is_file():
+        raise BentoMLException(
+            f"bento `{bento.tag}` does not hold the runtime, as it was made by another program; build it again with "
+            "`bentoml build`"
+        )
+    return requirements, wheels
 
 
 def _models(bento: Bento, store: ModelStore) -> list[Model]:
@@ -122,46 +138,40 @@ def _models(bento: Bento, store: ModelStore) -> list[Model]:
     return list(found.values())
 
 
-def _python_request(
-    bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS, env: Mapping[str, str]
-) -> PythonRequest:
-    folder = Path(bento.path)
-    wheels = tuple(sorted((folder / "env/python/wheels").glob("*.whl")))
-    requirements = folder / "env/python/requirements.txt"
-    if not wheels or not requirements.is_file():
+def _reached_sink(output: str | None, env: Mapping[str, str]) -> Sink:
+    """Return the sink; an engine that does not answer is an error before the work, not after it."""
+    sink = open_sink(output, env=env)
+    if isinstance(sink, EngineSink):
+        with connected(env):
+            pass
+    return sink
+
+
+def _target(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> PythonTarget:
+    """Return the Python that packages are installed for: that of the base, if it is the bento's."""
+    version = plan.python_version
+    interpreter = rootfs.python(version, base_environment(base).get("PATH") or _PATH)
+    if interpreter is None:
+        has = " and ".join(f"Python {found}" for found in rootfs.versions()) or "no Python"
         raise BentoMLException(
-            f"bento `{bento.tag}` does not hold the runtime; it was made by another program: build it again with "
-            "`bentoml build`"
+            f"bento `{bento.tag}` needs Python {version}, but base image `{base.name}` has {has}; take another with "
+            f"`--base-image`, such as `python:{version}-slim`, or set `docker.python_version` and build again"
         )
-    target = PythonTarget.of(
-        plan.python_version, _interpreter(bento, plan, base, rootfs), plan.platform, rootfs.libc
-    )
-    indexes = _indexes(bento, env)
-    return PythonRequest(
-        requirements, wheels, target, folder / "src", uv_environment(indexes, env), uv_options(indexes)
-    )
+    return PythonTarget.of(version, interpreter, plan.platform, rootfs.libc)
 
 
-def _interpreter(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> str:
-    search_path = base_environment(base).get("PATH") or _PATH
-    if found := rootfs.python(plan.python_version, search_path):
-        return found
-    has = " and ".join(f"Python {version}" for version in rootfs.versions()) or "no Python"
-    raise BentoMLException(
-        f"bento `{bento.tag}` needs Python {plan.python_version}, but base image `{base.name}` has {has}; take "
-        f"another with `--base-image`, such as `python:{plan.python_version}-slim`, or set `docker.python_version`"
-    )
-
-
-def _indexes(bento: Bento, env: Mapping[str, str]) -> Indexes:
-    """Return where packages come from: the bento's own indexes, else those of pip's configuration."""
+def _uv_settings(bento: Bento, env: Mapping[str, str]) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return uv's environment and options: packages come from the bento's own indexes, else from those of pip."""
     image = bento.info.image
     config = PythonConfig(
         index_url=str(image.get("index_url") or ""),
         extra_index_url=tuple(map(str, image.get("extra_index_url") or ())),
         find_links=tuple(map(str, image.get("find_links") or ())),
+        trusted_host=tuple(map(str, image.get("trusted_host") or ())),
+        no_index=bool(image.get("no_index")),
     )
-    return Indexes.choose(config, pip_settings(env), Path(bento.path, "src"))
+    indexes = Indexes.choose(config, pip_settings(env), Path(bento.path, "src"))
+    return uv_environment(indexes, env), uv_options(indexes)
 
 
 def _run_config(plan: ImagePlan, base: Base) -> RunConfig:

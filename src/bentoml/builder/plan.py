@@ -112,7 +112,7 @@ def _platform(info: BentoInfo, wanted: str | None) -> Platform:
         platform = Platform.parse(wanted or locked)
     except ValueError as e:
         raise InvalidArgument(str(e)) from e
-    if str(platform) != locked:
+    if (platform.os, platform.architecture) != tuple(locked.split("/")[:2]):
         raise BentoMLException(
             f"the packages of bento `{info.tag}` are locked for `{locked}`, not for `{platform}`; "
             f"build it with `bentoml build --platform {platform}`"

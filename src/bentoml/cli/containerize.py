@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from .. import container
-from ..builder.image import ImageLayer
+from ..builder.image import ImageLayer, ImageResult
+from ..exceptions import InvalidArgument
 from ._output import size
 from ._steps import step
 from ._tags import parse_tag
@@ -52,17 +53,21 @@ def containerize(
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is in the caches.")] = False,
 ) -> None:  # fmt: skip
     """Turn a bento into an OCI image, with or without a container engine."""
-    result = container.build(
-        parse_tag(bento),
-        backend=backend,
-        image_tag=image_tag,
-        base_image=base_image,
-        output=output,
-        platform=platform,
-        offline=offline,
-        step=step,
-    )
-    _print_layers(result.layers)
+    tag = parse_tag(bento)
+    try:
+        result = container.build(
+            tag,
+            backend=backend,
+            image_tag=image_tag,
+            base_image=base_image,
+            output=output,
+            platform=platform,
+            offline=offline,
+            step=step,
+        )
+    except InvalidArgument as e:
+        raise typer.BadParameter(str(e)) from e
+    _print_layers(result)
     names = ",".join(result.names)
     print(f'Successfully built Bento container for "{result.tag}" with tag(s) "{names}"')
     if output is None or output == "type=docker":
@@ -73,17 +78,18 @@ def containerize(
         print(result.place)
 
 
-def _print_layers(layers: Sequence[ImageLayer]) -> None:
+def _print_layers(result: ImageResult) -> None:
     """Print a line for each layer, those of the base as one, and what was new to the place it went to."""
-    rows = [_row("base", "base image", [layer for layer in layers if layer.kind == "base"])]
-    rows += [_row(layer.kind, layer.about, [layer]) for layer in layers if layer.kind != "base"]
-    rows.append(_row("", "together", layers))
+    base = [layer for layer in result.layers if layer.kind == "base"]
+    rows = [_row(f"base {result.base}", base)]
+    rows += [_row(layer.about, [layer]) for layer in result.layers if layer.kind != "base"]
+    rows.append(_row("together", result.layers))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for what, bytes_, state in rows:
         print(f"{what:<{widths[0]}}  {bytes_:>{widths[1]}}  {state}".rstrip(), file=sys.stderr)
 
 
-def _row(kind: str, about: str, layers: Iterable[ImageLayer]) -> tuple[str, str, str]:
+def _row(about: str, layers: Iterable[ImageLayer]) -> tuple[str, str, str]:
     sizes = [(layer.size, layer.is_new) for layer in layers]
     total, new = sum(s for s, _ in sizes), sum(s for s, is_new in sizes if is_new)
     state = (

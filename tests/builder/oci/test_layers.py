@@ -122,7 +122,7 @@ def test_a_base_that_has_the_user_keeps_it() -> None:
 def test_the_bento_and_its_pointers(home: Home, tmp_path: Path) -> None:
     old, new, other = save_model(home, text="1"), save_model(home, text="2"), save_model(home, "other")
     bento = save_bento(home, tmp_path / "wheels", models=(old, new, other))
-    layer = bento_layer(bento, [new, old, other], epoch=5)
+    layer = bento_layer(bento, [new, old, other], Cache(tmp_path / "cache"), epoch=5)
     found = members(layer)
     assert layer.about == f"bento {bento.tag}"
     assert found["home/bentoml/bento/src/service.py"].text == "print('hello')\n"
@@ -138,7 +138,7 @@ def test_the_bento_and_its_pointers(home: Home, tmp_path: Path) -> None:
 
 def test_every_file_of_the_bento_is_there(home: Home, tmp_path: Path) -> None:
     bento = save_bento(home, tmp_path / "wheels")
-    found = members(bento_layer(bento, [], epoch=0))
+    found = members(bento_layer(bento, [], Cache(tmp_path / "cache"), epoch=0))
     assert {f"home/bentoml/bento/{entry.path}" for entry in bento.tree.entries} < set(found)
 
 
@@ -149,7 +149,9 @@ def test_models_of_services_lose_their_clock_and_secrets_their_value(home: Home,
         services=({"name": "Greeter", "models": [ref, "old:1"]},),
         envs=({"name": "TOKEN", "value": "canary", "stage": "build"}, {"name": "A", "value": "1", "stage": "all"}),
     )  # fmt: skip
-    text = members(bento_layer(bento, [], epoch=0))["home/bentoml/bento/bento.yaml"].text
+    text = members(bento_layer(bento, [], Cache(tmp_path / "cache"), epoch=0))[
+        "home/bentoml/bento/bento.yaml"
+    ].text
     info = BentoInfo.from_yaml(text)
     assert info.services[0]["models"] == [{**ref, "creation_time": "1970-01-01T00:00:00+00:00"}, "old:1"]
     assert [variable["value"] for variable in info.envs] == ["", "1"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.builder.handmade import GROUP, LIBC, PASSWD, base, layer
 
+from bentoml.builder.oci.blobs import CheckedBlob
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.codec import Compressed, gzip_codec
 from bentoml.builder.oci.model import Base, BytesBlob, Layer, Platform
@@ -87,6 +88,20 @@ def test_a_later_layer_wins(tmp_path: Path) -> None:
 )
 def test_the_c_library(tmp_path: Path, path: str, text: bytes, libc: str) -> None:
     assert read_rootfs(of(files(path, text=text)), Cache(tmp_path)).libc == libc
+
+
+def test_a_folder_that_is_a_link_is_there(tmp_path: Path) -> None:
+    linked = layer([TarEntry.symlink("home", "var/home")])
+    assert read_rootfs(of(linked), Cache(tmp_path)).folders == ("home",)
+
+
+def test_a_layer_is_read_to_its_end_where_its_digest_is_checked(tmp_path: Path) -> None:
+    whole = files("etc/passwd")
+    other = files("etc/passwd", text=b"x")
+    checked = CheckedBlob(other.blob, whole.descriptor.digest, "layer")
+    with pytest.raises(BentoMLException, match="damaged"):
+        read_rootfs(of(Layer(whole.diff_id, whole.descriptor, checked, "base")), Cache(tmp_path))
+    assert not (tmp_path / "records").exists()
 
 
 def test_a_damaged_layer_is_named(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from ...store.manifest import BentoInfo
 from ...store.models import Model
 from ...store.tree import Tree
 from .cache import Cache, recipe_layer
-from .codec import gzip_codec, layer_of, stored_codec
-from .model import Layer
+from .codec import Codec, gzip_codec, layer_of, stored_codec
+from .model import Layer, LayerKind
 from .place import APP, BENTO, HOME, MODELS, UID, USER, folders
 from .rootfs import RootFS
 from .tar import Tar, TarEntry
@@ -62,7 +62,7 @@ def user_layer(rootfs: RootFS, *, epoch: int) -> Layer:
     return layer_of(Tar.of(entries, mtime=epoch), gzip_codec(), "user", f"user {USER} ({UID}:{UID})")
 
 
-def bento_layer(bento: Bento, models: Iterable[Model], *, epoch: int) -> Layer:
+def bento_layer(bento: Bento, models: Iterable[Model], cache: Cache, *, epoch: int) -> Layer:
     """Return the layer of the bento's own files and of the pointers that say which model is the latest.
 
     They belong to the service's user: code that was written for BentoML may write beside itself.
@@ -74,19 +74,15 @@ def bento_layer(bento: Bento, models: Iterable[Model], *, epoch: int) -> Layer:
         *_latest_pointers(models),
     ]
     parents = folders((entry.path for entry in entries), HOME, owner=UID)
-    return layer_of(Tar.of([*parents, *entries], mtime=epoch), gzip_codec(), "source", f"bento {bento.tag}")
+    tar = Tar.of([*parents, *entries], mtime=epoch)
+    return _remembered(cache, [bento.digest], tar, gzip_codec(), "source", f"bento {bento.tag}")
 
 
 def _model_layer(models: Sequence[Model], cache: Cache, epoch: int) -> Layer:
     entries = [entry for model in models for entry in _model_entries(model, epoch)]
     tar = Tar.of({entry.path: entry for entry in entries}.values(), mtime=epoch)
-    key = {
-        "models": [[str(model.tag), model.digest.hex, _manifest(model, epoch).decode()] for model in models],
-        "files": str(_stats(entries)),
-        "epoch": epoch,
-    }
     about = f"model {models[0].tag}" if len(models) == 1 else f"{len(models)} small models"
-    return recipe_layer(cache, key, tar, stored_codec(), "model", about)
+    return _remembered(cache, [model.digest for model in models], tar, stored_codec(), "model", about)
 
 
 def _model_entries(model: Model, epoch: int) -> list[TarEntry]:
@@ -118,10 +114,23 @@ def _tree_entries(place: str, root: Path, tree: Tree, *, owner: int = 0) -> list
     ]
 
 
-def _stats(entries: Iterable[TarEntry]) -> Digest:
-    """Return a digest of what changes when somebody writes to a stored file: its size and its time."""
-    stats = [entry.source.stat() for entry in entries if isinstance(entry.source, Path)]
-    return Digest.of_json([[stat.st_size, stat.st_mtime_ns] for stat in stats])
+def _remembered(
+    cache: Cache, items: Sequence[Digest], tar: Tar, codec: Codec, kind: LayerKind, about: str
+) -> Layer:
+    """Return the layer of stored items, whose digests say what their files hold; those are not read if it is known.
+
+    Part of what it is known by is what changes when somebody writes to a stored file: its size and its time.
+    """
+    key = [tar.mtime, *map(str, items), *(_identity(entry) for entry in tar.entries)]
+    return recipe_layer(cache, key, tar, codec, kind, about)
+
+
+def _identity(entry: TarEntry) -> list[object]:
+    if isinstance(entry.source, Path):
+        stat = entry.source.stat()
+        return [entry.path, entry.size, entry.mode, entry.uid, stat.st_size, stat.st_mtime_ns]
+    content = str(Digest.of(entry.source)) if isinstance(entry.source, bytes) else entry.link
+    return [entry.path, entry.kind, entry.mode, entry.uid, content]
 
 
 def _latest_pointers(models: Iterable[Model]) -> list[TarEntry]:

@@ -38,8 +38,8 @@ _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1\Z")
 class RootFS:
     """Say what is in a base: two files, the paths of its Pythons (as ``/usr/bin/python3.11``), and its C library.
 
-    The texts hold one character for each byte (Latin-1). ``libc`` is a glibc version such as ``2.36``, or ``musl``, or empty where none was found;
-    ``folders`` are those of ``app`` and ``home`` that are there.
+    The texts hold one character for each byte (Latin-1). ``libc`` is a glibc version such as ``2.36``, or ``musl``, or
+    empty where none was found; ``folders`` are those of ``app`` and ``home`` that are there.
     """
 
     passwd: str = ""
@@ -65,7 +65,10 @@ def read_rootfs(base: Base, cache: Cache) -> RootFS:
     Raises:
         BentoMLException: a layer is damaged or cannot be fetched.
     """
-    key = Digest.of_json({"rootfs": _FORMAT, "layers": [str(layer.diff_id) for layer in base.layers]})
+    layers = [
+        str(layer.descriptor.digest) for layer in base.layers
+    ]  # checked, as what a diff_id says of itself is not
+    key = Digest.of_json({"rootfs": _FORMAT, "layers": layers})
     if (known := cache.recall(key)) is not None:
         return _from_record(known)
     found = _summary(_facts(base.layers))
@@ -95,6 +98,8 @@ def _facts(layers: Iterable[Layer]) -> dict[str, str]:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as archive:
                 for member in archive:
                     _note(archive, member, found, gone)
+            while stream.read(_CHUNK):
+                pass  # to the end, where the digest is checked
         except tarfile.TarError as e:
             raise BentoMLException(f"base layer `{layer.descriptor.digest}` cannot be read: {e}") from e
         facts = {path: fact for path, fact in facts.items() if not _is_gone(path, gone)} | found
@@ -110,8 +115,8 @@ def _note(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, st
         gone.append(str(PurePosixPath(folder, name.removeprefix(_WHITEOUT))))
     elif path in _TEXTS:
         found[path] = _read(archive, member).decode("latin-1")
-    elif path in _FOLDERS and member.isdir():
-        found[path] = "folder"
+    elif path in _FOLDERS:
+        found[path] = "folder"  # or a link to one
     elif _PYTHON.match(path) and not member.isdir():
         found[path] = "python"
     elif _MUSL.match(path):

@@ -124,7 +124,7 @@ def _scripts(dist_info: Path) -> dict[str, bytes]:
             f'if __name__ == "__main__":\n    sys.exit({point.attr}())\n'
         ).encode()
         for point in PathDistribution(dist_info).entry_points
-        if point.group in ("console_scripts", "gui_scripts")
+        if point.group in ("console_scripts", "gui_scripts") and point.attr
     }
 
 
