@@ -75,11 +75,16 @@ class Running:
 
 @contextmanager
 def running(
-    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    start_new_session: bool = False,
 ) -> Iterator[Running]:
     """Run a server until the block ends; whatever happens, it and its workers are gone then."""
     process = subprocess.Popen(
-        argv, cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        argv, cwd=cwd, env={**os.environ, **(env or {})}, start_new_session=start_new_session,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     server = Running(process)
     try:
@@ -98,11 +103,15 @@ def running(
 
 
 def get(url: str, path: str = "/", timeout: float = DEADLINE) -> str:
-    """Return the answer to a GET on a connection of its own."""
+    """Return the answer to a GET on a connection of its own; one that is not 200 is an ``OSError``."""
     connection = HTTPConnection(urlsplit(url).netloc, timeout=timeout)
     try:
         connection.request("GET", path)
-        return connection.getresponse().read().decode()
+        response = connection.getresponse()
+        body = response.read().decode()
+        if response.status != 200:
+            raise OSError(f"status {response.status}: {body}")
+        return body
     finally:
         connection.close()
 

@@ -48,7 +48,7 @@ def serve(
         str | None, typer.Option("--working-dir", help="The folder to import the service from.")
     ] = None,
     api_workers: Annotated[int | None, typer.Option(min=1, envvar="BENTOML_API_WORKERS", hidden=True)] = None,
-    timeout: Annotated[float | None, typer.Option(envvar="BENTOML_TIMEOUT", hidden=True)] = None,
+    timeout: Annotated[float | None, typer.Option(envvar="BENTOML_TIMEOUT", min=0.001, hidden=True)] = None,
     backlog: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
     timeout_keep_alive: Annotated[int | None, typer.Option(min=0, hidden=True)] = None,
     timeout_graceful_shutdown: Annotated[int | None, typer.Option(min=0, hidden=True)] = None,

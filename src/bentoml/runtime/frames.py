@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -122,6 +123,8 @@ class Channel:
             data, descriptors, _, _ = socket.recv_fds(self._socket, _READ, _MAX_DESCRIPTORS)
         except ConnectionResetError:
             return False
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
         self.descriptors += descriptors
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._frames.extend(map(_parse, lines))

@@ -99,4 +99,4 @@ def table(plan: Plan, address: str, pids: Sequence[int]) -> str:
 
 def restart_delay(failures: int) -> float:
     """Return how long to wait, in seconds, before a worker is started again that has failed this often in a row."""
-    return float(min(_FIRST_DELAY * 2 ** max(0, failures - 1), _LONGEST_DELAY))
+    return min(_FIRST_DELAY * 2.0 ** min(failures - 1, 16), _LONGEST_DELAY)

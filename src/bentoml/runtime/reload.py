@@ -18,7 +18,7 @@ __all__ = ["Snapshot", "Watcher", "differences", "snapshot"]
 _SOURCES = frozenset({".py", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".j2", ".jinja"})
 _NEVER = frozenset({"__pycache__", "node_modules", "site-packages"})
 _IGNORE_FILE = ".bentoignore"
-_LOOK_EVERY = 1.0
+_LOOK_EVERY = 0.5
 
 
 class Stamp(NamedTuple):
@@ -33,14 +33,18 @@ Snapshot = dict[Path, Stamp]
 
 
 class Watcher:
-    """Call ``changed`` from a thread of its own whenever sources under a folder have changed, until ``stop()``."""
+    """Call ``changed`` from a thread of its own whenever sources under a folder have changed, until ``stop()``.
 
-    def __init__(self, folder: Path, changed: Callable[[], None]) -> None:
+    ``poll`` says how often to look, in seconds; None leaves that to the system, where watchfiles is installed.
+    """
+
+    def __init__(self, folder: Path, changed: Callable[[], None], poll: float | None = None) -> None:
         self._folder = folder
         self._changed = changed
         self._known = snapshot(folder, {})
         self._news: list[str] = []
         self._stopping = threading.Event()
+        self._poll = poll
         self._thread = threading.Thread(target=self._watch, name="bentoml-reload", daemon=True)
         self._thread.start()
 
@@ -55,7 +59,7 @@ class Watcher:
         self._thread.join()
 
     def _watch(self) -> None:
-        for _ in _moments(self._folder, self._stopping):
+        for _ in _moments(self._folder, self._stopping, self._poll):
             now = snapshot(self._folder, self._known)
             changed = differences(self._known, now)
             self._known = now
@@ -123,12 +127,14 @@ def _rule(folder: Path) -> Rule:
     return ignores
 
 
-def _moments(folder: Path, stopping: threading.Event) -> Iterator[None]:
-    """Yield when it is worth looking: each second, and at once where watchfiles is installed."""
+def _moments(folder: Path, stopping: threading.Event, poll: float | None) -> Iterator[None]:
+    """Yield when it is worth looking: twice a second, and at once where watchfiles is installed."""
     try:
         import watchfiles
     except ImportError:
-        while not stopping.wait(_LOOK_EVERY):
+        poll = poll or _LOOK_EVERY
+    if poll is not None:
+        while not stopping.wait(poll):
             yield
         return
     for _ in watchfiles.watch(

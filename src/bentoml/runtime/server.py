@@ -11,18 +11,27 @@ from contextlib import contextmanager
 import uvicorn
 import uvloop
 
+from ..exceptions import BentoMLConfigException
 from .frames import Channel, Ping, Pong, Ready, Serve
 from .lifespan import ASGIApp, running
 
-__all__ = ["answer"]
+__all__ = ["CertificateError", "answer"]
 
 _TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"  # uvicorn's own name for it
+
+
+class CertificateError(BentoMLConfigException):
+    """The certificate or its key cannot be used."""
 
 
 def answer(
     app: ASGIApp, listening: socket.socket, order: Serve, channel: Channel, env: Mapping[str, str]
 ) -> None:
-    """Serve an application until SIGTERM, then let the requests in flight end; its lifespan's errors are raised."""
+    """Serve an application until SIGTERM, then let the requests in flight end; its lifespan's errors are raised.
+
+    Raises:
+        CertificateError: TLS is asked for with files that cannot be used.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_answer(app, listening, order, channel, env))
 
@@ -31,7 +40,11 @@ async def _answer(
     app: ASGIApp, listening: socket.socket, order: Serve, channel: Channel, env: Mapping[str, str]
 ) -> None:
     config = _config(app, order, env)
-    config.load()  # a certificate that cannot be read is reported before the service starts
+    try:
+        config.load()
+    except OSError as e:  # also ssl.SSLError
+        names = f"`{order.ssl.get('certfile')}` and `{order.ssl.get('keyfile')}`"
+        raise CertificateError(f"TLS cannot use the certificate and key {names}: {e}") from e
     server = _Server(config, channel)
     loop = asyncio.get_running_loop()
     async with running(app):

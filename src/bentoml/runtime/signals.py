@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 
-__all__ = ["SignalPipe", "end_with"]
+__all__ = ["SignalPipe", "do_nothing", "end_with"]
 
 
 class SignalPipe:
@@ -19,7 +19,10 @@ class SignalPipe:
     WOKEN = 0
 
     def __init__(self, signals: Iterable[signal.Signals]) -> None:
-        self._signals = tuple(signals)
+        heard = (
+            signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+        )  # under nohup the end of a terminal is no end
+        self._signals = tuple(s for s in signals if s != signal.SIGHUP or heard)
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> SignalPipe:
@@ -27,7 +30,7 @@ class SignalPipe:
         for end in (self._reader, self._writer):
             os.set_blocking(end, False)
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, _nothing) for number in self._signals}
+        self._before = {number: signal.signal(number, do_nothing) for number in self._signals}
         return self
 
     def __exit__(
@@ -71,5 +74,5 @@ def end_with(descriptor: int) -> None:
     threading.Thread(target=watch, name="bentoml-supervisor", daemon=True).start()
 
 
-def _nothing(number: int, frame: object) -> None:
-    """Let the byte in the pipe speak; a real handler (not SIG_IGN), so that child processes start with the default."""
+def do_nothing(number: int, frame: object) -> None:
+    """Handle a signal by doing nothing; unlike SIG_IGN this is not inherited by the programs that a process starts."""

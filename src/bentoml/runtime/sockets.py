@@ -63,12 +63,12 @@ def reserve(host: str, port: int) -> Reservation:
 
 def _resolve(host: str, port: int) -> tuple[int, _SockAddr]:
     """Return one address of a host; an IPv4 one is preferred, since `localhost` often has no IPv6 in containers."""
+    if not 0 <= port <= 65535:
+        raise BentoMLException(f"port `{port}` is not between 0 and 65535")
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as e:
         raise BentoMLException(f"host `{host}` cannot be resolved; choose another with `--host`") from e
-    except OverflowError as e:
-        raise BentoMLException(f"port `{port}` is not between 0 and 65535") from e
     family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
     return family, address  # type: ignore[return-value]  # only IPv4 and IPv6 have stream sockets with ports
 

@@ -144,8 +144,6 @@ class _Supervisor:
         )
 
     def _listen(self, child: Child) -> None:
-        if not child.talks:
-            return
         for frame in child.read(time.monotonic()):
             if self._halting is None:
                 self._hear(child, frame)
@@ -279,7 +277,8 @@ class _Supervisor:
 
     def _lose(self, child: Child, now: float) -> None:
         """React to the end of a worker."""
-        self._listen(child)  # its last word
+        if child.talks:
+            self._listen(child)  # its last word
         if child.talks:
             self._selector.unregister(child.channel)
         child.channel.close()

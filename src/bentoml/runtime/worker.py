@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import inspect
 import io
 import os
@@ -24,22 +26,33 @@ from ..sdk.settings import Ssl
 from .app import AppOptions, create_app
 from .frames import Channel, Deployed, Description, Failed, Load, Serve
 from .logging import configure
-from .server import answer
-from .signals import end_with
+from .server import CertificateError, answer
+from .signals import do_nothing, end_with
 
 __all__ = ["main"]
 
 _NOT_AVAILABLE = "not available"
 _CANNOT_START = 1
 _FAILED = 3
-_OURS = (str(Path(__file__).parents[1]), "<frozen ")
+_MACHINERY = (
+    str(Path(__file__).parents[1]),
+    str(Path(asyncio.__file__).parent),
+    str(Path(importlib.__file__).parent),
+    contextlib.__file__,
+    "uvloop/",
+    "<frozen ",
+)
 
 
 def main() -> None:
     """Run as a program whose last argument is the number of the control socket."""
     control = socket.socket(fileno=int(sys.argv[-1]))
     control.set_inheritable(False)  # no process that the user's code starts keeps it open
-    signal.signal(signal.SIGINT, _leave_it_to_the_supervisor)
+    for number in (
+        signal.SIGINT,
+        signal.SIGHUP,
+    ):  # a terminal sends them to all; the supervisor says how to end
+        signal.signal(number, do_nothing)
     end_with(control.fileno())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what the user prints belongs to the log
@@ -58,7 +71,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
         return _fail(channel, _CANNOT_START, str(e))
     try:
         _run(target, order, channel, env)
-    except ImportServiceError as e:
+    except (ImportServiceError, CertificateError) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
         return _fail(channel, _FAILED, _traceback(e))
@@ -161,15 +174,13 @@ def _deploy(service: Service[Any]) -> None:
 
 
 def _traceback(error: BaseException) -> str:
-    """Return a traceback that begins in the user's code, where there is any."""
+    """Return a traceback that begins in the user's code; a whole one where the error is none of it."""
     start = error.__traceback__
-    while start is not None and start.tb_frame.f_code.co_filename.startswith(_OURS):
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(_MACHINERY):
         start = start.tb_next
-    return "".join(traceback.format_exception(type(error), error, start or error.__traceback__)).rstrip()
-
-
-def _leave_it_to_the_supervisor(number: int, frame: object) -> None:
-    """Ignore CTRL+C, which a terminal sends to every process: the supervisor says how to end."""
+    if start is None and not isinstance(error, SyntaxError):  # which says itself where it is
+        start = error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, start)).rstrip()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""The format of the server's log."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from bentoml.runtime.logging import configure
+
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in ("bentoml", "uvicorn")]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+def test_a_line_says_when_how_grave_who_and_what() -> None:
+    stream = io.StringIO()
+    configure("entry_service:iris:1", logging.INFO, stream)
+    logging.getLogger("bentoml.runtime.x").info("ready: %s", "yes", extra={"trace": " (trace=1)"})
+    logging.getLogger("bentoml").debug("not shown")
+    assert re.fullmatch(
+        STAMP + r" \[INFO\] \[entry_service:iris:1\] ready: yes \(trace=1\)\n", stream.getvalue()
+    )
+
+
+def test_a_traceback_follows_its_line() -> None:
+    stream = io.StringIO()
+    configure("cli", logging.INFO, stream)
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logging.getLogger("bentoml").exception("failed")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].endswith("[ERROR] [cli] failed") and lines[-1] == "ValueError: why"
+
+
+def test_the_component_can_be_replaced_and_lines_come_once() -> None:
+    stream = io.StringIO()
+    configure("worker:1", logging.INFO, stream)
+    configure("entry_service:iris:1", logging.INFO, stream)
+    logging.getLogger("bentoml").warning("hello")
+    assert stream.getvalue().count("hello") == 1 and "[entry_service:iris:1]" in stream.getvalue()
+
+
+def test_the_http_server_speaks_only_of_problems_and_the_root_logger_is_the_users() -> None:
+    stream, handlers = io.StringIO(), list(logging.getLogger().handlers)
+    configure("cli", logging.DEBUG, stream)
+    logging.getLogger("uvicorn.error").info("chatter")
+    logging.getLogger("uvicorn.error").warning("trouble")
+    assert "chatter" not in stream.getvalue() and "trouble" in stream.getvalue()
+    assert logging.getLogger().handlers == handlers
