@@ -10,8 +10,8 @@ What is compared: `apps/raw.py`, written by hand against ASGI, under uvicorn wit
 `~/.cache/bentoml-benchmarks` (delete the folder to install again); all are up at once and are measured in turn
 (raw, ours, bentoml, raw, ours, ...), so that a change of the machine's speed hits all of them alike.
 
-The number is the processor time, user and system, of the server's whole process tree between the first request
-and the last, divided by the requests; the client is a process of its own, sends the same bytes to everyone over
+The number is the processor time, user and system, of the server's whole process tree while a client does its
+requests, divided by these; the client is a process of its own, sends the same bytes to everyone over
 keep-alive connections, and each answer's status and length are checked, the first one's content too. The median of
 the rounds is shown, and `raw / it` as the share of the machine's limit that is reached. Differences below 10 % are
 noise. Everything binds 127.0.0.1. Linux only.
@@ -20,6 +20,7 @@ noise. Everything binds 127.0.0.1. Linux only.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import random
 import subprocess
@@ -117,13 +118,26 @@ class Sample:
     p99_ms: float
 
 
+Samples = dict[str, dict[str, list[Sample]]]  # by workload and side
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured; by side, but for the samples."""
+
+    samples: Samples
+    start_seconds: dict[str, list[float]]
+    idle_bytes: dict[str, list[float]]
+    loaded_bytes: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
 class LoadClient:
     """Sends a workload to a server and checks what comes back."""
 
-    def __init__(self, python: Path, folder: Path, connections: int) -> None:
-        self.python = python
-        self.folder = folder
-        self.connections = connections
+    python: Path
+    folder: Path
+    connections: int
 
     def measure(self, server: Server, workload: Workload, requests: int) -> Sample:
         """Return what the server needed for this many requests."""
@@ -165,6 +179,21 @@ def _check(side: str, workload: Workload, result: Mapping[str, object], requests
         raise SystemExit(f"`{side}`, {workload.name}: wrong content: {body[:1000]}")
 
 
+def measure(
+    chosen: Sequence[Workload], sides: Sequence[Environment], folder: Path, options: argparse.Namespace
+) -> Results:
+    """Measure everything: first the starts, then the requests with all servers up."""
+    env = {"BENTOML_HOME": str(folder / "home"), "BENTOML_DO_NOT_TRACK": "True"}
+    starts = measure_start(sides, env, folder, options.starts)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(serving(s.name, command(s), env=env, folder=folder)) for s in sides]
+        idle = {server.name: [float(pss_bytes(server.pid))] for server in servers}
+        client = LoadClient(sides[0].python, folder, options.connections)
+        samples = measure_requests(chosen, servers, client, options.rounds, options.requests)
+        loaded = {server.name: [float(pss_bytes(server.pid))] for server in servers}
+    return Results(samples, starts, idle, loaded)
+
+
 def measure_start(
     sides: Sequence[Environment], env: Mapping[str, str], folder: Path, times: int
 ) -> dict[str, list[float]]:
@@ -177,11 +206,11 @@ def measure_start(
     return seconds
 
 
-def measure(
+def measure_requests(
     chosen: Sequence[Workload], servers: Sequence[Server], client: LoadClient, rounds: int, scale: float
-) -> dict[str, dict[str, list[Sample]]]:
-    """Return the samples by workload and side: each round goes once through all workloads and sides."""
-    samples: dict[str, dict[str, list[Sample]]] = {w.name: {s.name: [] for s in servers} for w in chosen}
+) -> Samples:
+    """Return the samples: each round goes once through all workloads and sides."""
+    samples: Samples = {w.name: {s.name: [] for s in servers} for w in chosen}
     for workload in chosen:
         for server in servers:
             client.measure(server, workload, max(20, int(workload.requests * scale * WARM_UP)))
@@ -216,16 +245,12 @@ def main() -> None:
     sides = [
         s for s in environments(with_bentoml=options.with_bentoml).values() if s.name not in options.without
     ]
-    with tempfile.TemporaryDirectory(prefix="bentoml-benchmark-") as temporary, ExitStack() as stack:
-        folder = Path(temporary)
-        env = {"BENTOML_HOME": str(folder / "home"), "BENTOML_DO_NOT_TRACK": "True"}
-        starts = measure_start(sides, env, folder, options.starts)
-        servers = [stack.enter_context(serving(s.name, command(s), env=env, folder=folder)) for s in sides]
-        idle = {server.name: [float(pss_bytes(server.pid))] for server in servers}
-        client = LoadClient(sides[0].python, folder, options.connections)
-        samples = measure(chosen, servers, client, options.rounds, options.requests)
-        memory = {server.name: [float(pss_bytes(server.pid))] for server in servers}
-    _print(chosen, sides, samples, starts, idle, memory, options)
+    with tempfile.TemporaryDirectory(prefix="bentoml-benchmark-") as folder:
+        results = measure(chosen, sides, Path(folder), options)
+    versions = {s.name: s.version("uvicorn" if s.name == "raw" else "bentoml") for s in sides}
+    facts = {**machine(), "versions": versions, "rounds": options.rounds, "connections": options.connections}
+    _print(facts, chosen, [side.name for side in sides], results)
+    write_json(options.json, {**facts, **dataclasses.asdict(results)})
 
 
 def _options() -> argparse.Namespace:
@@ -252,28 +277,21 @@ def _options() -> argparse.Namespace:
 
 
 def _print(
-    chosen: Sequence[Workload],
-    sides: Sequence[Environment],
-    samples: Mapping[str, Mapping[str, Sequence[Sample]]],
-    starts: Mapping[str, Sequence[float]],
-    idle: Mapping[str, Sequence[float]],
-    memory: Mapping[str, Sequence[float]],
-    options: argparse.Namespace,
+    facts: Mapping[str, object], chosen: Sequence[Workload], sides: Sequence[str], results: Results
 ) -> None:
-    names = [side.name for side in sides]
-    versions = {s.name: s.version("uvicorn" if s.name == "raw" else "bentoml") for s in sides}
-    facts = {**machine(), "versions": versions, "rounds": options.rounds, "connections": options.connections}
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
     print("\nprocessor microseconds per request, median of the rounds\n")
-    cpu = {f"{w.name} {w.about}": {n: [s.cpu_us for s in samples[w.name][n]] for n in names} for w in chosen}
-    print(report(cpu, names, lambda us: f"{us:.1f}"))
-    if options.starts:
+    cpu = {
+        f"{w.name} {w.about}": {side: [s.cpu_us for s in results.samples[w.name][side]] for side in sides}
+        for w in chosen
+    }
+    print(report(cpu, sides, lambda us: f"{us:.1f}"))
+    if any(results.start_seconds.values()):
         print("\nstart to ready, processor seconds\n")
-        print(report({"start": starts}, names, lambda s: f"{s:.2f}"))
+        print(report({"start": results.start_seconds}, sides, lambda s: f"{s:.2f}"))
     print("\nmemory of the process tree (PSS), MB\n")
-    print(report({"ready": idle, "after load": memory}, names, lambda b: f"{b / 1e6:.0f}"))
-    every = {w: {n: [vars(s) for s in v] for n, v in by.items()} for w, by in samples.items()}
-    write_json(options.json, {**facts, "samples": every, "starts": starts, "idle": idle, "memory": memory})
+    memory = {"ready": results.idle_bytes, "after load": results.loaded_bytes}
+    print(report(memory, sides, lambda b: f"{b / 1e6:.0f}"))
 
 
 if __name__ == "__main__":
