@@ -82,8 +82,7 @@ def containerize(
 
     Raises:
         InvalidArgument: a name, the platform or the output cannot be understood.
-        BentoMLException: a model is missing, the base or the sink cannot be reached, the base does not fit, or a package
-            has no wheel for it.
+        BentoMLException: a model or wheel is missing, the base or the sink cannot be reached, or the base does not fit.
     """
     plan = plan_image(bento.info, base=base, names=names, platform=platform, env=env)
     packages = _packages(bento)
@@ -95,16 +94,15 @@ def containerize(
         rootfs = read_rootfs(opened, cache)
         target = _target(bento, plan, opened, rootfs)
     with step("Packing the models"):
-        below = model_layers(models, cache, epoch=plan.epoch)
+        below = (*model_layers(models, cache, epoch=plan.epoch), user_layer(rootfs, epoch=plan.epoch))
     with step("Installing the packages"):
         request = PythonRequest(*packages, target, Path(bento.path, "src"), *_uv_settings(bento, env))
         installed = python_layers(request, cache, epoch=plan.epoch, offline=offline)
     with step("Writing the image"):
-        user, own = user_layer(rootfs, epoch=plan.epoch), bento_layer(bento, models, cache, epoch=plan.epoch)
-        image = assemble(opened, (*below, user, *installed, own), _run_config(plan, opened), epoch=plan.epoch)
-        place, layers = _write(image, sink, plan.names)
-    image_id = image.config_descriptor.digest
-    return ImageResult(bento.tag, opened.name, plan.names, image_id, place, layers, plan.uses_gpu)
+        layers = (*below, *installed, bento_layer(bento, models, cache, epoch=plan.epoch))
+        image = assemble(opened, layers, _run_config(plan, opened), epoch=plan.epoch)
+        result = _written(image, sink, bento.tag, opened.name, plan)
+    return result
 
 
 def _packages(bento: Bento) -> tuple[Path, tuple[Path, ...]]:
@@ -199,11 +197,13 @@ class _Watched:
         yield from self.blob.chunks()
 
 
-def _write(image: Image, sink: Sink, names: Sequence[str]) -> tuple[str, tuple[ImageLayer, ...]]:
+def _written(image: Image, sink: Sink, tag: Tag, base: str, plan: ImagePlan) -> ImageResult:
+    """Put the image into the sink and say what was new there."""
     watched = [_Watched(layer.blob) for layer in image.layers]
     layers = tuple(replace(layer, blob=blob) for layer, blob in zip(image.layers, watched, strict=True))
-    place = sink.write(replace(image, layers=layers), names)
-    return place, tuple(
+    place = sink.write(replace(image, layers=layers), plan.names)
+    summary = tuple(
         ImageLayer(layer.kind, layer.about, layer.descriptor.size, blob.was_read)
         for layer, blob in zip(layers, watched, strict=True)
     )
+    return ImageResult(tag, base, plan.names, image.config_descriptor.digest, place, summary, plan.uses_gpu)
