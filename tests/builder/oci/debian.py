@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from bentoml.builder.oci.deb import Deb, read_deb
+
 Compression = Literal["", "gz", "xz", "bz2"]
+FIELDS = {"Package": "demo", "Version": "1:2.0-1", "Architecture": "amd64"}
 
 
 def member(
@@ -62,3 +65,12 @@ def _tar(members: Sequence[tuple[tarfile.TarInfo, bytes]], compression: Compress
         for info, data in members:
             archive.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def unpacked(
+    tmp_path: Path, name: str, *members: tuple[tarfile.TarInfo, bytes], compression: Compression = "xz"
+) -> Deb:
+    """Write a package and read it."""
+    file = write_deb(tmp_path / f"{name}.deb", members, FIELDS | {"Package": name}, compression)
+    (tmp_path / name).mkdir()
+    return read_deb(file, tmp_path / name)
