@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import bentoml
 from bentoml.builder.bento import BuildOptions, bento_name, build
 from bentoml.builder.config import load_config
 from bentoml.builder.lock import LockRequest
@@ -279,11 +282,10 @@ def test_a_name_that_is_no_tag() -> None:
 @pytest.mark.slow
 def test_a_build_that_is_killed_leaves_nothing_half(tmp_path: Path) -> None:
     """Kill at 50 points, spread over the time that a build takes: the store lists clean and the next build works."""
-    import signal
-    import time
-
     project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
-    env = {**os.environ, "BENTOML_HOME": str(home.root)}
+    # A copy of this package, as an edit of it while the test runs would change the tag: the package is in the bento.
+    shutil.copytree(Path(bentoml.__file__).parent, tmp_path / "package" / "bentoml")
+    env = {**os.environ, "BENTOML_HOME": str(home.root), "PYTHONPATH": str(tmp_path / "package")}
     command = [sys.executable, "-m", "bentoml", "build", str(project), "-o", "tag"]
     start = time.monotonic()
     expected = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout

@@ -80,13 +80,7 @@ def build(
     with options.step("Locking the requirements"):
         pins = _pins(project, config, requirements, platform, options, env, resolver or UvResolver(env))
     contents = Contents(
-        info=info,
-        config=config,
-        requirements=requirements,
-        pins=pins,
-        wheel=runtime_wheel(),
-        openapi=description.openapi,
-        about=description.about,
+        info, config, requirements, pins, runtime_wheel(), description.openapi, description.about
     )
     with options.step("Storing the bento"), BentoStore(home).create(tag.name, version=tag.version) as draft:
         write(contents, files, draft.path)
