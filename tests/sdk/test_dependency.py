@@ -206,6 +206,26 @@ def test_the_context_of_the_request_goes_along() -> None:
     assert asyncio.run(call(Outer())) == ["me x"] * 3
 
 
+def test_a_dependency_says_nothing_about_the_response_of_its_caller() -> None:
+    @bentoml.service
+    class Says:
+        @bentoml.api
+        def say(self, ctx: bentoml.Context) -> str:
+            ctx.response.status_code = 202
+            return ctx.temp_dir
+
+    user: Any = bentoml.service(type("User", (), {"says": bentoml.depends(Says)}))()
+    context = bentoml.Context(lambda: pytest.fail("not needed"))
+    token = request_context.set(context)
+    try:
+        assert user.says.say() == context.temp_dir
+        assert context.response.status_code == 200
+        assert Says().say() == context.temp_dir  # type: ignore[call-arg]  # the context is filled in
+        assert context.response.status_code == 202
+    finally:
+        request_context.reset(token)
+
+
 def test_as_many_threads_as_the_dependency_allows() -> None:
     async def call(outer: Any) -> int:
         await asyncio.gather(*(outer.inner.to_async.slow() for _ in range(6)))

@@ -83,6 +83,7 @@ class Colour(enum.Enum):
         pytest.param(Annotated[npt.NDArray[Any], DType("int64"), Shape((2,))], np.array([1.0, 2.0]), b"[1,2]", JSON, id="array of a dtype"),
         pytest.param(dict[str, npt.NDArray[Any]], {"a": np.arange(2)}, b'{"a":[0,1]}', JSON, id="array in a dict"),
         pytest.param(Response, {"a": 1}, b'{"a":1}', JSON, id="response annotation"),
+        pytest.param(Response | dict[str, Any], {"a": 1}, b'{"a":1}', JSON, id="response or not"),
     ],
 )  # fmt: skip
 def test_encode(annotation: Any, value: object, body: bytes, media_type: str) -> None:

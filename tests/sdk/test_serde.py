@@ -76,6 +76,7 @@ class Everything:
     def root_list(self, p: list[int], /) -> None: ...
     def root_text(self, text: str, /) -> None: ...
     def root_default(self, p: list[int] = [1], /) -> None: ...  # noqa: B006  # see above
+    def root_bound(self, n: int = Field(default=3, ge=2), /) -> None: ...
     def root_file(self, file: Annotated[Path, ContentType("image/*")], /) -> None: ...
     def two_positional(self, a: int, /, b: int) -> None: ...
     def variadic(self, *args: int) -> None: ...
@@ -153,6 +154,9 @@ def test_json(name: str, body: object, expected: dict[str, object]) -> None:
 def test_an_empty_body_is_an_empty_object() -> None:
     assert input_of("defaults").from_json(b"")["prompt"] == "hello"
     assert input_of("root_default").from_json(b"") == {"p": [1]}
+    assert input_of("root_bound").from_json(b"") == {"n": 3}
+    with pytest.raises(ValidationError, match="greater than or equal to 2"):
+        input_of("root_bound").from_json(b"1")
 
 
 def test_a_mutable_default_is_never_shared() -> None:
@@ -271,6 +275,11 @@ def test_a_form(tmp_path: Path) -> None:
 def test_texts_of_a_form(text: dict[str, str], expected: dict[str, object]) -> None:
     parts = [Part(name, data=value.encode()) for name, value in text.items()]
     assert input_of("numbers").from_parts(parts) == expected
+
+
+def test_large_integers_of_a_form_stay_exact() -> None:
+    parts = [Part("i", data=str(2**70 + 1).encode()), Part("f", data=b"1"), Part("b", data=b"1")]
+    assert input_of("numbers").from_parts(parts)["i"] == 2**70 + 1
 
 
 def test_a_list_of_texts_in_a_form() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,10 @@ from bentoml.validators import ContentType, DType, FileSchema, PILImageEncoder, 
 class Self(BaseModel):
     children: list[Self] = []
     file: Path | None = None
+
+
+class WithFile(BaseModel):
+    file: Path
 
 
 class Plain(BaseModel):
@@ -76,11 +80,16 @@ def test_what_is_left_alone() -> None:
         assert adapt(annotation, models=True) is annotation or adapt(annotation, models=True) == annotation
 
 
-def test_models_are_adapted_once() -> None:
-    adapted = adapt(Self, models=True)
-    assert adapted is not Self
-    assert issubclass(adapted, Self)
-    assert adapted.__name__ == "Self"
+def test_models_become_subclasses() -> None:
+    class Nested(BaseModel):
+        inner: WithFile
+
+    for model in (WithFile, Nested):
+        adapted = adapt(model, models=True)
+        assert adapted is not model
+        assert issubclass(adapted, model)
+        assert adapted.__name__ == model.__name__
+        assert adapt(model) is model
 
 
 @pytest.mark.parametrize("annotation", [Data, list[Named]], ids=["dataclass", "named tuple"])
@@ -104,3 +113,22 @@ def test_small_questions() -> None:
     assert not is_response(str)
     assert not_none(int | None) is int
     assert not_none(int | str) == int | str
+
+
+def test_what_a_name_stands_for() -> None:
+    Upload = NewType("Upload", Path)
+    assert special(adapt(Upload)) == FileSchema()
+
+
+def test_a_model_that_contains_itself_holds_no_files() -> None:
+    with pytest.raises(TypeError, match="`Self` contains itself"):
+        adapt(Self, models=True)
+
+
+def test_constraints_alone_change_nothing() -> None:
+    @dataclass
+    class Checked:
+        a: Annotated[int, Field(ge=1)]
+
+    Checked.__annotations__["a"] = Annotated[int, Field(ge=1)]
+    assert adapt(Checked, models=True) is Checked

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from http.cookies import Morsel
+from http.cookies import Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.datastructures import MutableHeaders
@@ -190,6 +190,10 @@ class Context:
             self._temp_dir = self._make_temp_dir() if self._make_temp_dir else self._own_folder()
         return self._temp_dir
 
+    def derived(self) -> Context:
+        """Return a context for a call within this one: the same request, state and folder, a response of its own."""
+        return Context(lambda: self.request, state=self.state, make_temp_dir=lambda: self.temp_dir)
+
     def _own_folder(self) -> str:
         folder = tempfile.mkdtemp(prefix="bentoml-request-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -226,8 +230,6 @@ def _no_request() -> Request:
 
 
 def _quoted(value: str) -> str:
-    from http.cookies import SimpleCookie
-
     return SimpleCookie().value_encode(value)[1]
 
 

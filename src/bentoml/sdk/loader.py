@@ -58,7 +58,7 @@ def find(target: str, *, home: Home, working_dir: Path | None = None) -> Target:
     if source is not None and attribute.partition(".")[0] in source.read_text(errors="replace"):
         return imported
     try:
-        return _target_of(BentoStore(home).get(_lower(target)))
+        return _target_of(BentoStore(home).get(_as_tag(target)))
     except (BentoMLException, ValueError) as e:
         if source is not None or _is_installed(module):
             return imported
@@ -185,7 +185,7 @@ def _is_installed(module: str) -> bool:
     return False
 
 
-def _lower(target: str) -> str:
+def _as_tag(target: str) -> str:
     if target != target.lower():
         raise NotFound(f"`{target}` is not a tag: tags are in lower case")
     return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FunctionType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, get_type_hints, overload
 
@@ -53,6 +54,7 @@ class APIMethod(Generic[P, R]):
             raise ValueError(f"max_batch_size must be greater than 1, not `{max_batch_size}`")
         self.doc = inspect.getdoc(func)
         self.is_async = inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func)
+        self._generates = inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func)
         self.is_task = False
         self.batchable = batchable
         self.batch_dim = (
@@ -77,8 +79,7 @@ class APIMethod(Generic[P, R]):
 
     def bound(self, instance: object) -> Callable[..., Any]:
         """Return the method of an instance, as Python code calls it: the context is filled in where it is left out."""
-        method = self.func.__get__(instance)
-        return cast("Callable[..., Any]", method) if self.ctx_param is None else self._with_context(method)
+        return self._with_context(instance, current_context)
 
     def tolerant(self, instance: object) -> Callable[..., Any]:
         """Return the method of an instance, as another service calls it: keywords that it does not declare are dropped.
@@ -86,7 +87,7 @@ class APIMethod(Generic[P, R]):
         A request has always dropped fields that the API does not know, and where a dependency runs must not
         change what a call means.
         """
-        method = self.bound(instance)
+        method = self._with_context(instance, lambda: current_context().derived())
         if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in self._parameters):
             return method
         declared = {p.name for p in self._parameters}
@@ -100,11 +101,8 @@ class APIMethod(Generic[P, R]):
     def resolve(self, namespace: Mapping[str, Any]) -> None:
         """Read the annotations now; names that are not known yet are read on first use."""
         self._namespace = namespace
-        try:
+        with suppress(NameError):
             _ = self.input, self.output
-        except NameError:
-            self.__dict__.pop("_hints", None)
-        else:
             self._namespace = {}
 
     @functools.cached_property
@@ -134,17 +132,15 @@ class APIMethod(Generic[P, R]):
     def output(self) -> Output:
         """What a response holds."""
         annotation = self._hints.get("return", Any) if self._output_spec is None else self._output_spec
-        generates = inspect.isgeneratorfunction(self.func) or inspect.isasyncgenfunction(self.func)
         try:
-            return Output(annotation, is_stream=generates)
+            return Output(annotation, is_stream=self._generates)
         except TypeError as e:
             raise self._unknown("output", e) from e
 
     @functools.cached_property
     def is_stream(self) -> bool:
         """Whether the answer comes in steps."""
-        generates = inspect.isgeneratorfunction(self.func) or inspect.isasyncgenfunction(self.func)
-        return generates or stream_chunk(self._hints.get("return")) is not None
+        return self._generates or stream_chunk(self._hints.get("return")) is not None
 
     @functools.cached_property
     def _hints(self) -> dict[str, Any]:
@@ -161,8 +157,12 @@ class APIMethod(Generic[P, R]):
             f"change the annotation or specify {what}_spec manually"
         )
 
-    def _with_context(self, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _with_context(self, instance: object, make: Callable[[], Context]) -> Callable[..., Any]:
+        """Return the method of an instance, with a context made for each call that gives none."""
+        method: Callable[..., Any] = self.func.__get__(instance)
         name = self.ctx_param
+        if name is None:
+            return method
         index = next(i for i, p in enumerate(self._parameters) if p.name == name)
         positional = self._parameters[index].kind is not inspect.Parameter.KEYWORD_ONLY
 
@@ -171,8 +171,8 @@ class APIMethod(Generic[P, R]):
             if name in kwargs or any(isinstance(a, Context) for a in args):
                 return method(*args, **kwargs)
             if positional and len(args) > index:
-                return method(*args[:index], current_context(), *args[index:], **kwargs)
-            return method(*args, **{**kwargs, str(name): current_context()})
+                return method(*args[:index], make(), *args[index:], **kwargs)
+            return method(*args, **{**kwargs, name: make()})
 
         return call
 

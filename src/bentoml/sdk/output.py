@@ -66,6 +66,8 @@ class Output:
             self._schema = schema_of(self._adapter)
         except (PydanticSchemaGenerationError, PydanticUserError) as e:
             raise TypeError(f"no output is known for the annotation `{self._name}`: {e}") from e
+        self._is_raw = self._schema.get("type") == "string"
+        self._takes_text = self._annotation in (str, Any)
         self._whole = self._file_encoder(self._annotation)
         self._body, default = self._choose()
         self.media_type = declared or (STREAM if self.is_stream else default)
@@ -94,21 +96,13 @@ class Output:
             OutputError: the value does not fit the annotation.
         """
         if type(value) is str and self._takes_text:
-            return value.encode()
+            return self._utf8(value)
         if isinstance(value, bytes):
             return value
         if self._whole is not None:
             raise self._error(value, "a file cannot be one step of a stream; yield its bytes")
         body = self._body(value)
         return body if self._is_raw else body + b"\n"
-
-    @property
-    def _is_raw(self) -> bool:
-        return bool(self._schema.get("type") == "string")
-
-    @property
-    def _takes_text(self) -> bool:
-        return self._annotation in (str, Any)
 
     def _choose(self) -> tuple[Callable[[Any], bytes], str]:
         """Return how an ordinary value is encoded and the media type of that."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from pydantic import (
     create_model,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
 from ..exceptions import BadInput
 from .files import FileAnswer, Part
@@ -104,7 +104,7 @@ class FieldsInput(Input):
         self._names = frozenset(annotations)
         self._files = {name: shape for name, a in annotations.items() if (shape := file_shape(a))}
         self.files = frozenset(self._files)
-        self._tensors = any(isinstance(special(a), TensorSchema) for a in annotations.values())
+        self._only_arrays = all(isinstance(special(a), TensorSchema) for a in annotations.values())
 
     def schema(self) -> dict[str, Any]:
         schema = schema_of(TypeAdapter(self._model))
@@ -113,7 +113,7 @@ class FieldsInput(Input):
         return schema
 
     def from_json(self, body: bytes) -> Arguments:
-        if self._tensors:
+        if self._only_arrays:
             return self._arguments(self._fast(body or b"{}"))
         return self._arguments(self._validator.validate_json(body or b"{}"))
 
@@ -121,27 +121,26 @@ class FieldsInput(Input):
         return self.from_json(body)
 
     def from_parts(self, parts: Sequence[Part], folder: Folder | None = None) -> Arguments:
-        texts: dict[str, list[bytes]] = {}
-        values: dict[str, Any] = {}
-        for name, group in _grouped(parts).items():
-            if shape := self._files.get(name):
-                files = [_file_value(part) for part in group if not _left_out(part)]
-                if files:
-                    values[name] = files if shape == "many" else files[0]
-            elif name in self._names:
-                texts[name] = [part.content() for part in group]
-        decoded = {name: _one([_decoded(t) for t in group]) for name, group in texts.items()}
+        groups = _grouped(parts)
+        texts = {name: group for name, group in groups.items() if name in self._names - self.files}
+        values = self._file_values(groups) | {
+            name: _one(map(_decoded, group)) for name, group in texts.items()
+        }
         try:
-            model = self._validator.validate_python(values | decoded, context=folder)
+            model = self._validator.validate_python(values, context=folder)
         except ValidationError as e:
-            again = {str(error["loc"][0]) for error in e.errors(include_url=False) if error["loc"]} & set(
-                texts
-            )
-            plain = {name: _one([_text(t) for t in texts[name]]) for name in again}
-            if all(plain[name] == decoded[name] for name in again):
-                raise
-            model = self._validated_again(values | decoded | plain, folder, e)
+            wrong = {str(error["loc"][0]) for error in e.errors() if error["loc"]}
+            plain = {name: _one(map(_text, group)) for name, group in texts.items() if name in wrong}
+            model = self._validated_again(values | plain, folder, e)
         return self._arguments(model)
+
+    def _file_values(self, groups: Mapping[str, list[Part]]) -> Arguments:
+        values: Arguments = {}
+        for name, shape in self._files.items():
+            files = [_file_value(part) for part in groups.get(name, ()) if not _left_out(part)]
+            if files:
+                values[name] = files if shape == "many" else files[0]
+        return values
 
     def _validated_again(self, values: Arguments, folder: Folder | None, first: ValidationError) -> BaseModel:
         """Try with the text of the fields that did not fit as JSON: ``tag=3`` is the text "3" for a string."""
@@ -152,7 +151,10 @@ class FieldsInput(Input):
         return model
 
     def _fast(self, body: bytes) -> BaseModel:
-        """Read arrays with the quicker of two JSON readers; whatever it refuses, the other one decides and explains."""
+        """Read arrays with the quicker of two JSON readers; whatever it refuses, the other one decides and explains.
+
+        It rounds integers of more than 64 bits, which arrays do not hold anyway.
+        """
         try:
             model: BaseModel = self._validator.validate_python(orjson.loads(body))
         except (orjson.JSONDecodeError, ValidationError):
@@ -175,12 +177,14 @@ class RootInput(Input):
 
     def __init__(self, parameter: Parameter) -> None:
         self._name = parameter.name
-        self._has_default = parameter.default is not inspect.Parameter.empty
         self._title = f"{getattr(unwrap(parameter.annotation)[0], '__name__', 'Root')}IODescriptor"
         annotation = adapt(parameter.annotation, models=True)
+        if parameter.default is not inspect.Parameter.empty:
+            given = parameter.default
+            field = given if isinstance(given, FieldInfo) else Field(default=given)
+            annotation = Annotated[annotation, field]
         self._adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         self._schema = flat_optional(schema_of(self._adapter))
-        self._default = parameter.default
         if file_shape(annotation) == "one":
             self.files = frozenset({self._name})
         elif file_shape(annotation):
@@ -196,8 +200,8 @@ class RootInput(Input):
     def from_json(self, body: bytes) -> Arguments:
         if self.is_raw:
             return self.from_raw(body, "application/json", _no_folder)
-        if not body and self._has_default:
-            return {self._name: self._default}
+        if not body and (default := self._adapter.get_default_value()) is not None:
+            return {self._name: default.value}
         try:
             return {self._name: self._adapter.validator.validate_json(body or b"{}")}
         except ValidationError as e:
@@ -206,8 +210,8 @@ class RootInput(Input):
     def from_raw(self, body: bytes, media_type: str, folder: Folder) -> Arguments:
         if not self.is_raw:
             return self.from_json(body)
-        if not body and self._has_default:
-            return {self._name: self._default}
+        if not body and (default := self._adapter.get_default_value()) is not None:
+            return {self._name: default.value}
         value = Part(self._name, self._name, media_type or None, body) if self.files else self._text(body)
         try:
             return {self._name: self._adapter.validator.validate_python(value, context=folder)}
@@ -278,19 +282,21 @@ def _file_value(part: Part) -> Part | None:
     return None if part.filename is None and part.content() == b"null" else part
 
 
-def _decoded(text: bytes) -> Any:
+def _decoded(part: Part) -> Any:
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return _text(text)
+        return from_json(part.content())
+    except ValueError:
+        return _text(part)
 
 
-def _text(text: bytes) -> str:
-    return text.decode(errors="replace")
+def _text(part: Part) -> str:
+    return part.content().decode(errors="replace")
 
 
-def _one(values: list[Any]) -> Any:
-    return values[0] if len(values) == 1 else values
+def _one(values: Iterable[Any]) -> Any:
+    """Return the value of a field that came once, and the list of values of one that came several times."""
+    several = list(values)
+    return several[0] if len(several) == 1 else several
 
 
 def _line(error: Any, prefix: tuple[str, ...]) -> InitErrorDetails:

@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from copy import copy
 from pathlib import PurePath
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NewType, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, create_model
 
@@ -95,21 +95,22 @@ def not_none(annotation: Any) -> Any:
 
 
 def is_response(annotation: Any) -> bool:
-    """Say whether an annotation is a Starlette response, which is sent as it is."""
-    return isinstance(annotation, type) and any(
-        base.__module__ == "starlette.responses" for base in annotation.__mro__
-    )
+    """Say whether an annotation is, or may be, a Starlette response, which is sent as it is."""
+    classes = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
+    return any(base.__module__ == "starlette.responses" for cls in classes for base in cls.__mro__)
 
 
 class _Adapter:
-    """Walk an annotation; a model that refers to itself is met once."""
+    """Walk an annotation; a model that contains itself is met once."""
 
     def __init__(self, models: bool) -> None:
         self._models = models
-        self._seen: dict[type, type] = {}
+        self._adapted: dict[type, type] = {}
+        self._open: list[type] = []
+        self._recursive: set[type] = set()
 
     def adapt(self, annotation: Any) -> Any:
-        inner, metadata = unwrap(annotation)
+        inner, metadata = unwrap(_meaning(annotation))
         if schema := _schema_of(inner, metadata):
             return Annotated[_plain_type(inner), schema, *_others(metadata)]
         if isinstance(inner, type) and not get_args(inner) and self._models:
@@ -123,7 +124,7 @@ class _Adapter:
         if origin is None or not any(isinstance(a, type) or get_origin(a) for a in arguments):
             return annotation
         adapted = tuple(self.adapt(a) for a in arguments)
-        if all(new is old for new, old in zip(adapted, arguments, strict=True)):
+        if adapted == arguments:
             return annotation
         if origin in (Union, types.UnionType):
             return Union[adapted]  # noqa: UP007  # the branches are known at run time only
@@ -134,26 +135,44 @@ class _Adapter:
             return self._adapt_model(cls)
         if dataclasses.is_dataclass(cls) or any(hasattr(cls, mark) for mark in _WITH_FIELDS):
             for name, hint in get_type_hints(cls, include_extras=True).items():
-                if self.adapt(hint) is not hint:
+                if self.adapt(hint) != hint:
                     raise TypeError(
                         f"field `{name}` of `{cls.__name__}` is a file, an image or an array: make it a parameter "
                         f"of the API, or `{cls.__name__}` a pydantic model"
                     )
         return cls
 
-    def _adapt_model(self, cls: type[BaseModel]) -> type[BaseModel]:
-        if cls in self._seen:
-            return self._seen[cls]
-        self._seen[cls] = cls
+    def _adapt_model(self, cls: type[BaseModel]) -> type:
+        if cls in self._open:
+            self._recursive.add(cls)
+            return cls
+        if cls not in self._adapted:
+            self._open.append(cls)
+            self._adapted[cls] = self._with_adapted_fields(cls)
+            self._open.pop()
+        return self._adapted[cls]
+
+    def _with_adapted_fields(self, cls: type[BaseModel]) -> type[BaseModel]:
         changed: dict[str, Any] = {}
         for name, field in cls.model_fields.items():
             whole = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
             adapted = self.adapt(whole)
-            if adapted is not whole and adapted != whole:
+            if adapted != whole:
                 changed[name] = (adapted, _without_metadata(field))
-        if changed:
-            self._seen[cls] = create_model(cls.__name__, __base__=cls, __module__=cls.__module__, **changed)
-        return self._seen[cls]
+        if not changed:
+            return cls
+        if cls in self._recursive:
+            raise TypeError(
+                f"`{cls.__name__}` contains itself, and a file, an image or an array; keep them apart"
+            )
+        return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, **changed)
+
+
+def _meaning(annotation: Any) -> Any:
+    """Return what a ``NewType`` or a type alias stands for."""
+    while isinstance(annotation, NewType) or type(annotation).__name__ == "TypeAliasType":
+        annotation = getattr(annotation, "__supertype__", None) or annotation.__value__
+    return annotation
 
 
 def _schema_of(inner: Any, metadata: Sequence[Any]) -> Special | None:
