@@ -25,9 +25,12 @@ class Child:
     def __init__(self, index: int, command: Sequence[str], env: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno())], env=dict(env), pass_fds=[theirs.fileno()]
-            )
+            try:
+                argv = [*command, str(theirs.fileno())]
+                self._process = subprocess.Popen(argv, env=dict(env), pass_fds=[theirs.fileno()])
+            except BaseException:
+                ours.close()
+                raise
         ours.setblocking(False)
         self.index = index
         self.channel = Channel(ours)

@@ -41,6 +41,7 @@ class SignalPipe:
         signal.set_wakeup_fd(self._wakeup_before)
         os.close(self._reader)
         os.close(self._writer)
+        self._writer = -1  # the number will soon mean another file
 
     def fileno(self) -> int:
         """Return the file descriptor to wait for."""

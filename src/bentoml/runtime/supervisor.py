@@ -34,7 +34,10 @@ _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TICK = 1.0
 _HEALTHY_AFTER = 60.0
 _TIME_TO_END = 10.0  # beyond the time that requests get: for shutdown hooks
+_NO_RESOURCES_DELAY = 5.0
 _FAILED_TO_START = 3
+
+Next = Literal["exit", "reload", "wait"]  # what comes when all workers have been asked to end, and have ended
 
 
 def serve(options: Options, *, env: Mapping[str, str], cpus: int, command: Sequence[str] = WORKER) -> int:
@@ -97,9 +100,7 @@ class _Supervisor:
         self._watcher: Watcher | None = None
         self._deployed = False
         self._was_up = False  # some generation has been up
-        self._halting: Literal["exit", "reload", "wait"] | None = (
-            None  # what comes when all workers have ended
-        )
+        self._halting: Next | None = None
         self._deadline = 0.0
         self._exit_code = 0
 
@@ -145,6 +146,8 @@ class _Supervisor:
 
     def _listen(self, child: Child) -> None:
         for frame in child.read(time.monotonic()):
+            if isinstance(frame, Deployed):
+                self._deployed = True
             if self._halting is None:
                 self._hear(child, frame)
         if not child.talks:
@@ -158,7 +161,6 @@ class _Supervisor:
                 if self._deployed:
                     self._start_others(generation.plan)
             case Deployed() if self._generation:
-                self._deployed = True
                 self._start_others(self._generation.plan)
             case Ready() if self._generation:
                 self._welcome(child, self._generation)
@@ -207,9 +209,8 @@ class _Supervisor:
             logger.info("%s is ready", child)
         elif len(ready) == workers:
             generation.up = self._was_up = True
-            logger.info(
-                "What runs where:\n%s", table(generation.plan, generation.url, [c.pid for c in ready])
-            )
+            rows = table(generation.plan, generation.url, [c.pid for c in ready])
+            logger.info("What runs where:\n%s", rows)
             how = f"{_count(workers)}, Press CTRL+C to quit"
             logger.info("Service %s ready: %s (%s)", generation.plan.service, generation.url, how)
 
@@ -241,7 +242,7 @@ class _Supervisor:
             self._reservation.close()
         self._halt("exit")
 
-    def _halt(self, then: Literal["exit", "reload", "wait"]) -> None:
+    def _halt(self, then: Next) -> None:
         """Ask every worker to end, and remember what comes then."""
         if self._halting == then:
             return
@@ -262,7 +263,7 @@ class _Supervisor:
         for child in [c for c in self._children.values() if c.ended()]:
             self._lose(child, now)
         for index in [i for i, due in self._restarts.items() if due <= now]:
-            self._start(index)
+            self._start_again(index, now)
         if self._halting is None:
             for child in self._children.values():
                 child.check_pulse(now)
@@ -283,15 +284,15 @@ class _Supervisor:
             self._selector.unregister(child.channel)
         child.channel.close()
         del self._children[child.index]
-        for left in self._metrics.glob(
-            f"gauge_live*_{child.pid}.db"
-        ):  # what prometheus_client keeps of the living
-            left.unlink()
-        if self._halting is None:
-            if self._generation is not None and self._generation.up:
-                self._restart_later(child, now)
-            else:
-                self._give_up(child)
+        for left in self._metrics.glob(f"gauge_live*_{child.pid}.db"):
+            left.unlink()  # what prometheus_client keeps of living processes
+        if self._halting is not None:
+            if child.failure is not None and child.ready_since is not None:
+                logger.error("%s %s while stopping%s", child, child.reason(), _said(child))
+        elif self._generation is not None and self._generation.up:
+            self._restart_later(child, now)
+        else:
+            self._give_up(child)
 
     def _restart_later(self, child: Child, now: float) -> None:
         if child.ready_since is not None and now - child.ready_since > _HEALTHY_AFTER:
@@ -300,6 +301,13 @@ class _Supervisor:
         delay = restart_delay(failures)
         self._restarts[child.index] = now + delay
         logger.error("%s %s; it starts again in %g s%s", child, child.reason(), delay, _said(child))
+
+    def _start_again(self, index: int, now: float) -> None:
+        try:
+            self._start(index)
+        except OSError as e:  # short of memory or processes: the other workers go on
+            logger.error("worker %d cannot be started: %s", index, e)
+            self._restarts[index] = now + _NO_RESOURCES_DELAY
 
     def _give_up(self, child: Child) -> None:
         """End everything because a worker cannot start; with reloading only until the code changes again."""
