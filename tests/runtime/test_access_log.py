@@ -14,7 +14,6 @@ import pytest
 
 from bentoml.runtime.access_log import AccessLog, Entry, Fields
 
-
 DEFAULT = Fields()
 
 

@@ -53,9 +53,9 @@ def test_the_limit() -> None:
         full = []
         for step in (*(partial(traffic.enter, r) for r in requests), partial(traffic.begun, requests[0]),
                      partial(traffic.leave, requests[0])):  # fmt: skip
-            full.append(traffic.full)
+            full.append(traffic.count >= traffic.limit)
             step()
-        assert [*full, traffic.full] == [False, False, True, True, False]
+        assert [*full, traffic.count >= traffic.limit] == [False, False, True, True, False]
         traffic.close()
 
     asyncio.run(main())

@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = ["AccessLog", "Entry", "Fields"]
@@ -49,7 +50,11 @@ class AccessLog:
         loop: asyncio.AbstractEventLoop,
         write: Callable[[str], object] | None = None,
     ) -> None:
-        self._line = _template(fields, service)
+        self._about = _about(fields)
+        self._line = (
+            f"%s:%d %s %.3fms (trace=%{fields.trace_id},span=%{fields.span_id},sampled=0,"
+            f"service.name={service.replace('%', '%%')})"
+        )
         self._component = component
         self._loop = loop
         self._write = write or _to_stdout
@@ -67,7 +72,7 @@ class AccessLog:
         entries, self._entries = self._entries, []
         if not entries or not logger.isEnabledFor(logging.INFO):
             return
-        lines = [self._line % _values(entry) for entry in entries]
+        lines = [self._text(entry) for entry in entries]
         if logger.handlers:
             for line in lines:
                 logger.info("%s", line)
@@ -75,45 +80,41 @@ class AccessLog:
         prefix = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} [INFO] [{self._component}] "
         self._write(prefix + f"\n{prefix}".join(lines) + "\n")
 
+    def _text(self, entry: Entry) -> str:
+        scope, headers, trace_id, span_id, status, media_type, length, seconds = entry
+        host, port = scope["client"] or ("-", 0)
+        sent, sent_length = headers.get(b"content-type", b""), headers.get(b"content-length", b"")
+        about = self._about(
+            scope["scheme"], scope["method"], scope["path"], sent, sent_length, status, media_type, length
+        )
+        return self._line % (host, port, about, seconds * 1000, trace_id, span_id)
+
     def close(self) -> None:
         """Write what is there, for good."""
         self.flush()
         atexit.unregister(self.flush)
 
 
-def _template(fields: Fields, service: str) -> str:
-    """Return the format of a line; ``%.0s`` takes a value and writes nothing, where a field is not wanted."""
-    return (
-        "%s:%d (scheme=%s,method=%s,path=%s"
-        + (",type=%s" if fields.request_content_type else "%.0s")
-        + (",length=%s" if fields.request_content_length else "%.0s")
-        + ") (status=%d"
-        + (",type=%s" if fields.response_content_type else "%.0s")
-        + (",length=%s" if fields.response_content_length else "%.0s")
-        + f") %.3fms (trace=%{fields.trace_id},span=%{fields.span_id},sampled=0,service.name="
-        + service.replace("%", "%%")
-        + ")"
-    )
+def _about(fields: Fields) -> Callable[..., str]:
+    """Return the function that writes the middle of a line, which is the same for most requests."""
 
+    @lru_cache(maxsize=1024)
+    def about(
+        scheme: str, method: str, path: str, sent: bytes, sent_length: bytes, status: int, media_type: bytes, length: bytes
+    ) -> str:  # fmt: skip
+        request = f"scheme={scheme},method={method},path={_printable(path)}"
+        if fields.request_content_type:
+            request += f",type={_printable(sent.decode('latin-1'))}"
+        if fields.request_content_length:
+            request += f",length={_printable(sent_length.decode('latin-1'))}"
+        response = f"status={status}"
+        if fields.response_content_type:
+            response += f",type={media_type.decode('latin-1')}"
+        if fields.response_content_length:
+            response += f",length={length.decode('latin-1')}"
+        return f"({request}) ({response})"
 
-def _values(entry: Entry) -> tuple[object, ...]:
-    scope, headers, trace_id, span_id, status, media_type, length, seconds = entry
-    host, port = scope.get("client") or ("-", 0)
-    return (
-        host,
-        port,
-        scope["scheme"],
-        scope["method"],
-        _printable(scope["path"]),
-        _printable(headers.get(b"content-type", b"").decode("latin-1")),
-        _printable(headers.get(b"content-length", b"").decode("latin-1")),
-        status,
-        media_type.decode("latin-1"),
-        length.decode("latin-1"),
-        seconds * 1000,
-        trace_id,
-        span_id,
-    )
+    return about
 
 
 def _printable(text: str) -> str:

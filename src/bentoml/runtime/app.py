@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class _Application:
         await receive()
         async with AsyncExitStack() as stack:
             self._use(await _start(self._service, self._options, stack))
+            if self._options.worker_index is not None:
+                _spare_the_collector()
             stack.callback(self._use, self._stopped)
             await send({"type": "lifespan.startup.complete"})
             await receive()
@@ -90,6 +93,15 @@ async def _start(service: Service[Any], options: AppOptions, stack: AsyncExitSta
     return make_router(
         service, instance, server, version=options.bento_version, metrics_folder=options.metrics_folder
     )
+
+
+def _spare_the_collector() -> None:
+    """Take all that was made at the start out of the garbage collector's sight: it stays as long as the process.
+
+    Otherwise each full collection looks at the user's libraries and model again, which costs a tenth of small requests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -> Server:
@@ -117,8 +129,8 @@ def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -
         metrics,
         access_log,
         options.max_body,
-        trace_id_format=settings.logging.access.format.trace_id,
-        span_id_format=settings.logging.access.format.span_id,
+        trace_id_format=f"%{settings.logging.access.format.trace_id}".encode(),
+        span_id_format=f"%{settings.logging.access.format.span_id}".encode(),
         trace_header=settings.http.response.trace_id,
     )
 

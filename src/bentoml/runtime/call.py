@@ -23,7 +23,9 @@ __all__ = ["Call", "Receive", "Scope", "Send", "Server"]
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _SEEN = "bentoml.ids"
-_ids = Random(SystemRandom().getrandbits(256))  # ids name requests in logs; nothing secret depends on them
+_random_bits = Random(
+    SystemRandom().getrandbits(256)
+).getrandbits  # ids name requests; nothing secret needs them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class Server:
     metrics: Metrics | None
     access_log: AccessLog | None
     max_body: int
-    trace_id_format: str = "032x"
-    span_id_format: str = "016x"
-    trace_header: bool = False
+    trace_id_format: bytes = b"%032x"
+    span_id_format: bytes = b"%016x"
+    trace_header: bool = False  # whether answers name their trace
     state: dict[str, Any] = field(default_factory=dict)
 
 
@@ -57,8 +59,11 @@ class Call:
         self.server = server
         self.started = perf_counter()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        ids: tuple[int, int] | None = scope.get(_SEEN)
-        self.trace_id, self.span_id = ids if ids is not None else self._new_ids()
+        if _SEEN in scope:
+            self.trace_id, self.span_id = scope[_SEEN]
+        else:
+            self.span_id = _random_bits(64)
+            self.trace_id = self._trace_of_caller() or _random_bits(128)
         self.status = 500  # of the answer, ...
         self.media_type = b""
         self.length = b""  # ... which says what it is as soon as it is known
@@ -94,25 +99,19 @@ class Call:
             folder, self.folder = self.folder, None
             self.server.folders.give_back(folder)
 
-    def _new_ids(self) -> tuple[int, int]:
-        parent = self.headers.get(b"traceparent")
-        known = _TRACEPARENT.fullmatch(parent) if parent is not None else None
-        return int(known[1], 16) if known else _ids.getrandbits(128), _ids.getrandbits(64)
-
     def ids(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that name this request."""
         server = self.server
-        headers = [(b"x-bentoml-request-id", format(self.span_id, server.span_id_format).encode())]
+        headers = [(b"x-bentoml-request-id", server.span_id_format % self.span_id)]
         if server.trace_header:
-            headers.append((b"x-bentoml-trace-id", format(self.trace_id, server.trace_id_format).encode()))
+            headers.append((b"x-bentoml-trace-id", server.trace_id_format % self.trace_id))
         return headers
 
     def trace(self) -> str:
         """Return what the log says about which request it is."""
         server = self.server
-        trace = format(self.trace_id, server.trace_id_format)
-        span = format(self.span_id, server.span_id_format)
-        return f" (trace={trace},span={span},sampled=0,service.name={server.service})"
+        trace, span = server.trace_id_format % self.trace_id, server.span_id_format % self.span_id
+        return f" (trace={trace.decode()},span={span.decode()},sampled=0,service.name={server.service})"
 
     def end(self, label: str) -> None:
         """Count and log this request, which has been answered; ``label`` is its endpoint in the metrics."""
@@ -125,3 +124,9 @@ class Call:
             server.access_log.append(
                 (self.scope, self.headers, *ids, self.status, self.media_type, self.length, seconds)
             )
+
+    def _trace_of_caller(self) -> int:
+        """Return the trace id of a ``traceparent`` header (W3C Trace Context), or 0."""
+        parent = self.headers.get(b"traceparent")
+        known = None if parent is None else _TRACEPARENT.fullmatch(parent)
+        return 0 if known is None else int(known[1], 16)

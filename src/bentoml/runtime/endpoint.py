@@ -69,7 +69,7 @@ class Endpoint:
         call = Call(scope, server)
         if server.metrics is not None:
             server.metrics.begin(self._cell)
-        if scope["method"] != "POST" or traffic.full:
+        if scope["method"] != "POST" or traffic.count >= traffic.limit:
             return await self._refuse(call, send)
         call.task = asyncio.current_task(server.loop)
         traffic.enter(call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -26,16 +27,11 @@ class Traffic:
 
     def __init__(self, *, timeout: float, limit: int | None, loop: asyncio.AbstractEventLoop) -> None:
         self.timeout = timeout
-        self.limit = limit
-        self.count = 0
+        self.limit = math.inf if limit is None else limit
+        self.count = 0  # at the limit, another request would be one too many
         self._loop = loop
         self._waiting: dict[Waiting, None] = {}
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def full(self) -> bool:
-        """Whether another request would be one too many."""
-        return self.limit is not None and self.count >= self.limit
 
     def enter(self, call: Waiting) -> None:
         """Take a place; ``call.expire()`` is called if the answer has not begun within the timeout."""
@@ -51,7 +47,8 @@ class Traffic:
     def leave(self, call: Waiting) -> None:
         """Give the place back."""
         self.count -= 1
-        self._waiting.pop(call, None)
+        if call in self._waiting:
+            del self._waiting[call]
 
     def close(self) -> None:
         """Stop the timer."""
