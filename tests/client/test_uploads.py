@@ -83,6 +83,26 @@ def test_a_changed_image_is_not_the_file_that_it_came_from(tmp_path: Path) -> No
     assert PIL.Image.open(io.BytesIO(sent.content)).getpixel((0, 0)) == (0, 0, 255)
 
 
+def test_a_loaded_image_loses_nothing(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    PIL.Image.fromarray(noise).save(tmp_path / "a.jpg")
+    with PIL.Image.open(tmp_path / "a.jpg") as image:
+        pixels = np.asarray(image)
+        sent = upload("image", image, {})
+    assert isinstance(sent, Upload) and isinstance(sent.content, bytes)
+    assert (sent.filename, sent.media_type) == ("image.png", "image/png")
+    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(sent.content))), pixels)
+
+
+def test_an_image_that_png_cannot_hold_keeps_its_format(tmp_path: Path) -> None:
+    PIL.Image.new("CMYK", (2, 2)).save(tmp_path / "a.jpg")
+    with PIL.Image.open(tmp_path / "a.jpg") as image:
+        image.load()
+        sent = upload("image", image, {})
+    assert isinstance(sent, Upload)
+    assert (sent.filename, sent.media_type) == ("image.jpeg", "image/jpeg")
+
+
 def test_an_image_that_cannot_be_encoded() -> None:
-    with pytest.raises(InvalidArgument, match="an image of mode CMYK cannot be sent as PNG"):
+    with pytest.raises(InvalidArgument, match="`image`: this image cannot be encoded"):
         upload("image", PIL.Image.new("CMYK", (1, 1)), {})

@@ -16,6 +16,7 @@ from ..exceptions import InvalidArgument
 __all__ = ["Upload", "file_shape", "upload"]
 
 _UNKNOWN = "application/octet-stream"
+_PNG_MODES = {"1", "I", "I;16", "L", "LA", "P", "RGB", "RGBA"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def upload(name: str, value: object, schema: Mapping[str, Any]) -> Upload | byte
     """Return what to send for the file ``name``; the text of an http(s) URL, which the server may fetch, as bytes.
 
     A path or the name of a local file, bytes, a file open in binary mode, and a PIL image are taken. An image
-    that was opened and not touched is sent as the file that it came from, any other one is encoded: in the format
-    it came in, or else as PNG.
+    that was opened and not touched is sent as the file that it came from; any other one is encoded as PNG, which
+    loses nothing, or in the format it came in where PNG cannot hold it.
 
     Raises:
         InvalidArgument: the local file does not exist, or the image cannot be encoded.
@@ -85,12 +86,13 @@ def _is_image(value: object) -> bool:
 
 
 def _image(name: str, image: Any) -> Upload:
-    kind = image.format or "PNG"
     untouched = getattr(image, "fp", None) is not None and bool(getattr(image, "tile", None))
+    keeps_format = untouched or image.mode not in _PNG_MODES
+    kind = (image.format if keeps_format else None) or "PNG"
+    path = getattr(image, "filename", "") if untouched else ""
+    filename = os.path.basename(path) if isinstance(path, str) and path else f"{name}.{kind}".lower()
     content = image.fp if untouched else _encoded(name, image, kind)
-    path = getattr(image, "filename", "")
-    filename = os.path.basename(path) if isinstance(path, str) and path else f"{name}.{kind.lower()}"
-    return Upload(content, _safe(filename), image.get_format_mimetype() if untouched else _image_type(kind))
+    return Upload(content, _safe(filename), str(sys.modules["PIL.Image"].MIME.get(kind, _UNKNOWN)))
 
 
 def _encoded(name: str, image: Any, kind: str) -> bytes:
@@ -98,12 +100,10 @@ def _encoded(name: str, image: Any, kind: str) -> bytes:
     try:
         image.save(buffer, format=kind)
     except (OSError, KeyError, ValueError) as e:
-        raise InvalidArgument(f"`{name}`: an image of mode {image.mode} cannot be sent as {kind}: {e}") from e
+        raise InvalidArgument(
+            f"`{name}`: this image cannot be encoded: {e}; convert it, `image.convert('RGB')`"
+        ) from e
     return buffer.getvalue()
-
-
-def _image_type(kind: str) -> str:
-    return str(sys.modules["PIL.Image"].MIME.get(kind, _UNKNOWN))
 
 
 def _media_type(filename: str, declared: str | None) -> str:
