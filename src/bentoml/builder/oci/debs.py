@@ -54,7 +54,13 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def open_debs(
-    reference: str, *, platform: Platform, cache: Cache, env: Mapping[str, str], offline: bool = False
+    reference: str,
+    *,
+    platform: Platform,
+    cache: Cache,
+    env: Mapping[str, str],
+    offline: bool = False,
+    etc: Path = Path("/etc/apt"),
 ) -> Base:
     """Return the base that ``SUITE[:PACKAGE+PACKAGE...][@DIGEST]`` means.
 
@@ -72,7 +78,7 @@ def open_debs(
         raise InvalidArgument(f"there are no Debian packages for `{platform}`")
     wanted = (*_PACKAGES, *more)
     provided = tuple(package for package in _FOR_SCRIPTS_ONLY if package not in wanted)
-    apt = Apt(cache.folder("apt") / f"{suite}-{architecture}", suite, architecture, provided, env)
+    apt = Apt(cache.folder("apt") / f"{suite}-{architecture}", suite, architecture, provided, env, etc)
     packages = _listed(apt, wanted, cache, offline=offline, pin=pin)
     return _base(f"debs:{name}", apt, packages, platform, cache, offline=offline)
 
