@@ -88,11 +88,25 @@ def test_what_the_module_prints_does_not_disturb(tmp_path: Path) -> None:
     assert describe(tmp_path, "service", env=os.environ).name == "Loud"
 
 
-def test_an_import_that_fails_shows_the_users_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("helper", "said"),
+    [
+        (
+            "def broken():\n    return 1 / 0\n\n\nbroken()\n",
+            r'(?s)helper\.py", line 2, in broken.*ZeroDivisionError',
+        ),
+        ("def broken(:\n", r'(?s)helper\.py", line 1\n.*SyntaxError'),
+    ],
+    ids=["error", "syntax"],
+)
+def test_an_import_that_fails_shows_the_users_traceback(tmp_path: Path, helper: str, said: str) -> None:
     (tmp_path / "service.py").write_text("import helper\n")
-    (tmp_path / "helper.py").write_text("def broken():\n    return 1 / 0\n\n\nbroken()\n")
-    with pytest.raises(ImportServiceError, match=r'(?s)helper\.py", line 2, in broken.*ZeroDivisionError'):
+    (tmp_path / "helper.py").write_text(helper)
+    with pytest.raises(ImportServiceError, match=said) as caught:
         describe(tmp_path, "service:Iris", env=os.environ)
+    assert "describe_child" not in str(caught.value)
+    assert "importlib" not in str(caught.value)
+    assert 'service.py", line 1, in <module>' in str(caught.value)
 
 
 def test_a_service_that_is_not_there_needs_no_traceback(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_uv_keeps_what_was_pinned(wheels: Path) -> None:
 def test_uv_says_which_package_has_no_solution(wheels: Path) -> None:
     (wheels / "sourceonly-1.tar.gz").write_bytes(b"")
     with pytest.raises(
-        BentoMLException, match=r"(?s)no solution for x86_64-manylinux_2_36 with Python 3\.11.*app>2"
+        BentoMLException, match=r"(?s)cannot be resolved for x86_64-manylinux_2_36 with Python 3\.11.*app>2"
     ) as caught:
         UvResolver(os.environ).resolve(request(wheels, "app>2"))
     assert str(wheels) not in str(caught.value)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from ..config import Home, environment
@@ -17,6 +20,9 @@ from ..sdk.service import Service
 from .describe import SAYS_IT_ALL
 
 __all__ = ["described"]
+
+# The import system, and this package: the frames between the start of the process and the user's module.
+_ON_THE_WAY = ("<frozen ", str(Path(importlib.__file__).parent), str(Path(__file__).parents[1]))
 
 
 def described(service: Service[Any], import_string: str) -> dict[str, Any]:
@@ -63,10 +69,21 @@ def _main(import_string: str) -> None:
     except (BentoMLConfigException, ImportServiceError, NotFound) as e:
         sys.stderr.write(f"{e}\n")
         sys.exit(SAYS_IT_ALL)
+    except Exception as e:  # the process ends here
+        traceback.print_exception(e.with_traceback(_from_users_code(e)))
+        sys.exit(1)
     with answer:
         json.dump(description, answer)
     sys.stdout.flush()
     os._exit(0)  # whatever threads the user's code has started, and at once
+
+
+def _from_users_code(error: Exception) -> TracebackType | None:
+    """Return the traceback from the user's first frame on; what leads there is of no use to anybody."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_ON_THE_WAY):
+        frame = frame.tb_next
+    return frame if frame is not None or isinstance(error, SyntaxError) else error.__traceback__
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def _index_options(indexes: Indexes) -> Iterator[str]:
 
 def _explain(request: LockRequest, output: str) -> str:
     lines = [
-        f"the requirements have no solution for {request.platform} with Python {request.python_version}:",
+        f"the requirements cannot be resolved for {request.platform} with Python {request.python_version}:",
         output.strip(),
     ]
     if "wheels" in output:
