@@ -22,23 +22,35 @@ SCHEMA = {
     ],
 }
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Page = tuple[int, dict[str, str], bytes]  # status, headers, body
 
 
 class Server:
     """Answers by path with (status, headers, body), and keeps what it was asked with what token."""
 
-    def __init__(self, **pages: tuple[int, dict[str, str], bytes]) -> None:
+    def __init__(self, **pages: Page) -> None:
         schema = json.dumps(SCHEMA).encode()
         self.pages = {"readyz": (200, {}, b"\n"), "schema.json": (200, {}, schema), **pages}
         self.asked: list[tuple[str, str | None]] = []
+        self.bodies: list[bytes] = []
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
         headers = {k.decode(): v.decode() for k, v in scope["headers"]}
         self.asked.append((scope["path"], headers.get("authorization")))
+        self.bodies.append(await _body(receive))
         status, answer, body = self.pages[scope["path"].strip("/")]
         raw = [(k.encode(), v.encode()) for k, v in {"content-length": str(len(body)), **answer}.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Any) -> bytes:
+    message = await receive()
+    body: bytes = message["body"]
+    while message["more_body"]:
+        message = await receive()
+        body += message["body"]
+    return body
 
 
 def free_port() -> int:
@@ -99,7 +111,7 @@ def test_a_server_that_goes_away() -> None:
     ],
     ids=["missing", "no JSON", "no schema"],
 )
-def test_a_server_of_another_kind(page: tuple[int, dict[str, str], bytes], message: str) -> None:
+def test_a_server_of_another_kind(page: Page, message: str) -> None:
     with serving(Server(**{"schema.json": page})) as url, pytest.raises(BentoMLException, match=message):
         bentoml.SyncHTTPClient(url)
 
@@ -112,6 +124,19 @@ def test_a_redirect_to_another_server_does_not_take_the_token_along() -> None:
             assert client.greet() == "hello from elsewhere"
     assert ("/greet", "Bearer secret") in here.asked
     assert other.asked == [("/greet", None)]
+
+
+def test_a_redirect_sends_the_file_again(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"file": {"type": "file"}}}
+    route = {"name": "greet", "route": "/greet", "input": schema, "output": {"type": "string"}}
+    page: Page = (200, {}, json.dumps({"routes": [route]}).encode())
+    there = Server(there=(200, {}, b"got it"))
+    (tmp_path / "a.txt").write_bytes(b"content")
+    with serving(there) as elsewhere:
+        here = Server(**{"schema.json": page, "greet": (308, {"location": f"{elsewhere}/there"}, b"")})
+        with serving(here) as url, bentoml.SyncHTTPClient(url) as client:
+            assert client.greet(file=tmp_path / "a.txt") == "got it"
+    assert b"content" in there.bodies[-1]
 
 
 def test_a_request_of_ones_own_to_another_server_does_not_take_the_token_along() -> None:

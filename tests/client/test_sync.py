@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import AsyncGenerator, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,6 +145,26 @@ def test_files(client: bentoml.SyncHTTPClient, tmp_path: Path, kind: str) -> Non
         answer = client.describe(file=given, tag="3", scale=np.ones((2, 2)))
     suffix = ".txt" if kind in ("path", "text", "open") else ""
     assert answer == {"text": "hé", "suffix": suffix, "tag": "3", "sum": 4.0}
+
+
+def test_a_pipe_as_a_file(client: bentoml.SyncHTTPClient) -> None:
+    reading, writing = os.pipe()
+    with open(writing, "wb") as pipe:
+        pipe.write(b"through a pipe")
+    with open(reading, "rb") as pipe:
+        assert client.maybe(pipe) == "through a pipe"
+
+
+def test_a_file_is_read_from_its_start(client: bentoml.SyncHTTPClient) -> None:
+    file = io.BytesIO(b"from the start")
+    file.seek(5)
+    assert client.maybe(file) == "from the start"
+
+
+def test_several_threads_share_a_client(client: bentoml.SyncHTTPClient) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda i: client.summarize(str(i), 9), range(40)))
+    assert answers == [str(i) for i in range(40)]
 
 
 def test_several_files_and_none(client: bentoml.SyncHTTPClient) -> None:
