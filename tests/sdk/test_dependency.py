@@ -234,6 +234,34 @@ def test_as_many_threads_as_the_dependency_allows() -> None:
     assert asyncio.run(call(Outer())) == 2
 
 
+def test_a_caller_that_gives_up_goes_on_and_the_thread_keeps_its_place() -> None:
+    release, ran = threading.Event(), []
+
+    @bentoml.service(threads=1)
+    class Slow:
+        @bentoml.api
+        def wait(self) -> None:
+            ran.append("first")
+            release.wait(5)
+            ran.append("end of first")
+
+        @bentoml.api
+        def quick(self) -> None:
+            ran.append("second")
+
+    async def call(user: Any) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(user.slow.to_async.wait(), 0.02)
+        second = asyncio.create_task(user.slow.to_async.quick())
+        await asyncio.sleep(0.01)
+        assert ran == ["first"]
+        release.set()
+        await second
+
+    asyncio.run(call(bentoml.service(type("User", (), {"slow": bentoml.depends(Slow)}))()))
+    assert ran == ["first", "end of first", "second"]
+
+
 def test_a_stream_that_is_left_early_is_closed() -> None:
     closed = []
 

@@ -118,6 +118,18 @@ def test_a_folder_that_is_no_project(tmp_path: Path, home: Home) -> None:
         find(str(tmp_path), home=home)
 
 
+def test_a_build_file_that_points_elsewhere(project: Path, home: Home) -> None:
+    write(project, bentofile_yaml="service: '../other/app.py:Svc'\n")
+    with pytest.raises(ImportServiceError, match="lies outside"):
+        find(str(project), home=home)
+
+
+def test_a_build_file_that_is_odd(project: Path, home: Home) -> None:
+    assert find(str(write(project, pyproject_toml="tool = 3\n")), home=home).import_string == "service"
+    with pytest.raises(ImportServiceError, match="is not TOML"):
+        find(str(write(project, pyproject_toml="tool =\n")), home=home)
+
+
 def test_nothing_fits(tmp_path: Path, home: Home) -> None:
     with pytest.raises(ImportServiceError) as caught:
         find("nowhere:latest", home=home, working_dir=tmp_path)

@@ -25,6 +25,7 @@ from .service import Service
 __all__ = ["Target", "find", "load", "load_target"]
 
 _SITE = "site-packages"
+_OURS = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,7 @@ def _in_folder(folder: Path) -> Target:
         case Path(name="service.py"):
             return Target("service", folder)
         case file:
-            module, attribute, root = _split(_declared_service(file), folder)
-            return Target(f"{module}:{attribute}" if attribute else module, root)
+            return _inside(folder, _declared_service(file), file)
 
 
 def _project_file(folder: Path) -> Path | None:
@@ -150,16 +150,26 @@ def _project_file(folder: Path) -> Path | None:
 
 def _declared_service(file: Path) -> str:
     """Return the `service` key of a build file; the builder reads and checks the rest."""
-    if file.suffix == ".toml":
-        try:
-            data: Any = tomllib.loads(file.read_text())
-        except tomllib.TOMLDecodeError as e:
-            raise ImportServiceError(f"`{file}` is not TOML: {e}") from e
-        data = data.get("tool", {}).get("bentoml", {}).get("build", {})
-    else:
-        data = document.load(file.read_text())
-    service = data.get("service") if isinstance(data, Mapping) else None
-    return service if isinstance(service, str) else ""
+    is_toml = file.suffix == ".toml"
+    data = _toml(file) if is_toml else document.load(file.read_text())
+    for key in ("tool", "bentoml", "build", "service") if is_toml else ("service",):
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data if isinstance(data, str) else ""
+
+
+def _toml(file: Path) -> Any:
+    try:
+        return tomllib.loads(file.read_text())
+    except tomllib.TOMLDecodeError as e:
+        raise ImportServiceError(f"`{file}` is not TOML: {e}") from e
+
+
+def _inside(folder: Path, service: str, declared_in: Path, bento_tag: str | None = None) -> Target:
+    """Return the target of a service that a file declares; it must lie in the file's own folder."""
+    module, attribute, root = _split(service, folder)
+    if root != folder:
+        raise ImportServiceError(f"service `{service}` of `{declared_in}` lies outside `{folder}`")
+    return Target(f"{module}:{attribute}" if attribute else module, root, bento_tag)
 
 
 def _split(target: str, base: Path) -> tuple[str, str, Path]:
@@ -192,9 +202,8 @@ def _as_tag(target: str) -> str:
 
 
 def _target_of(bento: Bento) -> Target:
-    folder = Path(bento.path) / "src"
-    module, attribute, root = _split(bento.info.service or "service", folder)
-    return Target(f"{module}:{attribute}" if attribute else module, root, str(bento.tag))
+    folder = Path(bento.path)
+    return _inside(folder / "src", bento.info.service or "service", folder / "bento.yaml", str(bento.tag))
 
 
 # Loading.
@@ -252,7 +261,8 @@ _imported: dict[Path, set[str]] = {}  # the modules that came with a service, by
 def _forget(folder: Path) -> None:
     for name in _imported.pop(folder, set()):
         file = getattr(sys.modules.get(name), "__file__", None)
-        if file and folder in Path(file).parents and _SITE not in Path(file).parts:
+        theirs = name.partition(".")[0] != _OURS and _SITE not in Path(file or "").parts
+        if file and theirs and folder in Path(file).parents:
             del sys.modules[name]
 
 
@@ -276,17 +286,17 @@ def _attribute(module: ModuleType, path: str) -> Service[Any]:
 
 def _only_service(module: ModuleType) -> Service[Any]:
     """Return the service of a module that no other one of it depends on."""
-    services = {v.name: v for v in vars(module).values() if isinstance(v, Service)}
-    used = {name for service in services.values() for name in list(service.all_services())[1:]}
-    match [service for name, service in services.items() if name not in used]:
-        case [service]:
+    services = {v.name: (attribute, v) for attribute, v in vars(module).items() if isinstance(v, Service)}
+    used = {name for _, service in services.values() for name in list(service.all_services())[1:]}
+    match [found for name, found in services.items() if name not in used]:
+        case [(_, service)]:
             return service
         case []:
             raise ImportServiceError(
                 f"`{module.__name__}` has no service; decorate a class with @bentoml.service"
             )
         case several:
-            names = ", ".join(f"`{module.__name__}:{s.inner.__name__}`" for s in several)
+            names = ", ".join(f"`{module.__name__}:{attribute}`" for attribute, _ in several)
             raise ImportServiceError(
                 f"Multiple service instances found in `{module.__name__}`: say which of {names}"
             )

@@ -102,7 +102,8 @@ def as_async(method: Method, instance: object, limiter: anyio.CapacityLimiter) -
 
     @functools.wraps(method.func)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
-        return await in_thread(functools.partial(call, *args, **kwargs))
+        # A caller that is cancelled goes on at once; the thread keeps its place until it is done.
+        return await asyncio.shield(in_thread(functools.partial(call, *args, **kwargs)))
 
     @functools.wraps(method.func)
     async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:

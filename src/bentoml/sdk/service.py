@@ -79,7 +79,7 @@ class Service(Generic[T]):
         own = self.proxy(instance, Loops())
         for name, value in ((RESOLVER, resolver), ("to_async", own.to_async), ("to_sync", own.to_sync)):
             if not hasattr(self.inner, name):
-                setattr(instance, name, value)
+                object.__setattr__(instance, name, value)  # whatever the class does about its own attributes
         instance.__init__()  # type: ignore[misc]  # the dependencies must be there while it runs
         return instance
 
@@ -103,9 +103,8 @@ class Service(Generic[T]):
                     f"Dependency conflict: two different services are named `{one.name}`; give one another name by "
                     '`@bentoml.service(name="...")`'
                 )
-            waiting.extend(
-                d.on for d in one.dependencies.values() if d.on is not None and d.on not in waiting
-            )
+            needed = [d.on for d in one.dependencies.values() if d.on is not None]
+            waiting.extend(s for s in needed if found.get(s.name) is not s and s not in waiting)
         return found
 
     def find_dependent_by_name(self, name: str) -> Service[Any]:
