@@ -84,6 +84,7 @@ def test_what_has_no_json() -> None:
         (b'"quoted"', JSON, {"type": "string"}, '"quoted"'),
         (b"\xff", "text/plain", {"type": "string", "format": "binary"}, b"\xff"),
         (b"0.5", JSON, {"type": "number"}, 0.5),
+        (b"1180591620717411303424", JSON, {"type": "integer"}, 2**70),
         (b'{"a":1}', JSON, {"type": "object"}, {"a": 1}),
         (b"[1]", "application/problem+json", {}, [1]),
         (b"raw", JSON, {"anyOf": [{"type": "number"}, {"type": "string"}]}, "raw"),
@@ -101,6 +102,7 @@ def test_a_tensor_is_an_array() -> None:
     array = decode(b"[[1,2],[3,null]]", JSON, {"type": "tensor"})
     assert array.dtype == np.float64
     assert np.array_equal(array, [[1.0, 2.0], [3.0, np.nan]], equal_nan=True)
+    assert np.isnan(decode(b"[NaN, 1]", JSON, {"type": "tensor"})[0])
     assert decode(b"[1]", JSON, {"type": "tensor", "dtype": "float32"}).dtype == np.float32
 
 
