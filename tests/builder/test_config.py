@@ -144,6 +144,7 @@ def test_all_mistakes_are_reported_at_once_with_the_nearest_key() -> None:
         pytest.param({"docker": {"system_packages": ["git; rm"]}}, "docker.system_packages[0]", id="shell"),
         pytest.param({"docker": {"system_packages": ["-o"]}}, "docker.system_packages[0]", id="apt option"),
         pytest.param({"docker": {"env": {"A": "b\u2028c"}}}, "docker.env.A", id="line separator"),
+        pytest.param({"docker": {"env": ["A"]}}, "docker.env[0]", id="docker env without value"),
         pytest.param({"docker": {"env": ["A B=1"]}}, "docker.env", id="docker env name"),
         pytest.param({"docker": {"python_version": 3.1}}, "docker.python_version", id="3.10 without quotes"),
         pytest.param({"docker": []}, "docker", id="docker, list"),

@@ -352,7 +352,8 @@ def _python_version(fields: Fields) -> str:
 
 def _docker_env(fields: Fields) -> dict[str, str]:
     if isinstance(fields.raw("env"), list):
-        variables = dict(line.partition("=")[::2] for line in fields.texts("env"))
+        lines = fields.texts("env", re.compile(r"[^=]+=.*"), "it looks like `NAME=value`")
+        variables = dict(line.partition("=")[::2] for line in lines)
     else:
         variables = fields.pairs("env")
     for name in variables:
