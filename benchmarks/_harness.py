@@ -106,7 +106,7 @@ def process_tree(root: int) -> list[int]:
         for children in Path(f"/proc/{pid}/task").glob("*/children"):
             try:
                 found.extend(int(child) for child in children.read_text().split())
-            except (FileNotFoundError, ProcessLookupError):
+            except OSError:  # it has ended
                 continue
     return found
 
@@ -123,7 +123,7 @@ def cpu_seconds(root: int) -> float:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             total += time.clock_gettime(~pid << 3 | 2) + (int(fields[13]) + int(fields[14])) / ticks
-        except (FileNotFoundError, ProcessLookupError, OSError):
+        except OSError:  # it has ended
             continue
     return total
 
@@ -134,7 +134,7 @@ def pss_bytes(root: int) -> int:
     for pid in process_tree(root):
         try:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except (FileNotFoundError, ProcessLookupError):
+        except OSError:  # it has ended
             continue
         if found := re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE):
             total += int(found[1]) * 1024

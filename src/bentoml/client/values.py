@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from ..exceptions import BentoMLException, InvalidArgument
 from .optional import load_optional
 
-__all__ = ["decode", "encode", "plain_optional"]
+__all__ = ["decode", "encode", "from_json", "plain_optional"]
 
 Schema = Mapping[str, Any]
 
