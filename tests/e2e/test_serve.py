@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.runtime.running import DEADLINE, Running, running, until
+from tests.runtime.running import DEADLINE, Running, refuses, running, until
 from tests.support import Project
 
 pytestmark = pytest.mark.slow
@@ -48,6 +47,7 @@ SERVICE = """
 
         @bentoml.api
         def wait(self, seconds: float) -> str:
+            Path("waiting").touch()
             time.sleep(seconds)
             return "done"
 
@@ -115,12 +115,11 @@ def test_hooks_run_once_and_all_workers_answer(service: Project) -> None:
 def test_requests_in_flight_end_before_the_server(service: Project, number: signal.Signals) -> None:
     with serve(service) as server, ThreadPoolExecutor(1) as thread:
         url = server.url()
-        answer = thread.submit(call, url, "wait", seconds=1)
-        time.sleep(0.3)
+        answer = thread.submit(call, url, "wait", seconds=2)
+        until((service.folder / "waiting").exists, lambda: "no request came")
         server.process.send_signal(number)
-        time.sleep(0.4)
-        with pytest.raises(ConnectionRefusedError):
-            call(url, "pid")
+        until(lambda: refuses(url), lambda: "it goes on listening")
+        assert not answer.done()
         assert answer.result() == "done"
         assert server.wait() == 0
         assert "Traceback" not in server.text()

@@ -75,7 +75,7 @@ def mark(folder: Path, name: str) -> None:
 
 
 def tiny_app(marks: Path, index: int) -> ASGIApp:
-    """Answer with the process id, after ``/<seconds>``; ``/hang/<seconds>`` blocks the event loop."""
+    """Answer with the process id, after ``/<seconds>``."""
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -84,6 +84,7 @@ def tiny_app(marks: Path, index: int) -> ASGIApp:
             mark(marks, f"shutdown-{index}")
             await send({"type": "lifespan.shutdown.complete"})
             return
+        mark(marks, "request")
         await asyncio.sleep(float(scope["path"].strip("/") or 0))
         body = str(os.getpid()).encode()
         headers: list[Any] = [(b"content-length", str(len(body)).encode())]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -114,6 +116,13 @@ def get(url: str, path: str = "/", timeout: float = DEADLINE) -> str:
         return body
     finally:
         connection.close()
+
+
+def refuses(url: str) -> bool:
+    """Tell whether nobody listens there."""
+    address = urlsplit(url)
+    with socket.socket() as client:
+        return client.connect_ex((address.hostname, address.port)) == errno.ECONNREFUSED
 
 
 def until(condition: Callable[[], bool], problem: Callable[[], str], deadline: float = DEADLINE) -> None:
