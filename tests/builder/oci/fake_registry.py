@@ -32,6 +32,7 @@ class FakeRegistry:
     )  # answers to break after so many bytes, one for each request
     ranges: bool = True
     statuses: list[int] = field(default_factory=list)  # answers to give before behaving
+    retry_after: str | None = None  # what those answers say
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def add(self, repository: str, tag: str, image: Image) -> Digest:
@@ -98,7 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         fake.seen.append(("GET", self.path, dict(self.headers)))
         authorization = self.headers.get("Authorization")
         if fake.statuses:
-            return self._answer(fake.statuses.pop(0))
+            later = {"Retry-After": fake.retry_after} if fake.retry_after else {}
+            return self._answer(fake.statuses.pop(0), headers=later)
         if path == "/token":
             granted = fake.basic in (None, authorization)
             return self._answer(200 if granted else 401, json.dumps({"token": TOKEN}).encode())

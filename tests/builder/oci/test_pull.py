@@ -208,10 +208,18 @@ def test_a_connection_that_always_breaks_is_given_up(
 def test_a_busy_server_is_asked_again(registry: FakeRegistry, client: Registry, pauses: list[float]) -> None:
     registry.statuses = [503, 429]
     assert client.manifest("1")[0].digest == IMAGE.manifest_descriptor.digest
-    assert len(pauses) == 2
+    assert pauses == [0.3, 0.6]
     registry.statuses = [500] * 4
     with pytest.raises(ServiceUnavailable, match="answered 500"):
         client.manifest("1")
+
+
+def test_a_server_says_how_long_to_wait(
+    registry: FakeRegistry, client: Registry, pauses: list[float]
+) -> None:
+    registry.statuses, registry.retry_after = [429, 429], "7"
+    client.manifest("1")
+    assert pauses == [7.0, 7.0]
 
 
 def test_an_unreachable_registry_says_what_else_can_be_used(cache: Path) -> None:

@@ -36,7 +36,6 @@ __all__ = [
 
 Writer: TypeAlias = Callable[[Iterable[bytes]], tuple[Digest, int]]
 
-
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no name, no time, operating system unknown
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

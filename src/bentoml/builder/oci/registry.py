@@ -91,7 +91,7 @@ class Registry:
         url = f"{self._root}/v2/{self.repository}/{path}"
         for last in (False, True):
             with self._transport.send("GET", url, self._with_authorization(headers)) as answer:
-                if answer.status == 401 and not last and answer.host == self._endpoint:
+                if answer.status == 401 and not last and not answer.is_from_elsewhere:
                     self._log_in(answer)
                     continue
                 self._check(answer, path)

@@ -35,9 +35,10 @@ class Answer:
     response: httpx2.Response
 
     @property
-    def host(self) -> str:
-        """Who answered, with the port: after redirects not the one that was asked."""
-        return self.response.url.netloc.decode()
+    def is_from_elsewhere(self) -> bool:
+        """Whether redirects led to another host than the one that was asked."""
+        history = self.response.history
+        return bool(history) and history[0].url.netloc != self.response.url.netloc
 
     def read(self, limit: int) -> bytes:
         """Return the body.
@@ -49,7 +50,9 @@ class Answer:
         for chunk in self.chunks():
             body += chunk
             if len(body) > limit:
-                raise BentoMLException(f"`{self.host}` sent more than {limit} bytes for a document")
+                raise BentoMLException(
+                    f"`{self.response.url.host}` sent more than {limit} bytes for a document"
+                )
         return bytes(body)
 
     def chunks(self) -> Iterator[bytes]:
@@ -63,7 +66,9 @@ class Answer:
         try:
             yield from self.response.iter_raw()
         except httpx2.TransportError as e:
-            raise ServiceUnavailable(f"the connection to `{self.host}` broke: {_reason(e)}") from e
+            raise ServiceUnavailable(
+                f"the connection to `{self.response.url.host}` broke: {_reason(e)}"
+            ) from e
 
 
 class Transport:
@@ -85,11 +90,15 @@ class Transport:
         with ExitStack() as stack:
             yield self._answer(stack, method, url, headers, body)
 
-    def wait(self, attempt: int) -> bool:
-        """Wait before the attempt with this number, counted from 1; return False when it would be one too many."""
+    def wait(self, attempt: int, asked: str = "") -> bool:
+        """Wait after the attempt with this number, counted from 1; return False when it was the last one.
+
+        ``asked`` is the `Retry-After` of the server; one that is a date is not understood.
+        """
         if attempt >= _ATTEMPTS:
             return False
-        self._pause(_FIRST_PAUSE * 2 ** (attempt - 1))
+        seconds = min(float(asked), _LONGEST_PAUSE) if asked.isdigit() else 0.0
+        self._pause(seconds or _FIRST_PAUSE * 2 ** (attempt - 1))
         return True
 
     def close(self) -> None:
@@ -123,21 +132,16 @@ class Transport:
             except httpx2.InvalidURL as e:
                 raise BentoMLException(f"`{url}` is not an address: {e}") from e
             except httpx2.RequestError as e:
-                nobody = isinstance(
-                    e, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol
-                )
-                if isinstance(e, httpx2.TransportError) and not nobody and self.wait(attempt):
-                    continue
-                host = httpx2.URL(url).netloc.decode()
-                raise ServiceUnavailable(f"`{host}` cannot be reached: {_reason(e)}") from e
-            if response.status_code in _TRY_AGAIN and attempt < _ATTEMPTS:
-                request.__exit__(None, None, None)
-                self._pause(
-                    _asked_pause(response.headers.get("retry-after")) or _FIRST_PAUSE * 2 ** (attempt - 1)
-                )
+                broke = isinstance(e, httpx2.ReadError | httpx2.RemoteProtocolError | httpx2.ReadTimeout)
+                if not (broke and self.wait(attempt)):
+                    host = httpx2.URL(url).netloc.decode()
+                    raise ServiceUnavailable(f"`{host}` cannot be reached: {_reason(e)}") from e
                 continue
-            stack.push(request)
-            return Answer(response.status_code, response.headers, response)
+            asked = response.headers.get("retry-after", "")
+            if response.status_code not in _TRY_AGAIN or not self.wait(attempt, asked):
+                stack.push(request)
+                return Answer(response.status_code, response.headers, response)
+            request.__exit__(None, None, None)
 
 
 @cache
@@ -146,11 +150,6 @@ def _tls() -> ssl.SSLContext:
     import httpx2
 
     return httpx2.create_ssl_context()
-
-
-def _asked_pause(retry_after: str | None) -> float:
-    """Return the seconds that a `Retry-After` header asks for; dates are not understood and count as none."""
-    return min(float(retry_after), _LONGEST_PAUSE) if retry_after and retry_after.isdigit() else 0.0
 
 
 def _reason(error: Exception) -> str:
