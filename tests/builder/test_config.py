@@ -148,12 +148,16 @@ def test_all_mistakes_are_reported_at_once_with_the_nearest_key() -> None:
         pytest.param({"docker": {"env": ["A B=1"]}}, "docker.env", id="docker env name"),
         pytest.param({"docker": {"python_version": 3.1}}, "docker.python_version", id="3.10 without quotes"),
         pytest.param({"docker": []}, "docker", id="docker, list"),
+        pytest.param({"python": {"no_index": 1}}, "python.no_index", id="flag"),
         pytest.param({"args": [1]}, "args", id="args"),
         pytest.param({"description": 3}, "description", id="description"),
     ],
 )
 def test_a_value_that_is_not_acceptable_is_refused_by_name(data: dict[str, Any], key: str) -> None:
-    assert f"bentofile.yaml: `{key}` " in mistakes_of(data)
+    said = mistakes_of(data)
+    assert said.startswith("bentofile.yaml has a mistake:\n")
+    assert f"bentofile.yaml: `{key}` " in said
+    assert "u:p@" not in said
 
 
 @pytest.mark.parametrize(

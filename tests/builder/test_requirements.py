@@ -51,6 +51,7 @@ def test_each_line_that_cannot_be_kept_is_named() -> None:
     for number in range(2, 8):
         assert f"r.txt:{number}: " in said
     assert "r.txt:1" not in said
+    assert "secret" not in said
 
 
 def test_a_file_that_includes_itself_is_refused() -> None:

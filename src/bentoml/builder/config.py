@@ -300,7 +300,8 @@ def _python(fields: Fields) -> PythonConfig:
         if problem := problem_of(package):
             fields.mistake("packages", f"holds {package!r}: {problem}")
     url_rule = "an index is an http(s) or file URL without a user name; keep credentials in a netrc file"
-    if fields.flag("no_index", False) and ("index_url" in fields or "extra_index_url" in fields):
+    no_index = fields.flag("no_index", False)
+    if no_index and ("index_url" in fields or "extra_index_url" in fields):
         logger.warning("python.no_index is set: index_url and extra_index_url are not used")
     return PythonConfig(
         packages=packages,
@@ -316,7 +317,7 @@ def _python(fields: Fields) -> PythonConfig:
         trusted_host=fields.texts(
             "trusted_host", re.compile(r"[A-Za-z0-9.:_-]+"), "it is a host, or host:port"
         ),
-        no_index=fields.flag("no_index", False),
+        no_index=no_index,
         is_src_layout=fields.flag("is_src_layout", False),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-__all__ = ["Fields"]
+__all__ = ["Fields", "without_credentials"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _KINDS = {
@@ -18,6 +18,14 @@ _KINDS = {
     int: "a number",
     float: "a number",
 }
+
+
+_CREDENTIALS = re.compile(r"://[^/\s@]*@")
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without the user names and passwords of its URLs."""
+    return _CREDENTIALS.sub("://***@", text)
 
 
 class Fields:
@@ -33,7 +41,7 @@ class Fields:
 
     def mistake(self, key: str, message: str) -> None:
         """Note that the value of a key is not acceptable."""
-        self._mistakes.append(f"`{self._name(key)}` {message}")
+        self._mistakes.append(f"`{self._name(key)}` {without_credentials(message)}")
 
     def __contains__(self, key: str) -> bool:
         return self._data.get(key) is not None

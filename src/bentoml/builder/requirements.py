@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..exceptions import BentoMLConfigException
+from .fields import without_credentials
 
 __all__ = ["Requirements", "problem_of", "read_requirements", "split_runtime"]
 
@@ -67,7 +68,8 @@ def read_requirements(name: str, read: Callable[[str], str]) -> Requirements:
                 f"  {place}: `{line}`: this option is not supported; known are {', '.join(_OPTIONS)} and -r"
             )
     if mistakes:
-        raise BentoMLConfigException("\n".join([f"`{name}` cannot be part of a bento:", *mistakes]))
+        said = without_credentials("\n".join(mistakes))
+        raise BentoMLConfigException(f"`{name}` cannot be part of a bento:\n{said}")
     return Requirements(tuple(lines), options)
 
 
