@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tarfile
 from pathlib import Path
 
@@ -75,6 +76,17 @@ def test_what_is_new_is_shown_without_standing_in_the_way_of_programs(bench: Ben
     assert "together" not in printed
     _, _, said = bench.containerize(*arguments)
     assert all(line.endswith("reused") for line in said.splitlines())
+
+
+def test_quiet(bench: Bench) -> None:
+    try:
+        code, printed, said = bench.containerize(
+            "greeter", *ON_BASE, "--output", "type=oci,dest=image", "--quiet"
+        )
+    finally:
+        logging.getLogger("bentoml").setLevel(logging.NOTSET)
+    assert (code, said) == (0, "")
+    assert printed.startswith("Successfully built")
 
 
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])

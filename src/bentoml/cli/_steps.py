@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["step"]
+__all__ = ["is_quiet", "step"]
 
 _PATIENCE = 2.0  # seconds after which a step is worth a line
+
+
+def is_quiet() -> bool:
+    """Say whether `--quiet` was given: then nothing is said but what went wrong."""
+    return not logging.getLogger("bentoml").isEnabledFor(logging.INFO)
 
 
 @contextmanager
@@ -17,7 +23,8 @@ def step(words: str) -> Iterator[None]:
     """Say on stderr what is going on, once it has gone on for a while."""
     timer = threading.Timer(_PATIENCE, lambda: print(f"{words} ...", file=sys.stderr, flush=True))
     timer.daemon = True
-    timer.start()
+    if not is_quiet():
+        timer.start()
     try:
         yield
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -12,7 +12,7 @@ from .. import container
 from ..builder.image import ImageLayer, ImageResult
 from ..exceptions import InvalidArgument
 from ._output import size
-from ._steps import step
+from ._steps import is_quiet, step
 from ._tags import parse_tag
 
 __all__ = ["app"]
@@ -67,7 +67,8 @@ def containerize(
         )
     except InvalidArgument as e:
         raise typer.BadParameter(str(e)) from e
-    _print_layers(result)
+    if not is_quiet():
+        _print_layers(result)
     names = ",".join(result.names)
     print(f'Successfully built Bento container for "{result.tag}" with tag(s) "{names}"')
     if output is None or output == "type=docker":
@@ -89,10 +90,7 @@ def _print_layers(result: ImageResult) -> None:
         print(f"{what:<{widths[0]}}  {bytes_:>{widths[1]}}  {state}".rstrip(), file=sys.stderr)
 
 
-def _row(about: str, layers: Iterable[ImageLayer]) -> tuple[str, str, str]:
-    sizes = [(layer.size, layer.is_new) for layer in layers]
-    total, new = sum(s for s, _ in sizes), sum(s for s, is_new in sizes if is_new)
-    state = (
-        "reused" if not any(is_new for _, is_new in sizes) else "new" if new == total else f"{size(new)} new"
-    )
-    return about, size(total), state
+def _row(about: str, layers: Sequence[ImageLayer]) -> tuple[str, str, str]:
+    total = sum(layer.size for layer in layers)
+    new = sum(layer.size for layer in layers if layer.is_new)
+    return about, size(total), "reused" if not new else "new" if new == total else f"{size(new)} new"
