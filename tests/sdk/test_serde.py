@@ -72,6 +72,7 @@ class Everything:
     def files(self, a: Path, b: Path | None = None, c: list[Path] = [], note: str = "") -> None: ...  # noqa: B006  # see above
     def audio(self, a: Annotated[Path, ContentType("audio/mp3")]) -> None: ...
     def spread(self, a: int = 1, **kwargs: int) -> None: ...
+    def binary(self, data: bytes, note: str = "") -> None: ...
     def root_model(self, p: Params, /) -> None: ...
     def root_list(self, p: list[int], /) -> None: ...
     def root_text(self, text: str, /) -> None: ...
@@ -275,6 +276,13 @@ def test_a_form(tmp_path: Path) -> None:
 def test_texts_of_a_form(text: dict[str, str], expected: dict[str, object]) -> None:
     parts = [Part(name, data=value.encode()) for name, value in text.items()]
     assert input_of("numbers").from_parts(parts) == expected
+
+
+@pytest.mark.parametrize("content", [b"\xff\x00", b"123", b'{"a": 1}', "é".encode()])
+def test_bytes_of_a_form(content: bytes) -> None:
+    assert input_of("binary").from_parts([Part("data", "a.bin", None, content)])["data"] == content
+    with pytest.raises(ValidationError, match="note"):
+        input_of("binary").from_parts([Part("data", data=b""), Part("note", data=b"\xff")])
 
 
 def test_large_integers_of_a_form_stay_exact() -> None:

@@ -289,8 +289,12 @@ def _decoded(part: Part) -> Any:
         return _text(part)
 
 
-def _text(part: Part) -> str:
-    return part.content().decode(errors="replace")
+def _text(part: Part) -> str | bytes:
+    content = part.content()
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content  # for a field of bytes; any other one refuses it
 
 
 def _one(values: Iterable[Any]) -> Any:

@@ -61,7 +61,7 @@ def _key(check: Check, default: Any = None) -> Any:
     return field(default=default, metadata={"check": check})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resources:
     """What the service needs; memory in bytes."""
 
@@ -72,7 +72,7 @@ class Resources:
     tpu_type: str | None = _key(checks.TEXT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Traffic:
     """How long a request may take until its first byte, and how many may be under way."""
 
@@ -82,7 +82,7 @@ class Traffic:
     external_queue: bool | None = _key(checks.FLAG)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cors:
     """What browsers may do from other origins."""
 
@@ -96,14 +96,14 @@ class Cors:
     access_control_expose_headers: tuple[str, ...] | None = _key(checks.TEXTS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HttpResponse:
     """What each response carries."""
 
     trace_id: bool = _key(checks.FLAG, False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Http:
     """Where the server listens: on this machine only, unless it is told otherwise."""
 
@@ -114,7 +114,7 @@ class Http:
     response: HttpResponse = field(default_factory=HttpResponse)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LogFormat:
     """How ids are written, as format specifications."""
 
@@ -122,7 +122,7 @@ class LogFormat:
     span_id: str = _key(checks.TEXT, "016x")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AccessLog:
     """What the access log says; ``skip_paths`` are beginnings of paths."""
 
@@ -135,14 +135,14 @@ class AccessLog:
     format: LogFormat = field(default_factory=LogFormat)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Logging:
     """What is logged."""
 
     access: AccessLog = field(default_factory=AccessLog)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Duration:
     """The buckets of the duration histogram: a list, or from ``min`` to ``max`` by ``factor``."""
 
@@ -152,7 +152,7 @@ class Duration:
     factor: float | None = _key(checks.NUMBER)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Metrics:
     """What is counted, and under which names."""
 
@@ -161,7 +161,7 @@ class Metrics:
     duration: Duration = field(default_factory=Duration)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ssl:
     """The certificate of the server."""
 
@@ -175,7 +175,7 @@ class Ssl:
     ciphers: str | None = _key(checks.TEXT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EnvVar:
     """An environment variable that a service needs or sets; ``stage`` says when."""
 
@@ -184,7 +184,7 @@ class EnvVar:
     stage: Literal["all", "build", "runtime"] = _key(checks.STAGE, "all")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceSettings:
     """Every setting of a service, checked; those under ``Sections without effect`` are accepted and kept as given."""
 
