@@ -27,7 +27,7 @@ def test_frames_arrive_as_they_were(ends: Ends) -> None:
     sent: list[Frame] = [
         Ping(),
         Failed(3, "line\nline \u00e9 \x1f"),
-        Description({"bento_tag": None}, "s", "cpu_count", "h", 1, 2, 3.5, {"version": 17}, ["d"], ["/a"]),
+        Description({"bento_tag": None}, "s", "cpu_count", "h", 1, 2, 3.5, {"version": 17}, ["d"]),
         Ready(),
     ]
     for frame in sent:

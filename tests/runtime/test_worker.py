@@ -112,7 +112,6 @@ def test_a_worker_from_start_to_end(start: StartWorker, tmp_path: Path) -> None:
         backlog=2048,
         timeout=7.0,
         dependencies=["Words"],
-        apis=["/where"],
     )
     with socket.create_server(("127.0.0.1", 0)) as listening:
         worker.channel.send(serve_order(tmp_path), [listening.fileno()])

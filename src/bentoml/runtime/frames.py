@@ -41,7 +41,6 @@ class Description:
     timeout: float
     ssl: dict[str, str | int | None] = field(default_factory=dict)
     dependencies: list[str] = field(default_factory=list)
-    apis: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,18 @@ configuration with the same text does not restart itself for ever.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ["Snapshot", "Watcher", "differences", "snapshot"]
+
+logger = logging.getLogger(__name__)
 
 _SOURCES = frozenset({".py", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".j2", ".jinja"})
 _NEVER = frozenset({"__pycache__", "node_modules", "site-packages"})
@@ -129,20 +133,21 @@ def _rule(folder: Path) -> Rule:
 
 def _moments(folder: Path, stopping: threading.Event, poll: float | None) -> Iterator[None]:
     """Yield when it is worth looking: twice a second, and at once where watchfiles is installed."""
-    try:
-        import watchfiles
-    except ImportError:
-        poll = poll or _LOOK_EVERY
-    if poll is not None:
-        while not stopping.wait(poll):
-            yield
-        return
-    for _ in watchfiles.watch(
-        folder,
-        watch_filter=lambda _, path: os.path.splitext(path)[1] in _SOURCES,
-        stop_event=stopping,
-        rust_timeout=int(_LOOK_EVERY * 1000),
-        yield_on_timeout=True,
-        raise_interrupt=False,
-    ):
+    if poll is None:
+        with suppress(ImportError):
+            import watchfiles
+
+            try:
+                for _ in watchfiles.watch(
+                    folder,
+                    watch_filter=lambda _, path: os.path.splitext(path)[1] in _SOURCES,
+                    stop_event=stopping,
+                    rust_timeout=int(_LOOK_EVERY * 1000),
+                    yield_on_timeout=True,
+                    raise_interrupt=False,
+                ):
+                    yield
+            except OSError as e:  # such as too many watched folders
+                logger.warning("The system cannot tell what changes (%s); looking for it instead", e)
+    while not stopping.wait(poll or _LOOK_EVERY):
         yield

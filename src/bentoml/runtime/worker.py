@@ -48,11 +48,10 @@ def main() -> None:
     """Run as a program whose last argument is the number of the control socket."""
     control = socket.socket(fileno=int(sys.argv[-1]))
     control.set_inheritable(False)  # no process that the user's code starts keeps it open
-    for number in (
-        signal.SIGINT,
-        signal.SIGHUP,
-    ):  # a terminal sends them to all; the supervisor says how to end
-        signal.signal(number, do_nothing)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(
+            number, do_nothing
+        )  # a terminal sends them to all processes; the supervisor says how to end
     end_with(control.fileno())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what the user prints belongs to the log
@@ -155,7 +154,6 @@ def _describe(service: Service[Any], target: Target) -> Description:
         timeout=settings.traffic.timeout,
         ssl=_ssl(settings.ssl),
         dependencies=[name for name in service.all_services() if name != service.name],
-        apis=[method.route for method in service.apis.values()],
     )
 
 
