@@ -63,17 +63,16 @@ class Dependency(Generic[T]):
 
 
 class LocalServices:
-    """Resolve dependencies to instances of this process; services that share a dependency share its instance."""
+    """Resolve dependencies to instances of this process; services that share a dependency share its instance.
+
+    ``instances`` are those that were made so far, by the name of their service, in the order in which they were made.
+    """
 
     def __init__(self) -> None:
         self._loops = Loops()
         self._lock = threading.RLock()  # a service that is being made may itself make the ones it needs
         self._proxies: dict[str, ServiceProxy[Any]] = {}
-
-    @property
-    def instances(self) -> dict[str, Any]:
-        """The instances that were made so far, by the name of their service, in the order in which they were made."""
-        return {name: proxy.instance for name, proxy in self._proxies.items()}
+        self.instances: dict[str, Any] = {}
 
     def start(self, service: Service[T]) -> T:
         """Return a new instance of a service that is about to take requests; all that it depends on is made before it."""
@@ -106,7 +105,8 @@ class LocalServices:
             return found
         with self._lock:
             if service.name not in self._proxies:
-                self._proxies[service.name] = service.proxy(service.create(self), self._loops)
+                instance = self.instances[service.name] = service.create(self)
+                self._proxies[service.name] = service.proxy(instance, self._loops)
             return self._proxies[service.name]
 
 

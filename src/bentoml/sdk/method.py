@@ -47,9 +47,7 @@ class APIMethod(Generic[P, R]):
         if self.attribute.startswith("__"):
             raise ValueError("API methods cannot start with '__'")
         self.name = name or self.attribute
-        self.route = f"/{self.name}" if route is None else route
-        if not self.route.startswith("/"):
-            raise ValueError(f"route must start with a leading slash, not `{self.route}`")
+        self.route = _checked_route(f"/{self.name}" if route is None else route)
         if max_batch_size <= 1:
             raise ValueError(f"max_batch_size must be greater than 1, not `{max_batch_size}`")
         self.doc = inspect.getdoc(func)
@@ -215,6 +213,12 @@ def api(func: Any = None, /, **options: Any) -> Any:
     if func is None:
         return lambda function: APIMethod(function, **options)
     return APIMethod(func, **options)
+
+
+def _checked_route(route: str) -> str:
+    if not route.startswith("/"):
+        raise ValueError(f"route must start with a leading slash, not `{route}`")
+    return route
 
 
 def _with_plain_defaults(func: FunctionType) -> FunctionType:

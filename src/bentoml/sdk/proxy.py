@@ -80,7 +80,7 @@ class ServiceProxy(Generic[T]):
         self, service: str, apis: Mapping[str, Method], instance: T, *, threads: int, loops: Loops
     ) -> None:
         limiter = anyio.CapacityLimiter(threads)
-        self.instance = instance
+        self._instance = instance
         self.to_async = Calls(service, apis, lambda method: as_async(method, instance, limiter))
         self.to_sync = Calls(service, apis, lambda method: as_sync(method, instance, loops))
         self._apis = {method.attribute: method for method in apis.values()}
@@ -88,8 +88,8 @@ class ServiceProxy(Generic[T]):
     def __getattr__(self, name: str) -> Any:
         method = self._apis.get(name)
         if method is None:
-            return getattr(self.instance, name)
-        call = self.__dict__[name] = method.tolerant(self.instance)
+            return getattr(self._instance, name)
+        call = self.__dict__[name] = method.tolerant(self._instance)
         return call
 
 
