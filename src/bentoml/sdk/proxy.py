@@ -73,14 +73,15 @@ class ServiceProxy(Generic[T]):
     """Stand for a dependency: ``dep.method(...)`` calls it as it is written, a sync one blocks, an async one is awaited.
 
     ``dep.to_async.method(...)`` is always awaited (a stream: iterated by ``async for``), ``dep.to_sync.method(...)``
-    always blocks. Attributes that are no API are those of the instance.
+    always blocks. Attributes that are no API are those of ``instance``, the service's own object (an API of one of these
+    three names is called through ``to_sync`` or ``to_async``).
     """
 
     def __init__(
         self, service: str, apis: Mapping[str, Method], instance: T, *, threads: int, loops: Loops
     ) -> None:
         limiter = anyio.CapacityLimiter(threads)
-        self._instance = instance
+        self.instance = instance
         self.to_async = Calls(service, apis, lambda method: as_async(method, instance, limiter))
         self.to_sync = Calls(service, apis, lambda method: as_sync(method, instance, loops))
         self._apis = {method.attribute: method for method in apis.values()}
@@ -88,8 +89,8 @@ class ServiceProxy(Generic[T]):
     def __getattr__(self, name: str) -> Any:
         method = self._apis.get(name)
         if method is None:
-            return getattr(self._instance, name)
-        call = self.__dict__[name] = method.tolerant(self._instance)
+            return getattr(self.instance, name)
+        call = self.__dict__[name] = method.tolerant(self.instance)
         return call
 
 
