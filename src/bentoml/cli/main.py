@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from .. import __version__
 from ..exceptions import BentoMLException, StateException
+from ._coerce import spare_conversion
 
 __all__ = ["COMMANDS", "run"]
 
@@ -51,6 +52,12 @@ class CommandTable(TyperGroup):
         unloaded: Any = None
         self.commands.update(dict.fromkeys(COMMANDS, unloaded))  # the names that typer suggests from
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        params: list[Any] = super().get_params(ctx)
+        for param in params:
+            spare_conversion(param)
+        return params
+
     def list_commands(self, ctx: Any) -> list[str]:
         return [name for name, entry in COMMANDS.items() if not entry.hidden]
 
@@ -64,6 +71,8 @@ class CommandTable(TyperGroup):
         for leaf in [command, *getattr(command, "commands", {}).values()]:
             leaf.params.extend(_common_options())
             leaf.context_settings.setdefault("help_option_names", ["-h", "--help"])
+            for param in leaf.get_params(ctx):
+                spare_conversion(param)
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

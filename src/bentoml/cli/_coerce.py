@@ -1,0 +1,36 @@
+"""Spare light commands the validation library, which typer loads to convert even a string into a string (60 ms)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["spare_conversion"]
+
+
+def spare_conversion(param: Any) -> None:
+    """Let an option or argument pass on what needs no conversion; typer converts, or refuses, all the rest."""
+    if hasattr(param, "get_runtime_param"):  # typer converted with click before it had this
+        param.get_runtime_param = _Quick(param, param.get_runtime_param).get
+
+
+class _Quick:
+    def __init__(self, param: Any, thorough: Any) -> None:
+        self._annotation = param.type_descriptor.annotation
+        self._choices = param.type_descriptor.choices or ()
+        self._plain = getattr(param.type_descriptor.parameter_info, "parser", None) is None
+        self._thorough = thorough
+
+    def get(self) -> _Quick:
+        return self
+
+    def coerce(self, value: Any, *, param: Any, ctx: Any) -> Any:
+        if self._plain and self._is_ready(value):
+            return value
+        if value in (None, ()):
+            return () if param.multiple or param.nargs == -1 else None
+        return self._thorough().coerce(value, param=param, ctx=ctx)
+
+    def _is_ready(self, value: Any) -> bool:
+        if not isinstance(value, str):
+            return False
+        return self._annotation is str or value in self._choices
