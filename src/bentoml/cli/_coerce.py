@@ -16,7 +16,8 @@ def spare_conversion(param: Any) -> None:
 class _Quick:
     def __init__(self, param: Any, thorough: Any) -> None:
         self._annotation = param.type_descriptor.annotation
-        self._choices = param.type_descriptor.choices or ()
+        choices = param.type_descriptor.choices or ()
+        self._choices = tuple(c for c in choices if type(c) is str)  # not the members of an Enum
         self._plain = getattr(param.type_descriptor.parameter_info, "parser", None) is None
         self._thorough = thorough
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,13 +17,6 @@ from ._steps import step
 __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-
-class Output(StrEnum):
-    """What to print: a line for people, or the tag for programs."""
-
-    default = "default"
-    tag = "tag"
 
 
 @app.command()
@@ -43,8 +35,8 @@ def build(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label; may be repeated.")
     ] = None,
     output: Annotated[
-        Output, typer.Option("-o", "--output", help="`tag` prints nothing but the tag.")
-    ] = Output.default,
+        Literal["default", "tag"], typer.Option("-o", "--output", help="`tag` prints nothing but the tag.")
+    ] = "default",
     platform: Annotated[
         str, typer.Option(help="The machine to lock packages for: linux/amd64, aarch64-manylinux_2_36, ...")
     ] = "linux",
@@ -73,7 +65,7 @@ def build(
             step=step,
         ),
     )
-    if output is Output.tag:
+    if output == "tag":
         print(f"__tag__:{bento.tag}")
         return
     print(f"Successfully built {bento}.")
