@@ -17,6 +17,7 @@ from starlette.routing import Route
 from tests.runtime.served import Served, served
 
 import bentoml
+from bentoml.exceptions import BentoMLConfigException
 from bentoml.runtime.app import AppOptions, create_app
 
 
@@ -321,3 +322,35 @@ def test_a_websocket_that_nobody_takes_is_closed(app: Served) -> None:
 
     app.run(main())
     assert sent == [{"type": "websocket.close", "code": 1000}]
+
+
+@pytest.mark.parametrize(
+    ("duration", "bounds"),
+    [
+        ({"buckets": [0.5, 1, 2]}, ["0.5", "1.0", "2.0", "+Inf"]),
+        ({"min": 0.1, "max": 1.0, "factor": 3}, ["0.1", "0.30000000000000004", "0.9", "1.0", "+Inf"]),
+        ({"min": 0.1, "max": 1.0, "factor": 1}, "factor"),
+        ({"min": 0.1, "max": 1.0, "factor": 1.001}, "buckets"),
+    ],
+)
+def test_buckets_of_the_users_own(duration: dict[str, Any], bounds: list[str] | str) -> None:
+    service, _ = around(metrics={"namespace": "mine", "duration": duration})
+    if isinstance(bounds, str):
+        with pytest.raises(BentoMLConfigException, match=bounds), served(service):
+            raise AssertionError("it must not start")
+        return
+    with served(service) as app:
+        text = app.ask("/metrics", method="GET").body.decode()
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.startswith('mine_request_duration_seconds_bucket{endpoint="/pre/",')
+    ]
+    assert [line.split('le="')[1].split('"')[0] for line in lines if 'code="200"' in line] == bounds
+
+
+def test_metrics_that_are_not_wanted() -> None:
+    service, _ = around(metrics={"enabled": False})
+    with served(service) as app:
+        assert app.ask("/metrics", method="GET").status == 404
+        assert app.ask("/pre/hello").status == 200

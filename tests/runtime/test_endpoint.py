@@ -341,3 +341,44 @@ def test_the_log_has_the_traceback_and_the_answer_has_not(
         app.ask("/fail", {"kind": "value"})
     assert "ValueError: a secret" in caplog.text
     assert "in fail" in caplog.text
+
+
+DONE: list[str] = []
+
+
+@bentoml.service
+class Background:
+    @bentoml.api
+    def work(self, fail: bool, ctx: bentoml.Context) -> str:
+        folder = Path(ctx.temp_dir)
+        ctx.response.background.add_task(lambda: DONE.append(str(folder.exists())))
+        if fail:
+            raise NotFound("no")
+        return str(folder)
+
+
+def test_background_tasks_run_after_a_good_answer_and_before_the_folder_goes() -> None:
+    with served(Background) as app:
+        folders = {app.ask("/work", {"fail": False}).body for _ in range(3)}
+        assert len(folders) == 1  # given back each time
+        assert DONE == ["True"] * 3
+        assert app.ask("/work", {"fail": True}).status == 404
+        assert len(DONE) == 3
+
+
+def test_a_client_that_breaks_off_is_counted_all_the_same(app: Served) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b'{"a": 1}', "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        raise OSError("the client is gone")
+
+    scope = {"type": "http", "method": "POST", "path": "/add", "scheme": "http", "headers": []}
+    with pytest.raises(OSError, match="gone"):
+        app.run(app.app(scope, receive, send))
+    text = app.ask("/metrics", method="GET").body.decode()
+    assert 'bentoml_service_request_in_progress{endpoint="/add",' in text
+    (line,) = [
+        x for x in text.splitlines() if x.startswith('bentoml_service_request_in_progress{endpoint="/add",')
+    ]
+    assert line.endswith(" 0.0")

@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -123,5 +124,6 @@ def _printable(text: str) -> str:
 
 
 def _to_stdout(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # who read the log is gone; the requests are not
+        sys.stdout.write(text)
+        sys.stdout.flush()

@@ -12,7 +12,9 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from ..exceptions import BentoMLConfigException
 from ..sdk.service import Service
+from ..sdk.settings import Duration
 from .access_log import AccessLog, Fields
 from .answer import TEXT
 from .call import Receive, Scope, Send, Server
@@ -28,6 +30,7 @@ from .traffic import Traffic
 __all__ = ["MAX_BODY", "AppOptions", "create_app"]
 
 MAX_BODY = 1 << 30  # bytes of a request; the whole body is in memory
+_MAX_BUCKETS = 100
 
 
 @dataclass(frozen=True)
@@ -155,12 +158,20 @@ def _metrics(service: Service[Any], options: AppOptions) -> Metrics:
     )
 
 
-def _buckets(duration: Any) -> tuple[float, ...]:
+def _buckets(duration: Duration) -> tuple[float, ...]:
     """Return the bounds of the duration's buckets: those given, or exponential ones up to ``max``, or the default."""
     if duration.buckets:
         return tuple(sorted(float(b) for b in duration.buckets if b != math.inf))
     if duration.min and duration.max and duration.factor:
+        if duration.factor <= 1 or duration.min >= duration.max:
+            raise BentoMLConfigException(
+                "`metrics.duration` needs a `factor` above 1 and a `max` above `min`"
+            )
         steps = math.ceil(math.log(duration.max / duration.min, duration.factor))
+        if steps > _MAX_BUCKETS:
+            raise BentoMLConfigException(
+                f"`metrics.duration` gives {steps} buckets; at most {_MAX_BUCKETS} are useful"
+            )
         return (*(duration.min * duration.factor**i for i in range(steps)), duration.max)
     return DEFAULT_BUCKETS
 

@@ -88,13 +88,11 @@ class Endpoint:
                 await self._send_stream(call, answer, receive, send)
             elif isinstance(answer, Response):
                 await self._send_response(call, answer, receive, send)
-            call.end(self._label)
-            if call.context is not None and (tasks := call.context.response.background_tasks) is not None:
-                await tasks()
         finally:
             traffic.leave(call)
-            if call.folder is not None and not call.lent:
-                call.release()
+            call.end(self._label)
+            if call.context is not None or call.folder is not None:
+                await _finish(call)
 
     async def _refuse(self, call: Call, send: Send) -> None:
         """Answer what does not come to the API: another method than POST, or one request too many."""
@@ -200,6 +198,7 @@ class Endpoint:
         return Answer(504, error_body(f"Not able to process the request in {timeout} seconds"))
 
     def _failed(self, call: Call, error: BaseException) -> Answer:
+        call.context = None  # what the API said about its response is void, background tasks included
         status, body = of_exception(error)
         if status >= 500:
             logger.error(
@@ -237,6 +236,16 @@ class Endpoint:
 
     async def _send_response(self, call: Call, answer: Response, receive: Receive, send: Send) -> None:
         await answer(call.scope, receive, Recorder(send, call, [self._server_header, *call.ids()]))
+
+
+async def _finish(call: Call) -> None:
+    """Run the tasks that the API left for after the answer, then give its folder back."""
+    try:
+        if call.context is not None and (tasks := call.context.response.background_tasks) is not None:
+            await tasks()
+    finally:
+        if not call.lent:
+            call.release()
 
 
 def _context_answer(call: Call) -> tuple[int, Headers | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 __all__ = ["Folders"]
@@ -16,14 +17,16 @@ class Folders:
     def __init__(self) -> None:
         self._parent: Path | None = None
         self._free: list[Path] = []
+        self._lock = threading.Lock()
 
     def take(self) -> Path:
         """Return an empty folder that no other request has; safe to call from any thread."""
         try:
             return self._free.pop()
         except IndexError:
-            if self._parent is None:
-                self._parent = Path(tempfile.mkdtemp(prefix="bentoml-"))
+            with self._lock:
+                if self._parent is None:
+                    self._parent = Path(tempfile.mkdtemp(prefix="bentoml-"))
             return Path(tempfile.mkdtemp(prefix="bentoml-request-", dir=self._parent))
 
     def give_back(self, folder: Path) -> None:

@@ -34,26 +34,23 @@ class Chunks(Protocol):
         """End the generator without waiting; return whether it is still running, until ``when_ended`` is called."""
 
 
-async def send_chunks(first: bytes | None, chunks: Chunks, call: Call, receive: Receive, send: Send) -> bool:
-    """Send all of a stream; return False if the client went away before its end."""
+async def send_chunks(first: bytes | None, chunks: Chunks, call: Call, receive: Receive, send: Send) -> None:
+    """Send all of a stream, or as much of it as the client stays for."""
     task = asyncio.current_task()
     gone = _Gone(task)
     watcher = call.server.loop.create_task(gone.watch(receive))
     try:
-        if first:
-            await send({"type": "http.response.body", "body": first, "more_body": True})
         if first is not None:
+            await send({"type": "http.response.body", "body": first, "more_body": True})
             await chunks.send_rest(send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
     except asyncio.CancelledError:
         if not gone.is_gone or task is None:
             raise
         task.uncancel()
-        return False
     finally:
         watcher.cancel()
         await chunks.close()
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-    return True
 
 
 class _Gone:

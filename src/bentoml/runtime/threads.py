@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
@@ -56,11 +57,12 @@ class WorkerThreads:
         return not self._jobs.empty()
 
     def close(self, timeout: float = 5.0) -> None:
-        """Let the threads end after their present job; one that does not end in time is left to the process's end."""
+        """Let the threads end after their present jobs; what takes longer is left to the end of the process."""
         for _ in self._threads:
             self._jobs.put(None)
+        until = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _start_thread(self) -> None:
         name = f"{self._name}-{len(self._threads) + 1}"
