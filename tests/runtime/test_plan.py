@@ -39,7 +39,7 @@ def plan_of(options: Options | None = None, **service: Any) -> Plan:
         pytest.param(Options(host="0.0.0.0"), {"host": "::1"}, {"host": "0.0.0.0"}, id="host asked for"),
         pytest.param(Options(backlog=100), {"backlog": 200}, {"backlog": 100}, id="backlog asked for"),
         pytest.param(
-            Options(), {"timeout": 7.6}, {"timeout_graceful_shutdown": 8}, id="as long as a request may take"
+            Options(), {"timeout": 7.2}, {"timeout_graceful_shutdown": 8}, id="as long as a request may take"
         ),
         pytest.param(
             Options(timeout_graceful_shutdown=0, timeout_keep_alive=0),

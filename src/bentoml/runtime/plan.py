@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -70,7 +71,7 @@ def make_plan(options: Options, service: Description, *, cpus: int) -> Plan:
         backlog=options.backlog or service.backlog,
         timeout_keep_alive=_KEEP_ALIVE if options.timeout_keep_alive is None else options.timeout_keep_alive,
         timeout_graceful_shutdown=(
-            round(service.timeout)
+            math.ceil(service.timeout)
             if options.timeout_graceful_shutdown is None
             else options.timeout_graceful_shutdown
         ),

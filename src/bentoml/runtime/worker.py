@@ -48,10 +48,9 @@ def main() -> None:
     """Run as a program whose last argument is the number of the control socket."""
     control = socket.socket(fileno=int(sys.argv[-1]))
     control.set_inheritable(False)  # no process that the user's code starts keeps it open
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(
-            number, do_nothing
-        )  # a terminal sends them to all processes; the supervisor says how to end
+    # A terminal sends these to every process; it is the supervisor who says how to end.
+    signal.signal(signal.SIGINT, do_nothing)
+    signal.signal(signal.SIGHUP, do_nothing)
     end_with(control.fileno())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what the user prints belongs to the log
