@@ -1,4 +1,4 @@
-"""The model store of this process, as `bentoml.models`: create, get, list and delete models."""
+"""The model store of this process, as `bentoml.models`: create, get, list and delete models, and refer to others."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
+from .sdk.references import HuggingFaceModel
 from .store import current
 from .store.manifest import ModelContext
 from .store.models import Model
 from .tag import Tag
 
-__all__ = ["Model", "ModelContext", "create", "delete", "get", "list"]
+__all__ = ["HuggingFaceModel", "Model", "ModelContext", "create", "delete", "get", "list"]
 
 
 def create(

@@ -78,6 +78,14 @@ def test_what_a_service_says_of_itself() -> None:
     ]
 
 
+def test_a_model_that_a_bento_cannot_hold_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text(
+        "import bentoml\n@bentoml.service\nclass A:\n    weights = bentoml.models.HuggingFaceModel('org/name')\n"
+    )
+    with pytest.raises(BentoMLException, match=r"`A\.weights` is the model `org/name` of Hugging Face"):
+        describe(tmp_path, "service:A", env=os.environ)
+
+
 def test_what_the_module_prints_does_not_disturb(tmp_path: Path) -> None:
     (tmp_path / "yaml.py").write_text("raise RuntimeError('the project is not on the path yet')\n")
     (tmp_path / "service.py").write_text(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bentoml.exceptions import MissingDependencyException
-from bentoml.sdk.references import HuggingFaceModel
+from bentoml.models import HuggingFaceModel
 
 ONE_SERVICE = """
     import bentoml
@@ -248,9 +248,6 @@ INFERENCE_GRAPH = """
 
 
 # The facade does not have this name yet.
-REFERENCES = ("from bentoml.models import Hugg", "from bentoml.sdk.references import Hugg")
-
-
 def pipeline(task: str, model: str, tokenizer: str = "", hypothesis_template: str = "") -> Any:
     """Stand for `transformers.pipeline`; what it gives takes exactly what the real ones take here."""
 
@@ -283,7 +280,7 @@ def _libraries(monkeypatch: pytest.MonkeyPatch) -> None:
 def service(text: str, name: str) -> Any:
     """Run a document's code and return an instance of one of its services."""
     names: dict[str, Any] = {"__name__": "document"}
-    exec(dedent(text).replace(*REFERENCES), names)
+    exec(dedent(text), names)
     return names[name]()
 
 

@@ -16,6 +16,7 @@ from ..exceptions import BentoMLConfigException, ImportServiceError, NotFound
 from ..sdk.dependency import Dependency
 from ..sdk.loader import Target, load_target
 from ..sdk.openapi import openapi
+from ..sdk.references import HuggingFaceModel
 from ..sdk.service import Service
 from .describe import SAYS_IT_ALL
 
@@ -41,6 +42,12 @@ def described(service: Service[Any], import_string: str) -> dict[str, Any]:
 
 
 def _entry(service: Service[Any]) -> dict[str, Any]:
+    for name, value in vars(service.inner).items():
+        if isinstance(value, HuggingFaceModel):  # nothing would say which files it was built with
+            raise BentoMLConfigException(
+                f"`{service.name}.{name}` is the model `{value.model_id}` of Hugging Face, which a bento cannot hold yet; "
+                "save it with `bentoml.models.create` and get it with `bentoml.models.get`"
+            )
     return {
         "name": service.name,
         "service": "",
