@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,15 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bench:
-    return Bench(tmp_path, monkeypatch, capsys)
+def bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Bench]:
+    """Give a bench, and put back what a command does to logging in its own process."""
+    root, ours = logging.getLogger(), logging.getLogger("bentoml")
+    handlers, level = list(root.handlers), ours.level
+    yield Bench(tmp_path, monkeypatch, capsys)
+    root.handlers[:] = handlers
+    ours.setLevel(level)
 
 
 ON_BASE = ("--base-image", "oci:base")
@@ -79,12 +87,9 @@ def test_what_is_new_is_shown_without_standing_in_the_way_of_programs(bench: Ben
 
 
 def test_quiet(bench: Bench) -> None:
-    try:
-        code, printed, said = bench.containerize(
-            "greeter", *ON_BASE, "--output", "type=oci,dest=image", "--quiet"
-        )
-    finally:
-        logging.getLogger("bentoml").setLevel(logging.NOTSET)
+    code, printed, said = bench.containerize(
+        "greeter", *ON_BASE, "--output", "type=oci,dest=image", "--quiet"
+    )
     assert (code, said) == (0, "")
     assert printed.startswith("Successfully built")
 
