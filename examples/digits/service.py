@@ -6,9 +6,9 @@ from typing import Annotated
 
 import joblib
 import numpy as np
-from bentoml.validators import DType, Shape
 
 import bentoml
+from bentoml.validators import DType, Shape
 
 
 @bentoml.service(resources={"cpu": "1"}, traffic={"timeout": 10})
