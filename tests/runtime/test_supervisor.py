@@ -24,7 +24,7 @@ def start(tmp_path: Path) -> Start:
     """Start a server of fake workers that leave their marks in ``tmp_path``."""
 
     def start(wishes: str = "", port: int = 0) -> AbstractContextManager[Running]:
-        return running([*FAKE, f"marks={tmp_path} {wishes}", str(port)])
+        return running([*FAKE, f"marks={tmp_path} {wishes}", str(port)], env={"TMPDIR": str(tmp_path)})
 
     return start
 
