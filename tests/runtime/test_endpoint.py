@@ -341,6 +341,7 @@ def test_the_log_has_the_traceback_and_the_answer_has_not(
         app.ask("/fail", {"kind": "value"})
     assert "ValueError: a secret" in caplog.text
     assert "in fail" in caplog.text
+    assert "threads.py" not in caplog.text  # it begins where the user's code does
 
 
 DONE: list[str] = []

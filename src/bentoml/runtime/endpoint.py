@@ -18,7 +18,7 @@ from ..sdk.serde import FileAnswer
 from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response
 from .body import decode, read_body
 from .call import Call, Receive, Scope, Send, Server
-from .errors import error_body, of_exception
+from .errors import error_body, of_exception, users_traceback
 from .streams import AsyncChunks, ThreadChunks, send_chunks
 
 __all__ = ["Endpoint"]
@@ -201,8 +201,9 @@ class Endpoint:
         call.context = None  # what the API said about its response is void, background tasks included
         status, body = of_exception(error)
         if status >= 500:
+            exc_info = (type(error), error, users_traceback(error))
             logger.error(
-                "Exception on %s [POST]", call.scope["path"], exc_info=error, extra={"trace": call.trace()}
+                "Exception on %s", call.scope["path"], exc_info=exc_info, extra={"trace": call.trace()}
             )
         return Answer(status, body)
 

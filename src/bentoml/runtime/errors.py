@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pydantic
 
 from ..exceptions import BadInput, BentoMLException
 
-__all__ = ["GENERIC", "InvalidInput", "error_body", "of_exception"]
+__all__ = ["GENERIC", "InvalidInput", "error_body", "of_exception", "users_traceback"]
+
+_OURS = str(Path(__file__).parents[1])
 
 GENERIC = "An unexpected error has occurred, please check the server log."
 _HIDDEN = "Authorization error"
@@ -44,3 +48,11 @@ def of_exception(error: BaseException) -> tuple[int, bytes]:
 def error_body(message: str, **more: Any) -> bytes:
     """Return the JSON body of an error."""
     return json.dumps({"error": message, **more}, separators=(",", ":")).encode()
+
+
+def users_traceback(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an error from where it enters the user's code; all of it where it never does."""
+    start = error.__traceback__
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(_OURS):
+        start = start.tb_next
+    return start or error.__traceback__
