@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...exceptions import BentoMLException
 from ...process import CommandFailed, run
@@ -88,11 +87,11 @@ def python_layers(
     key = _key(request, epoch)
     if layers := _recalled(key, cache):
         return layers
-    with TemporaryDirectory(dir=cache.folder("drafts")) as scratch:
-        _install(request, Path(scratch), offline)
+    with cache.scratch() as scratch:
+        _install(request, scratch, offline)
         beside = {_name(wheel) for wheel in request.wheels}
         groups = read_groups(
-            Path(scratch, "venv"), request.target.version, request.target.interpreter, apart=beside
+            scratch / "venv", request.target.version, request.target.interpreter, apart=beside
         )
         layers = tuple(_layer(group, cache, epoch) for group in groups)
     if request.is_locked:
