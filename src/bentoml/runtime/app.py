@@ -139,6 +139,8 @@ def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -
 
 
 async def _not_running(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        return await send({"type": "websocket.close", "code": 1012})
     await send_page(
         (503, TEXT, b"the service is not running: its server must run the ASGI lifespan"), scope, send
     )
