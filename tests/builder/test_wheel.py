@@ -64,3 +64,9 @@ def test_requirements_of_the_runtime() -> None:
     more = set(runtime_requirements(frozenset({"all", "unknown"}))) - set(plain)
     assert any(line.startswith("docker") for line in more)
     assert not any("extra" in line or line.startswith("bentoml") for line in more)
+
+
+def test_an_image_gets_what_serves_and_not_what_builds() -> None:
+    names = {line.split(">")[0] for line in runtime_requirements()}
+    assert {"uvicorn", "uvloop", "pydantic"} <= names
+    assert "uv" not in names

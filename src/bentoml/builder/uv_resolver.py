@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import uv
-
-from ..exceptions import BentoMLException, MissingDependencyException
+from ..exceptions import BentoMLException
 from ..process import CommandFailed, run
-from .indexes import Indexes
 from .lock import LockRequest
+from .uv_command import uv_command, uv_environment, uv_options
 
 __all__ = ["UvResolver"]
 
@@ -40,49 +38,33 @@ class UvResolver:
             # uv keeps the versions that it finds in its output file.
             (folder / "requirements.txt").write_text(request.preferred)
             try:
-                run(self._command(request), cwd=folder, env=self._environment(request), timeout=_TIMEOUT)
+                run(
+                    self._command(request),
+                    cwd=folder,
+                    env=uv_environment(request.indexes, self._env),
+                    timeout=_TIMEOUT,
+                )
             except CommandFailed as e:
                 raise BentoMLException(_explain(request, e.output)) from e
             return (folder / "requirements.txt").read_text()
 
     def _command(self, request: LockRequest) -> list[str]:
         return [
-            *(_uv(), "pip", "compile", "requirements.in", "--output-file", "requirements.txt", "--quiet"),
+            *(
+                uv_command(),
+                "pip",
+                "compile",
+                "requirements.in",
+                "--output-file",
+                "requirements.txt",
+                "--quiet",
+            ),
             *("--override", "overrides.txt", "--generate-hashes", "--no-header", "--no-annotate"),
             *("--only-binary", ":all:", "--python", sys.executable),
             *("--python-version", request.python_version, "--python-platform", str(request.platform)),
             *(["--upgrade"] if request.refresh else []),
-            *_index_options(request.indexes),
+            *uv_options(request.indexes),
         ]
-
-    def _environment(self, request: LockRequest) -> dict[str, str]:
-        """Return the environment for uv; indexes are named there because their URLs may hold credentials of pip's."""
-        indexes, env = request.indexes, {**self._env, "NO_COLOR": "1"}
-        if indexes.index_url and "UV_DEFAULT_INDEX" not in env:
-            env.setdefault("UV_INDEX_URL", indexes.index_url)
-        if indexes.extra_index_url:
-            env.setdefault("UV_EXTRA_INDEX_URL", " ".join(indexes.extra_index_url))
-        if indexes.cert:
-            env.setdefault("SSL_CERT_FILE", indexes.cert)
-        return env
-
-
-def _uv() -> str:
-    try:
-        return uv.find_uv_bin()
-    except FileNotFoundError as e:
-        raise MissingDependencyException("uv is needed to lock requirements; run `pip install uv`") from e
-
-
-def _index_options(indexes: Indexes) -> Iterator[str]:
-    if indexes.no_index:
-        yield "--no-index"
-    if indexes.best_match:
-        yield from ("--index-strategy", "unsafe-best-match")
-    for link in indexes.find_links:
-        yield from ("--find-links", link)
-    for host in indexes.trusted_host:
-        yield from ("--allow-insecure-host", host)
 
 
 def _explain(request: LockRequest, output: str) -> str:

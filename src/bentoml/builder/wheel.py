@@ -22,6 +22,7 @@ _METADATA = ("METADATA", "entry_points.txt")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can tell
 _EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]+)['"]""")
 _SELF = re.compile(r"bentoml\[([^\]]*)\]")
+_BUILD_ONLY = re.compile(r"(uv)\b")  # 60 MB that no service calls: an image serves, it builds nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ def runtime_wheel(package: Path = _PACKAGE) -> Wheel:
 
 
 def runtime_requirements(extras: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """Return what the running `bentoml` requires, with some of its extras, as requirement lines."""
-    lines = _distribution().requires or []
+    """Return what the running `bentoml` requires to serve, with some of its extras, as requirement lines."""
+    lines = [line for line in _distribution().requires or [] if not _BUILD_ONLY.match(line)]
     wanted = set(extras)
     for line in lines:  # an extra such as `all` names others
         match, extra = _SELF.match(line), _EXTRA.search(line)
