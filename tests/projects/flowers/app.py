@@ -19,4 +19,6 @@ class Classify:
 
     @bentoml.api
     def classify(self, values: list[float]) -> str:
-        return Path(self.model.path_of("names.txt")).read_text().split()[len(self.preprocess.scale(values)) % 3]
+        return (
+            Path(self.model.path_of("names.txt")).read_text().split()[len(self.preprocess.scale(values)) % 3]
+        )
