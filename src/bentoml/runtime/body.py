@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pydantic
+from starlette.types import Message
 
 from ..exceptions import BadInput, BentoMLException
 from ..sdk.serde import Input
@@ -23,24 +24,22 @@ async def read_body(call: Call, receive: Receive) -> bytes:
         BentoMLException: 413, it is longer than the server takes; or 400, the client went away.
     """
     limit = call.server.max_body
-    length = call.headers.get(b"content-length")
-    if length is not None and length.isdigit() and int(length) > limit:
-        raise _too_large(limit)
     message = await receive()
+    body: bytes = message.get("body", b"")
+    if len(body) > limit:
+        raise _too_large(limit)
     if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes = message.get("body", b"")
-        if len(body) > limit:
-            raise _too_large(limit)
         return body
+    length = call.headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
     return await _read_rest(message, receive, limit)
 
 
-async def _read_rest(message: Any, receive: Receive, limit: int) -> bytes:
+async def _read_rest(message: Message, receive: Receive, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise BadInput("the client went away before the request was complete")
+    while message["type"] == "http.request":
         piece = message.get("body", b"")
         size += len(piece)
         if size > limit:
@@ -49,6 +48,7 @@ async def _read_rest(message: Any, receive: Receive, limit: int) -> bytes:
         if not message.get("more_body", False):
             return b"".join(pieces)
         message = await receive()
+    raise BadInput("the client went away before the request was complete")
 
 
 def decode(call: Call, input: Input, body: bytes) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from ..sdk.context import Context
 from .access_log import AccessLog
 from .folders import Folders
 from .metrics import Metrics
@@ -49,10 +50,15 @@ class Server:
 class Call:
     """A request: when it came, who it is in the logs, and what must be given back when it is over."""
 
-    __slots__ = (
-        "context", "expired", "folder", "headers", "job", "length", "lent", "media_type", "scope", "server", "span_id",
-        "started", "status", "task", "trace_id",
-    )  # fmt: skip
+    status = 500  # of the answer, ...
+    media_type = b""
+    length = b""  # ... which says what it is as soon as it is known
+    task: asyncio.Task[Any] | None = None
+    expired = False
+    job: asyncio.Future[Any] | None = None  # what a thread does for it
+    lent = False  # a thread still uses the folder, and will give it back
+    folder: Path | None = None
+    context: Context | None = None
 
     def __init__(self, scope: Scope, server: Server) -> None:
         self.scope: MutableMapping[str, Any] = scope
@@ -62,17 +68,9 @@ class Call:
         if _SEEN in scope:
             self.trace_id, self.span_id = scope[_SEEN]
         else:
+            parent = self.headers.get(b"traceparent")
+            self.trace_id = _random_bits(128) if parent is None else _trace_of(parent)
             self.span_id = _random_bits(64)
-            self.trace_id = self._trace_of_caller() or _random_bits(128)
-        self.status = 500  # of the answer, ...
-        self.media_type = b""
-        self.length = b""  # ... which says what it is as soon as it is known
-        self.task: asyncio.Task[Any] | None = None
-        self.expired = False
-        self.job: asyncio.Future[Any] | None = None  # what a thread does for it
-        self.lent = False  # a thread still uses the folder, and will give it back
-        self.folder: Path | None = None
-        self.context: Any = None
 
     @classmethod
     def observed(cls, scope: Scope, server: Server) -> Call:
@@ -125,8 +123,8 @@ class Call:
                 (self.scope, self.headers, *ids, self.status, self.media_type, self.length, seconds)
             )
 
-    def _trace_of_caller(self) -> int:
-        """Return the trace id of a ``traceparent`` header (W3C Trace Context), or 0."""
-        parent = self.headers.get(b"traceparent")
-        known = None if parent is None else _TRACEPARENT.fullmatch(parent)
-        return 0 if known is None else int(known[1], 16)
+
+def _trace_of(parent: bytes) -> int:
+    """Return the trace id of a ``traceparent`` header (W3C Trace Context), or a new one where it is not valid."""
+    known = _TRACEPARENT.fullmatch(parent)
+    return int(known[1], 16) if known else _random_bits(128)
