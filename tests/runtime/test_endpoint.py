@@ -276,7 +276,8 @@ def gate() -> tuple[Any, threading.Event, list[str]]:
             return name
 
         @bentoml.api
-        async def sleep(self) -> None:
+        async def sleep(self, ctx: bentoml.Context) -> None:
+            ctx.response.background.add_task(seen.append, "background")
             try:
                 await asyncio.sleep(5)
             finally:

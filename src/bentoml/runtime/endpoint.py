@@ -187,13 +187,12 @@ class Endpoint:
     def _cancelled(self, call: Call, error: asyncio.CancelledError) -> Answer:
         """Answer a request whose time is over; any other cancellation of the task goes on to who asked for it."""
         call.lent = call.lent or (call.job is not None and call.job.cancelled())
-        if (
-            call.task is None or not call.task.cancelling()
-        ):  # the user's code let one of its own tasks be cancelled
-            return self._failed(call, error)
+        if call.task is None or not call.task.cancelling():
+            return self._failed(call, error)  # the user's code let one of its own tasks be cancelled
         if not call.expired:
             raise error
         call.task.uncancel()
+        call.context = None
         timeout = self._server.traffic.timeout
         return Answer(504, error_body(f"Not able to process the request in {timeout} seconds"))
 
@@ -201,10 +200,7 @@ class Endpoint:
         call.context = None  # what the API said about its response is void, background tasks included
         status, body = of_exception(error)
         if status >= 500:
-            exc_info = (type(error), error, users_traceback(error))
-            logger.error(
-                "Exception on %s", call.scope["path"], exc_info=exc_info, extra={"trace": call.trace()}
-            )
+            _log(call, error)
         return Answer(status, body)
 
     # Answers.
@@ -233,7 +229,7 @@ class Endpoint:
         try:
             await send_chunks(answer.first, answer.chunks, call, receive, send)
         except Exception as e:  # the boundary of the user's code: the answer has begun, the log alone is told
-            self._failed(call, e)
+            _log(call, e)
 
     async def _send_response(self, call: Call, answer: Response, receive: Receive, send: Send) -> None:
         await answer(call.scope, receive, Recorder(send, call, [self._server_header, *call.ids()]))
@@ -247,6 +243,11 @@ async def _finish(call: Call) -> None:
     finally:
         if not call.lent:
             call.release()
+
+
+def _log(call: Call, error: BaseException) -> None:
+    exc_info = (type(error), error, users_traceback(error))
+    logger.error("Exception on %s", call.scope["path"], exc_info=exc_info, extra={"trace": call.trace()})
 
 
 def _context_answer(call: Call) -> tuple[int, Headers | None]:
