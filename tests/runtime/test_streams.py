@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncGenerator, Generator, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import bentoml
 
 ENDED: list[str] = []
 MADE: list[int] = []
+GO_ON = threading.Event()
 
 
 @bentoml.service(traffic={"timeout": 0.2})
@@ -72,7 +72,7 @@ class Streams:
     @bentoml.api
     def late(self) -> Generator[str, None, None]:
         try:
-            time.sleep(0.5)
+            GO_ON.wait(5)
             yield "too late"
         finally:
             ENDED.append("late")
@@ -209,6 +209,6 @@ def test_the_timeout_ends_with_the_first_chunk(app: Served) -> None:
     assert (
         app.ask("/quick").status == 504
     )  # the only thread is busy with the generator that nobody waits for ...
-    app.run(asyncio.sleep(0.2))
+    GO_ON.set()
     assert app.ask("/quick").status == 200  # ... until it comes to its next step
     assert ENDED == ["late"]

@@ -87,5 +87,5 @@ class _Lifespan:
         try:
             await self._app(scope, self._events.get, self._answers.put)
         except Exception as e:  # an application without lifespan raises; one that failed has said so before
-            logger.debug("a mounted application has no lifespan: %r", e)
+            logger.info("the mounted application %r takes no part in start and stop: %r", self._app, e)
         await self._answers.put({"type": "lifespan.over"})
