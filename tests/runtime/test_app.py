@@ -259,6 +259,12 @@ def test_mounts_and_prefix() -> None:
             assert app.ask(path).status == 404
         text = app.ask("/pre/metrics", method="GET").body.decode()
         assert 'request_total{endpoint="/pre/bare",http_response_code="200"' in text
+        (root,) = [
+            x
+            for x in text.splitlines()
+            if x.startswith('bentoml_service_request_total{endpoint="/pre/",http_response_code="200"')
+        ]
+        assert root.endswith(" 3.0")  # the API, the page and what is mounted there, once each
         assert 'request_total{endpoint="/pre/hello",http_response_code="200"' in text
     assert life == ["up", "down"]
 

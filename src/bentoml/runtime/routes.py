@@ -54,7 +54,7 @@ def make_router(
     prefix = service.path_prefix
     mounts = Mounts(service.mount_apps, prefix)
     layers = _layers(service)
-    apis = _apis(service, instance, replace(server, metrics=None, access_log=None) if layers else server)
+    apis = _apis(service, instance, server, counted_outside=bool(layers))
     pages: dict[str, ASGIApp] = dict(_pages(service, instance, version))
     observed = partial(
         Observed,
@@ -73,16 +73,21 @@ def make_router(
     return Router(uncounted, observed(app))
 
 
-def _apis(service: Service[Any], instance: Any, server: Server) -> dict[str, ASGIApp]:
+def _apis(
+    service: Service[Any], instance: Any, server: Server, *, counted_outside: bool
+) -> dict[str, ASGIApp]:
     context = any(m.ctx_param for s in service.all_services().values() for m in s.apis.values())
     skipped = tuple(service.settings.logging.access.skip_paths)
-    silent = replace(server, access_log=None)
+    unlogged = replace(server, access_log=None)
+    uncounted = replace(unlogged, metrics=None)
     routes: dict[str, ASGIApp] = {}
     for method in service.apis.values():
         path = service.path_prefix + method.route
-        function = method.func.__get__(instance)
-        mine = silent if path.startswith(skipped) else server
-        routes[path] = Endpoint(method, function, mine, label=path, context=context)
+        if counted_outside or path == f"{service.path_prefix}/":  # where the page is too: see `_Other`
+            mine = uncounted
+        else:
+            mine = unlogged if path.startswith(skipped) else server
+        routes[path] = Endpoint(method, method.func.__get__(instance), mine, label=path, context=context)
     return routes
 
 
