@@ -24,9 +24,7 @@ def serving(
     with socket.socket(*kind) as listener:
         listener.bind(str(unix) if unix else ("127.0.0.1", 0))
         address = f"file://{unix}" if unix else f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_level="critical", access_log=False, lifespan=lifespan)
-        )
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan=lifespan))
 
         def run() -> None:
             time.sleep(delay)

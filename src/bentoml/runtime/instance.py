@@ -36,6 +36,7 @@ async def started(service: Service[Any]) -> AsyncIterator[Any]:
     finally:
         for one, its_instance in reversed(instances):
             await _run_hooks(one, its_instance, "shutdown")
+        set_current_service(None)
         logger.info("Service instance cleanup finalized")
 
 

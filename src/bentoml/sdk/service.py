@@ -186,7 +186,7 @@ class _CurrentService:
 
 
 def set_current_service(instance: Any) -> None:
-    """Say which instance this process serves; a worker calls it once."""
+    """Say which instance this process serves; None when it serves no more."""
     _CurrentService.instance = instance
 
 
