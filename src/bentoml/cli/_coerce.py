@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 __all__ = ["spare_conversion"]
+
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 def spare_conversion(param: Any) -> None:
@@ -18,20 +22,25 @@ class _Quick:
         self._annotation = param.type_descriptor.annotation
         choices = param.type_descriptor.choices or ()
         self._choices = tuple(c for c in choices if type(c) is str)  # not the members of an Enum
-        self._plain = getattr(param.type_descriptor.parameter_info, "parser", None) is None
+        info = param.type_descriptor.parameter_info
+        self._plain = getattr(info, "parser", None) is None
+        self._least = -math.inf if info.min is None else info.min
+        self._most = math.inf if info.max is None else info.max
         self._thorough = thorough
 
     def get(self) -> _Quick:
         return self
 
     def coerce(self, value: Any, *, param: Any, ctx: Any) -> Any:
-        if self._plain and self._is_ready(value):
-            return value
+        if self._plain and isinstance(value, str):
+            if self._annotation is str or value in self._choices:
+                return value
+            if (
+                self._annotation is int
+                and _NUMBER.fullmatch(value)
+                and self._least <= int(value) <= self._most
+            ):
+                return int(value)
         if value in (None, ()):
             return () if param.multiple or param.nargs == -1 else None
         return self._thorough().coerce(value, param=param, ctx=ctx)
-
-    def _is_ready(self, value: Any) -> bool:
-        if not isinstance(value, str):
-            return False
-        return self._annotation is str or value in self._choices

@@ -1,0 +1,62 @@
+"""What an option needs no validation library for, and what it does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Annotated, Any
+
+import pytest
+import typer
+from typer.main import get_command
+
+from bentoml.cli._coerce import spare_conversion
+
+
+def converted(*arguments: str) -> Any:
+    """Return what a function gets for ``--n`` and ``--free``, each an integer, the first from 0 to 65535."""
+    app = typer.Typer(add_completion=False)
+    got: list[Any] = []
+
+    @app.command()
+    def command(
+        n: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+        free: Annotated[int, typer.Option()] = 1,
+    ) -> None:
+        got.append((n, free))
+
+    made = get_command(app)
+    for param in made.params:
+        spare_conversion(param)
+    made.main(args=[*arguments], standalone_mode=False)
+    return got[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param([], (None, 1), id="defaults"),
+        pytest.param(["--n", "0", "--free", "007"], (0, 7), id="digits"),
+        pytest.param(["--n", "65535", "--free", "-3"], (65535, -3), id="a sign"),
+        pytest.param(["--free", "1" + "0" * 30], (None, 10**30), id="many digits"),
+    ],
+)
+def test_integers(arguments: list[str], expected: tuple[object, object]) -> None:
+    assert converted(*arguments) == expected
+
+
+@pytest.mark.parametrize("text", ["-1", "65536", "x", "", "٣x"])
+def test_what_is_no_such_number_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        converted("--n", text)
+
+
+def test_a_server_with_a_port_loads_no_validation_library() -> None:
+    code = (
+        "import sys; from bentoml.cli.main import run\n"
+        "try: run(['serve', 'no_such_module:Service', '--port', '3000', '--workers', '1'])\n"
+        "except SystemExit: pass\n"
+        "print('pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
