@@ -12,18 +12,20 @@ from typing import Any
 
 import pytest
 
-from bentoml.runtime.access_log import AccessLog, Entry, Fields
+from bentoml.runtime.access_log import AccessLog, Fields
 
 DEFAULT = Fields()
 
+Arguments = tuple[Mapping[str, Any], Mapping[bytes, bytes], tuple[int, bytes, bytes], float, int, int]
 
-def entry(path: str = "/x", client: object = ("127.0.0.1", 43142), **headers: bytes) -> Entry:
+
+def entry(path: str = "/x", client: object = ("127.0.0.1", 43142), **headers: bytes) -> Arguments:
     scope: Mapping[str, Any] = {"client": client, "scheme": "http", "method": "POST", "path": path}
     sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}
-    return scope, sent, 0xABC, 0xDEF, 200, b"application/json", b"74", 0.004687
+    return scope, sent, (200, b"application/json", b"74"), 0.004687, 0xABC, 0xDEF
 
 
-def written(*entries: Entry, fields: Fields = DEFAULT) -> list[str]:
+def written(*entries: Arguments, fields: Fields = DEFAULT) -> list[str]:
     """Return what is written, one string for each write."""
     out: list[str] = []
 
@@ -31,7 +33,7 @@ def written(*entries: Entry, fields: Fields = DEFAULT) -> list[str]:
         loop = asyncio.get_running_loop()
         log = AccessLog("Iris%", component="entry_service:Iris:1", fields=fields, loop=loop, write=out.append)
         for one in entries:
-            log.append(one)
+            log.append(*one)
         assert out == []
         await asyncio.sleep(0.05)
         log.close()
@@ -104,7 +106,8 @@ from bentoml.runtime.access_log import AccessLog, Fields
 logging.getLogger("bentoml").setLevel(logging.INFO)
 async def main():
     log = AccessLog("S", component="c", fields=Fields(), loop=asyncio.get_running_loop())
-    log.append(({"client": None, "scheme": "http", "method": "POST", "path": "/last"}, {}, 1, 2, 200, b"", b"", 0.1))
+    scope = {"client": None, "scheme": "http", "method": "POST", "path": "/last"}
+    log.append(scope, {}, (200, b"", b""), 0.1, 1, 2)
     raise SystemExit(3)
 asyncio.run(main())
 """

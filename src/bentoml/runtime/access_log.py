@@ -12,11 +12,15 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-__all__ = ["AccessLog", "Entry", "Fields"]
+__all__ = ["AccessLog", "Fields"]
 
 logger = logging.getLogger("bentoml.access")
 
 _DELAY = 0.01  # seconds
+_NOBODY = ("-", 0)  # the client of a socket that has no address
+
+Scope = Mapping[str, Any]
+Headers = Mapping[bytes, bytes]
 
 
 class Fields(NamedTuple):
@@ -30,9 +34,9 @@ class Fields(NamedTuple):
     span_id: str = "016x"
 
 
-# What is known of one request when its answer has left: the ASGI scope, its headers, the trace and span ids; status,
-# media type and length of the answer; the duration in seconds. A plain tuple: there is one for each request.
-Entry = tuple[Mapping[str, Any], Mapping[bytes, bytes], int, int, int, bytes, bytes, float]
+# Address and port of the client, what the line says between these and the duration, seconds, trace and span ids. Only
+# plain values, so that nothing else of a request outlives it: memory that is used again at once is in the cache.
+_Entry = tuple[tuple[str, int], str, float, int, int]
 
 
 class AccessLog:
@@ -59,36 +63,41 @@ class AccessLog:
         self._component = component
         self._loop = loop
         self._write = write or _to_stdout
-        self._entries: list[Entry] = []
+        self._entries: list[_Entry] = []
         atexit.register(self.flush)
 
-    def append(self, entry: Entry) -> None:
-        """Note a request; its line is written within 10 milliseconds, or when the process ends."""
+    def append(
+        self, scope: Scope, headers: Headers, answer: tuple[int, bytes, bytes], seconds: float, trace_id: int, span_id: int
+    ) -> None:  # fmt: skip
+        """Note a request whose answer, of this status, media type and length, has left.
+
+        Its line is written within 10 milliseconds, or when the process ends.
+        """
         if not self._entries:
             self._loop.call_later(_DELAY, self.flush)
-        self._entries.append(entry)
+        about = self._about(
+            scope["scheme"],
+            scope["method"],
+            scope["path"],
+            headers.get(b"content-type", b""),
+            headers.get(b"content-length", b""),
+            *answer,
+        )
+        self._entries.append((scope["client"] or _NOBODY, about, seconds * 1000, trace_id, span_id))
 
     def flush(self) -> None:
         """Write what is there."""
         entries, self._entries = self._entries, []
         if not entries or not logger.isEnabledFor(logging.INFO):
             return
-        lines = [self._text(entry) for entry in entries]
+        line = self._line
+        lines = [line % (*client, *entry) for client, *entry in entries]
         if logger.handlers:
             for line in lines:
                 logger.info("%s", line)
             return
         prefix = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} [INFO] [{self._component}] "
         self._write(prefix + f"\n{prefix}".join(lines) + "\n")
-
-    def _text(self, entry: Entry) -> str:
-        scope, headers, trace_id, span_id, status, media_type, length, seconds = entry
-        host, port = scope["client"] or ("-", 0)
-        sent, sent_length = headers.get(b"content-type", b""), headers.get(b"content-length", b"")
-        about = self._about(
-            scope["scheme"], scope["method"], scope["path"], sent, sent_length, status, media_type, length
-        )
-        return self._line % (host, port, about, seconds * 1000, trace_id, span_id)
 
     def close(self) -> None:
         """Write what is there, for good."""

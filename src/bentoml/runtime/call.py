@@ -118,10 +118,8 @@ class Call:
         if server.metrics is not None:
             server.metrics.end(label, self.status, seconds)
         if server.access_log is not None:
-            ids = self.trace_id, self.span_id
-            server.access_log.append(
-                (self.scope, self.headers, *ids, self.status, self.media_type, self.length, seconds)
-            )
+            answer = self.status, self.media_type, self.length
+            server.access_log.append(self.scope, self.headers, answer, seconds, self.trace_id, self.span_id)
 
 
 def _trace_of(parent: bytes) -> int:
