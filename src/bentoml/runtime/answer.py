@@ -9,12 +9,14 @@ from ..sdk.serde import FileAnswer
 from .call import Call, Send
 from .streams import Chunks
 
-__all__ = ["JSON", "Answer", "Headers", "Recorder", "Stream", "file_response"]
+__all__ = ["JSON", "Answer", "Headers", "Recorder", "Stream", "file_response", "overridden"]
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 
 Headers = list[tuple[bytes, bytes]]
+
+_FRAMING = (b"content-length", b"transfer-encoding")  # follow from the body alone
 
 
 class Answer:
@@ -46,6 +48,13 @@ class Stream:
         self.headers = headers
 
 
+def overridden(ours: Headers, theirs: Headers) -> Headers:
+    """Return our headers and those that an API set, which take the place of ours, its media type above all."""
+    theirs = [header for header in theirs if header[0] not in _FRAMING]
+    named = {name for name, _ in theirs}
+    return [header for header in ours if header[0] not in named] + theirs
+
+
 def file_response(answer: FileAnswer) -> Response:
     """Return a response that streams a file from the disk.
 
@@ -62,7 +71,7 @@ def file_response(answer: FileAnswer) -> Response:
 
 
 class Recorder:
-    """A ``send`` that notes in a call what its response turned out to be; ``add`` are headers to put on it."""
+    """A ``send`` that notes in a call what its response turned out to be; ``add`` are headers to put on one that lacks them."""
 
     __slots__ = ("_add", "_call", "_send")
 
@@ -75,7 +84,9 @@ class Recorder:
         """Pass one message on."""
         if message["type"] == "http.response.start":
             call = self._call
-            headers = [*message.get("headers", ()), *self._add]
+            given = list(message.get("headers", ()))
+            named = {name.lower() for name, _ in given}
+            headers = [*given, *(header for header in self._add if header[0] not in named)]
             message = {**message, "headers": headers}
             call.status = message["status"]
             for name, value in headers:

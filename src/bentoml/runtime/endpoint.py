@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ..sdk.context import Context, request_context
 from ..sdk.method import APIMethod
 from ..sdk.serde import FileAnswer
-from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response
+from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response, overridden
 from .body import decode, read_body
 from .call import Call, Receive, Scope, Send, Server
 from .errors import error_body, of_exception, users_traceback
@@ -175,7 +175,7 @@ class Endpoint:
         if isinstance(body, FileAnswer):
             response = file_response(body)
             response.status_code = status
-            response.raw_headers.extend(headers or ())
+            response.raw_headers = overridden(response.raw_headers, headers or [])
             return response
         known = media_type == self._media_type
         return Answer(
@@ -216,7 +216,7 @@ class Endpoint:
             *call.ids(),
         ]
         if answer.headers:
-            headers += answer.headers
+            headers = overridden(headers, answer.headers)
         return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
     async def _send_stream(self, call: Call, answer: Stream, receive: Receive, send: Send) -> None:
@@ -224,7 +224,7 @@ class Endpoint:
         call.media_type = answer.media_type
         headers = [self._server_header, (b"content-type", answer.media_type), *call.ids()]
         if answer.headers:
-            headers += answer.headers
+            headers = overridden(headers, answer.headers)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
             await send_chunks(answer.first, answer.chunks, call, receive, send)
