@@ -1,4 +1,4 @@
-"""Where things lie and what the environment says: the only reader of environment variables."""
+"""Where things lie and what the environment says: the only one who reads and sets environment variables."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Home", "environment"]
+__all__ = ["Home", "environment", "set_variables"]
 
 
 def environment() -> Mapping[str, str]:
     """Return the environment of this process; whoever needs a variable is given this mapping as an argument."""
     return os.environ
+
+
+def set_variables(variables: Mapping[str, str]) -> None:
+    """Set variables for this process and those that it starts."""
+    os.environ.update(variables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import Home, environment
+from ..config import Home, environment, set_variables
 from ..exceptions import BentoMLException, ImportServiceError
 from ..sdk.context import server_context
+from ..sdk.environment import MissingVariables, declared_variables
 from ..sdk.loader import Target, find, load_target
 from ..sdk.service import Service
 from ..sdk.settings import Ssl
@@ -69,7 +70,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
         return _fail(channel, _CANNOT_START, str(e))
     try:
         _run(target, order, channel, env)
-    except (ImportServiceError, CertificateError) as e:
+    except (ImportServiceError, MissingVariables, CertificateError) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
         return _fail(channel, _FAILED, _traceback(e))
@@ -78,6 +79,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
 
 def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) -> None:
     service = _load(target, order, env)
+    set_variables(declared_variables(service, env))
     configure(f"entry_service:{service.name}:{order.index}", order.log_level)
     _fill_server_context(service)
     channel.send(_describe(service, target))
