@@ -12,8 +12,10 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-v"]):
         print(f"bentoml, version {__version__}")  # noqa: T201
         return
-    from .cli.main import run  # the command table costs 40 ms, which `--version` need not pay
-
+    try:
+        from .cli.main import run  # the command table costs 40 ms, which `--version` need not pay
+    except KeyboardInterrupt:
+        sys.exit(130)
     run()
 
 

@@ -74,6 +74,6 @@ def delete(tag: str | Tag) -> Model:
         BentoMLException: a bento of the store needs it; the message lists which.
     """
     store = current.model_store()
-    found = store.resolve(tag)
+    found = store.resolve_single(tag)
     current.bento_store().check_unused(found)
     return store.delete(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -61,3 +62,63 @@ def test_an_error_names_its_command(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: [models] `get` failed: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("models get", "[OPTIONS] TAG"),
+        ("models list", "[OPTIONS] [NAME]"),
+        ("models delete", "[OPTIONS] TARGETS..."),
+        ("build", "[OPTIONS] [BUILD_CTX]"),
+    ],
+)
+def test_help_names_arguments_as_usual(command: str, usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run([*command.split(), "--help"])
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage: bentoml {command} {usage}\n")
+    assert "<str>" not in shown
+    assert "{" not in shown
+
+
+def test_help_of_a_group_cuts_nothing_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["models", "--help"])
+    assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+
+
+def test_another_choice_is_refused_without_loading_the_validation_library() -> None:
+    code = (
+        "import sys\nfrom bentoml.cli.main import run\ntry: run(['models', 'list', '-o', 'xml'])\n"
+        "except SystemExit as e: print(e.code, 'pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "2 False\n"
+    assert done.stderr.endswith("`xml` is not one of `table`, `json`, `yaml`\n")
+
+
+def test_a_full_disk_behind_stdout_is_told_in_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bentoml", "models", "list"],
+            env={"BENTOML_HOME": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (1, "Error: [models] `list` failed: No space left on device\n")
+
+
+def test_a_reader_that_went_away_is_no_matter_to_speak_of(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "models", "list"],
+        env={"BENTOML_HOME": str(tmp_path)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

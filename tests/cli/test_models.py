@@ -98,7 +98,7 @@ def test_get(bentoml: Command, home: Home) -> None:
         (["get", "iris:"], 2, "contains trailing ':'"),
         (["get", "../../etc:passwd"], 2, "Invalid Tag"),
         (["get"], 2, "Missing argument"),
-        (["list", "-o", "xml"], 2, "'xml'"),
+        (["list", "-o", "xml"], 2, "`xml` is not one of `table`"),
         (["delete"], 2, "Missing argument"),
         (["delete", ",", "-y"], 2, "at least one"),
         (["delete", "none", "-y"], 1, "model with the name `none` not found"),
@@ -137,14 +137,20 @@ def test_delete_asks(
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
     done = bentoml("models", "delete", "iris")
     assert done.code == 0
-    assert "delete model iris:" in done.out + done.err
+    assert "delete model iris:" in done.err
+    assert "delete model" not in done.out
     assert len(ModelStore(home).list()) == left
 
 
-def test_no_answer_is_no(bentoml: Command, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stdin", [io.StringIO(""), None], ids=["empty", "closed"])
+def test_no_answer_is_no(
+    bentoml: Command, home: Home, monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO | None
+) -> None:
     save(home, "iris")
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    assert bentoml("models", "delete", "iris").code == 1
+    monkeypatch.setattr(sys, "stdin", stdin)
+    done = bentoml("models", "delete", "iris")
+    assert (done.code, done.out) == (1, "")
+    assert "give --yes" in done.err
     assert len(ModelStore(home).list()) == 1
 
 

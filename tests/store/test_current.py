@@ -58,3 +58,11 @@ def test_the_environment_says_where_the_default_store_is(
     with bentoml.models.create("iris"):
         pass
     assert (tmp_path / "elsewhere" / "models" / "iris" / "latest").exists()
+
+
+def test_a_name_with_several_versions_is_not_enough_to_delete(save: Save) -> None:
+    save("iris", {"w": "1"})
+    save("iris", {"w": "2"})
+    with pytest.raises(BentoMLException, match="several versions"):
+        bentoml.models.delete("iris")
+    assert len(bentoml.models.list("iris")) == 2

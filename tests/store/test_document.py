@@ -49,8 +49,8 @@ def test_no_aliases_are_written() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a: 1\na: 2\n", "duplicate key"),
-        ("a: {b: 1, b: 2}\n", "duplicate key"),
+        ("a: 1\na: 2\n", "the key `a` is there twice, line 2, column 1"),
+        ("a: {b: 1, b: 2}\n", "the key `b` is there twice, line 1, column 11"),
         ("a: !!python/object/apply:os.system [id]\n", "could not determine a constructor"),
         ("- a\n- b\n", "key: value"),
         ("1: a\n", "key: value"),
@@ -83,3 +83,10 @@ def test_aliases_that_grow_without_measure_are_refused() -> None:
 def test_the_python_values_of_1_x_are_read() -> None:
     text = "a: !!python/tuple [1, [2]]\nb: !!python/complex 1+2j\n"
     assert document.load(text) == {"a": [1, [2]], "b": 1 + 2j}
+
+
+def test_keys_that_are_merged_in_may_be_overridden() -> None:
+    text = "x: &x {a: 1, b: 1}\ny: &y {b: 2}\nz: {<<: [*x, *y], a: 3}\n"
+    assert document.load(text)["z"] == {"a": 3, "b": 1}
+    with pytest.raises(BentoMLException, match="the key `a` is there twice"):
+        document.load(text + "w: {<<: *x, a: 1, a: 2}\n")

@@ -132,8 +132,13 @@ def test_equal_files_of_different_models_are_one_file(home: Home, save: Save) ->
     assert len([p for p in home.blobs.rglob("*") if p.is_file()]) == 1
 
 
-def test_stored_files_are_read_only(save: Save) -> None:
-    model = save("iris", FILES)
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_stored_files_are_read_only_whatever_the_umask_is(save: Save, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        model = save("iris", FILES)
+    finally:
+        os.umask(before)
     assert {p.stat().st_mode & 0o777 for p in Path(model.path).rglob("*") if p.is_file()} == {0o444}
 
 

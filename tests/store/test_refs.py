@@ -66,3 +66,14 @@ def test_a_name_that_does_not_exist_has_no_versions(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BentoMLException, match="cannot be listed"):
         refs.versions(tmp_path / "file")
+
+
+def test_a_file_that_is_no_text_does_not_help(folder: Path) -> None:
+    (folder / "latest").write_bytes(b"\xff\xfe")
+    assert refs.read_latest(folder) is None
+
+
+def test_a_file_in_the_place_of_the_store_is_told(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("")
+    with pytest.raises(BentoMLException, match="cannot be read: Not a directory"):
+        refs.read_latest(tmp_path / "models" / "iris")

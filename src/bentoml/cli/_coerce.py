@@ -6,6 +6,8 @@ import math
 import re
 from typing import Any
 
+import typer
+
 __all__ = ["spare_conversion"]
 
 _NUMBER = re.compile("[0-9]{1,18}")
@@ -41,6 +43,9 @@ class _Quick:
                 and self._least <= int(value) <= self._most
             ):
                 return int(value)
+            if self._choices:
+                expected = ", ".join(f"`{choice}`" for choice in self._choices)
+                raise typer.BadParameter(f"`{value}` is not one of {expected}", ctx=ctx, param=param)
         if value in (None, ()):
             return () if param.multiple or param.nargs == -1 else None
         return self._thorough().coerce(value, param=param, ctx=ctx)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import typer
 
-from ..exceptions import BentoMLException
+from ..exceptions import BentoMLException, CLIException
 from ..tag import Tag
 
 __all__ = ["TagStore", "delete_confirmed", "parse_tag", "resolve_targets"]
@@ -45,8 +46,17 @@ def resolve_targets(targets: Sequence[str], store: TagStore) -> list[Tag]:
 def delete_confirmed(kind: str, tags: Sequence[Tag], yes: bool, delete: Callable[[Tag], object]) -> None:
     """Delete each tag after asking, unless ``yes``; say what was deleted."""
     for tag in tags:
-        if yes or typer.confirm(f"delete {kind} {tag}?"):
-            print(f"{delete(tag)} deleted.")
+        if yes or _agreed(f"delete {kind} {tag}?"):
+            print(f"{delete(tag)} deleted.", flush=True)
+
+
+def _agreed(question: str) -> bool:
+    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline() if sys.stdin else ""
+    if not answer:
+        print(file=sys.stderr)
+        raise CLIException("nobody answered; give --yes to delete without being asked")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _parts(targets: Sequence[str]) -> list[str]:

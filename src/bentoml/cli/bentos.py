@@ -42,14 +42,14 @@ def get_bento(
     tag: Annotated[str, typer.Argument(metavar="BENTO_TAG", help="A tag, or a name for the latest.")],
     output: Annotated[ItemFormat, typer.Option("-o", "--output", help="What to print.")] = "yaml",
 ) -> None:
-    """Print what the store knows about a bento, or the path of its files."""
+    """Show one bento, or the path of its files."""
     bento = bentos.get(parse_tag(tag))
     print_item(Path(bento.path), BentoInfo.FILE, output)
 
 
 @delete_app.command()
 def delete_bentos(
-    targets: Annotated[list[str], typer.Argument(help="Names (all their versions) and tags.")],
+    targets: Annotated[list[str], typer.Argument(help="Tags, or names for all their versions.")],
     yes: Annotated[bool, typer.Option("-y", "--yes", "--assume-yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete bentos from the local store."""

@@ -25,11 +25,14 @@ def build(
         str, typer.Argument(help="The project's folder, or the service as `module:Class`.")
     ] = ".",
     bentofile: Annotated[
-        Path | None, typer.Option("-f", "--bentofile", help="The build file, if not the project's own.")
+        Path | None,
+        typer.Option("-f", "--bentofile", metavar="FILE", help="The build file, if not the project's own."),
     ] = None,
-    name: Annotated[str, typer.Option(help="The bento's name, instead of the service's.")] = "",
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="The bento's name, instead of the service's.")
+    ] = "",
     version: Annotated[
-        str, typer.Option(help="The bento's version, instead of one made of its content.")
+        str, typer.Option(metavar="VERSION", help="The bento's version, instead of one made of its content.")
     ] = "",
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label; may be repeated.")
@@ -38,7 +41,11 @@ def build(
         Literal["default", "tag"], typer.Option("-o", "--output", help="`tag` prints nothing but the tag.")
     ] = "default",
     platform: Annotated[
-        str, typer.Option(help="The machine to lock packages for: linux/amd64, aarch64-manylinux_2_36, ...")
+        str,
+        typer.Option(
+            metavar="PLATFORM",
+            help="The machine to lock packages for: linux/amd64, linux/arm64, aarch64-manylinux_2_36, ...",
+        ),
     ] = "linux",
     update: Annotated[
         bool, typer.Option("--update", help="Lock anew instead of keeping bentofile.lock.")

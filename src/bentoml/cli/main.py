@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -15,6 +17,7 @@ from typer.main import get_command
 from .. import __version__
 from ..exceptions import BentoMLException, StateException
 from ._coerce import spare_conversion
+from ._names import name_as_usual
 
 __all__ = ["COMMANDS", "run"]
 
@@ -73,6 +76,7 @@ class CommandTable(TyperGroup):
             leaf.context_settings.setdefault("help_option_names", ["-h", "--help"])
             for param in leaf.get_params(ctx):
                 spare_conversion(param)
+                name_as_usual(param)
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -146,13 +150,34 @@ def run(argv: list[str] | None = None) -> None:
     logging.getLogger("bentoml").setLevel(logging.INFO)
     args = sys.argv[1:] if argv is None else argv
     try:
-        _root().main(args=args, prog_name="bentoml")
+        try:
+            _root().main(args=args, prog_name="bentoml")
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()  # here, where what goes wrong can still be told
     except (BentoMLException, StateException) as e:
-        print(f"Error: {_failed(args)}{e}", file=sys.stderr)
-        sys.exit(1)
+        _fail(f"{_failed(args)}{e}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        sys.exit(141)
+        _drop_output()
+        sys.exit(1)
+    except OSError as e:  # the disk is full, a file cannot be read: not a mistake in this program
+        _drop_output()
+        logging.getLogger("bentoml").debug("", exc_info=e)
+        place = f"`{e.filename}`: " if e.filename else ""
+        _fail(f"{_failed(args)}{place}{e.strerror or e}")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Forget what could not be written to stdout, so that it is not tried once more at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(args: list[str]) -> str:

@@ -43,14 +43,14 @@ def get_model(
     tag: Annotated[str, typer.Argument(metavar="TAG", help="A tag, or a name for the latest.")],
     output: Annotated[ItemFormat, typer.Option("-o", "--output", help="What to print.")] = "yaml",
 ) -> None:
-    """Print what the store knows about a model, or the path of its files."""
+    """Show one model, or the path of its files."""
     model = models.get(parse_tag(tag))
     print_item(Path(model.path), ModelInfo.FILE, output)
 
 
 @app.command("delete")
 def delete_models(
-    targets: Annotated[list[str], typer.Argument(help="Names (all their versions) and tags.")],
+    targets: Annotated[list[str], typer.Argument(help="Tags, or names for all their versions.")],
     yes: Annotated[bool, typer.Option("-y", "--yes", "--assume-yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete models that no bento needs."""

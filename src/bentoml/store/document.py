@@ -28,10 +28,23 @@ class _Loader(_BaseLoader):
     """Refuse duplicate keys; know the two Python values that BentoML 1.x writes into metadata."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        written = list(node.value)  # before `<<` is replaced by what it means, whose keys may be overridden
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "found a duplicate key", node.start_mark)
+            self._check_keys(written)
         return mapping
+
+    def _check_keys(self, written: list[tuple[yaml.Node, yaml.Node]]) -> None:
+        seen = set()
+        for node, _ in written:
+            if node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key `{key}` is there twice", node.start_mark
+                )
+            seen.add(key)
 
 
 def _construct_complex(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> complex:
@@ -72,7 +85,7 @@ def load(text: str) -> dict[str, Any]:
             _check_depth(text)
         value = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError) as e:
-        raise BentoMLException(f"not a readable YAML document: {e}") from e
+        raise BentoMLException(f"not a readable YAML document: {_said(e)}") from e
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise BentoMLException("not a YAML document of the form `key: value`")
     if _ALIAS.search(text):
@@ -83,6 +96,12 @@ def load(text: str) -> dict[str, Any]:
 def dump(value: object) -> str:
     """Write a value in block style, keys in their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _said(error: Exception) -> str:
+    """Return what PyYAML says on one line, with a place in the text instead of in "<unicode string>"."""
+    lines = (line.strip().replace('in "<unicode string>", ', "") for line in str(error).splitlines())
+    return ", ".join(filter(None, lines))
 
 
 def _check_depth(text: str) -> None:

@@ -49,6 +49,16 @@ class Manifest:
     digest: Digest | None = None
     listing: str = ""
 
+    @property
+    def name(self) -> str:
+        """The name in the tag."""
+        return self.tag.name
+
+    @property
+    def version(self) -> str | None:
+        """The version in the tag."""
+        return self.tag.version
+
     @cached_property
     def files(self) -> Tree:
         """The files of the item, without its manifest."""

@@ -117,6 +117,10 @@ class ModelStore:
         """Return the full tag that a tag means, as `get` does, without reading the model."""
         return self._shelf.resolve(Tag.from_taglike(tag))
 
+    def resolve_single(self, tag: str | Tag) -> Tag:
+        """Return the full tag that a tag means; a name alone must mean a single model."""
+        return self._shelf.resolve_single(Tag.from_taglike(tag))
+
     def delete(self, tag: str | Tag) -> Model:
         """Delete the model that a tag means and return what it was; a name alone must mean a single model.
 

@@ -56,8 +56,10 @@ def read_latest(folder: Path) -> str | None:
     """Return the version that the file `latest` names, or None if it is missing or out of date."""
     try:
         version = (folder / LATEST).read_text("utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, UnicodeDecodeError):
         return None
+    except OSError as e:
+        raise BentoMLException(f"`{folder / LATEST}` of the store cannot be read: {e.strerror}") from e
     return version if version in versions(folder) else None
 
 

@@ -18,7 +18,7 @@ from ..exceptions import BentoMLException, NotFound
 from ..paths import fsync_folder, write_atomic
 from ..tag import Tag
 from . import refs
-from .blobs import Blobs
+from .blobs import MODE, Blobs
 from .digest import Digest
 from .items import InfoT, Item
 from .scan import sync_folders, take
@@ -79,7 +79,9 @@ class Shelf(Generic[InfoT]):
         digest = info.identity(files)
         tag = Tag(info.tag.name, info.tag.version or digest.version())
         info = replace(info, tag=tag, digest=digest, listing=files.lines())
-        write_atomic(draft / self._kind.info.FILE, info.to_yaml().encode(), mode=0o444)
+        manifest = draft / self._kind.info.FILE
+        write_atomic(manifest, info.to_yaml().encode())
+        manifest.chmod(MODE[False])  # whatever the umask is
         with self._staging.publishing():
             if not self._is_stored(tag, digest):
                 with self._unshared_on_error(draft, files):
@@ -148,6 +150,14 @@ class Shelf(Generic[InfoT]):
             raise self._not_found(f"`{tag}`")
         return found
 
+    def resolve_single(self, tag: Tag) -> Tag:
+        """Return the full tag that a tag means, as `resolve` does, but refuse a name that has several versions."""
+        if tag.version is None and len(self.tags(tag.name)) > 1:
+            raise BentoMLException(
+                f"{self._kind.info.KIND} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
+            )
+        return self.resolve(tag)
+
     def tags(self, name: str | None = None) -> builtins.list[Tag]:
         """Return the tags of all items, or of those with a name, damaged ones included.
 
@@ -185,11 +195,7 @@ class Shelf(Generic[InfoT]):
             NotFound: it means no item.
             BentoMLException: it means several; a name alone means all its versions.
         """
-        if tag.version is None and len(self.tags(tag.name)) > 1:
-            raise BentoMLException(
-                f"{self._kind.info.KIND} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
-            )
-        tag = self.resolve(tag)
+        tag = self.resolve_single(tag)
         with self._staging.folder() as trash, self._staging.publishing():
             tag = self.resolve(tag)  # again, as another process may have deleted it meanwhile
             info = self._read_fully(tag)
