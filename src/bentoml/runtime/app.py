@@ -6,7 +6,7 @@ import asyncio
 import gc
 import math
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from .routes import Router, make_router
 from .threads import WorkerThreads
 from .traffic import Traffic
 
-__all__ = ["MAX_BODY", "AppOptions", "create_app"]
+__all__ = ["MAX_BODY", "AppOptions", "create_app", "standalone_app"]
 
 MAX_BODY = 1 << 30  # bytes of a request; the whole body is in memory
 _MAX_BUCKETS = 100
@@ -53,6 +53,15 @@ class AppOptions:
 def create_app(service: Service[Any], *, options: AppOptions) -> ASGIApp:
     """Return the application that serves a service; the instance is made when the server runs the lifespan."""
     return _Application(service, options)
+
+
+def standalone_app(service: Service[Any]) -> ASGIApp:
+    """Return the application of a service for a server that is not ours, and that writes its own access log."""
+    options = AppOptions(access_log=False)
+    if service.bento is not None:
+        tag = service.bento.tag
+        options = replace(options, bento_name=tag.name, bento_version=str(tag.version))
+    return create_app(service, options=options)
 
 
 class _Application:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Service", "get_current_service", "service", "set_current_service"]
 
 T = TypeVar("T")
+
+# The runtime lies above the SDK, which must not import it; what is asked for by name is loaded when it is called.
+_ASGI = "bentoml.runtime.app:standalone_app"
 
 
 class Service(Generic[T]):
@@ -128,6 +132,14 @@ class Service(Generic[T]):
             | {self.path_prefix + path: {"mounted": True} for path in self._mounted_paths()},
         }
         return schema | ({"description": self.doc} if self.doc else {})
+
+    def to_asgi(self) -> ASGIApp:
+        """Return the application that serves this service, for another ASGI server or Starlette's ``TestClient``.
+
+        The instance is made when the server runs the ASGI lifespan: write ``with TestClient(service.to_asgi()) as client``.
+        """
+        app: ASGIApp = pkgutil.resolve_name(_ASGI)(self)
+        return app
 
     def mount_asgi_app(self, app: ASGIApp, path: str = "/", name: str | None = None) -> None:
         """Serve another ASGI application beside the APIs, under a path."""
