@@ -14,29 +14,31 @@ from .call import Call, Receive
 from .errors import InvalidInput
 from .multipart import boundary_of, parse_multipart, parse_urlencoded
 
-__all__ = ["decode", "read_body"]
+__all__ = ["decode", "read_body", "whole_body"]
 
 
-async def read_body(call: Call, receive: Receive) -> bytes:
-    """Read the whole body.
+def whole_body(message: Message, limit: int) -> bytes | None:
+    """Return the body where all of it came with the first message, which most do.
+
+    Raises:
+        BentoMLException: 413, it is longer than the server takes.
+    """
+    body: bytes = message.get("body", b"")
+    if len(body) > limit:
+        raise _too_large(limit)
+    return None if message.get("more_body") or message["type"] != "http.request" else body
+
+
+async def read_body(call: Call, message: Message, receive: Receive) -> bytes:
+    """Read the whole body, of which the first message came.
 
     Raises:
         BentoMLException: 413, it is longer than the server takes; or 400, the client went away.
     """
     limit = call.server.max_body
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if len(body) > limit:
-        raise _too_large(limit)
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        return body
     length = call.headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
-    return await _read_rest(message, receive, limit)
-
-
-async def _read_rest(message: Message, receive: Receive, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while message["type"] == "http.request":

@@ -16,7 +16,7 @@ from ..sdk.context import Context, request_context
 from ..sdk.method import APIMethod
 from ..sdk.serde import FileAnswer
 from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response, overridden
-from .body import decode, read_body
+from .body import decode, read_body, whole_body
 from .call import Call, Receive, Scope, Send, Server
 from .errors import error_body, of_exception, users_traceback
 from .streams import AsyncChunks, ThreadChunks, send_chunks
@@ -75,7 +75,11 @@ class Endpoint:
         traffic.enter(call)
         try:
             try:
-                answer = await self._respond(call, await read_body(call, receive))
+                message = await receive()
+                body = whole_body(message, server.max_body)
+                if body is None:
+                    body = await read_body(call, message, receive)
+                answer = await self._respond(call, body)
             except asyncio.CancelledError as e:
                 answer = self._cancelled(call, e)
             except Exception as e:  # the boundary of the user's code
@@ -171,7 +175,7 @@ class Endpoint:
         if isinstance(value, Response):
             return value
         body, media_type = self._output.encode(value)
-        status, headers = _context_answer(call)
+        status, headers = (200, None) if call.context is None else _context_answer(call)
         if isinstance(body, FileAnswer):
             response = file_response(body)
             response.status_code = status

@@ -27,6 +27,7 @@ STREAM = "text/event-stream"
 
 Answer = tuple[bytes | FileAnswer, str]
 
+_dumps = orjson.dumps
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z
 
 # Annotations whose values are JSON without a look at their parts, and the class that such a value must have.
@@ -67,6 +68,8 @@ class Output:
             self._schema = schema_of(self._adapter)
         except (PydanticSchemaGenerationError, PydanticUserError) as e:
             raise TypeError(f"no output is known for the annotation `{self._name}`: {e}") from e
+        self._validate = self._adapter.validator.validate_python
+        self._to_json = self._adapter.serializer.to_json
         self._is_raw = self._schema.get("type") == "string"
         self._takes_text = self._annotation in (str, Any)
         self._whole = self._file_encoder(self._annotation)
@@ -147,13 +150,13 @@ class Output:
         return value if type(value) is bytes else bytes(self._validated(value))
 
     def _container(self, container: type) -> Callable[[Any], bytes]:
-        typed, dumps = self._typed, orjson.dumps
+        typed = self._typed
 
         def encode(value: Any) -> bytes:
             if not isinstance(value, container):
                 return typed(value)
             try:
-                return dumps(value, _plain, _OPTIONS)
+                return _dumps(value, _plain, _OPTIONS)
             except orjson.JSONEncodeError:  # keys that are no strings, integers over 64 bits
                 return typed(value)
 
@@ -162,7 +165,7 @@ class Output:
     def _simple(self, value: Any) -> bytes:
         valid = self._validated(value)
         try:
-            return orjson.dumps(valid, _plain, _OPTIONS)
+            return _dumps(valid, _plain, _OPTIONS)
         except orjson.JSONEncodeError:  # integers over 64 bits
             return self._serialized(valid)
 
@@ -171,14 +174,14 @@ class Output:
 
     def _serialized(self, value: Any) -> bytes:
         try:
-            return self._adapter.serializer.to_json(value, by_alias=True, fallback=_plain, warnings=False)
+            return self._to_json(value, by_alias=True, fallback=_plain, warnings=False)
         except (PydanticSerializationError, TypeError, ValueError) as e:
             raise self._error(value, e) from e
 
     def _tensor(self, schema: TensorSchema) -> Callable[[Any], bytes]:
         def encode(value: Any) -> bytes:
             try:
-                return orjson.dumps(schema.to_array(value), _plain, _OPTIONS)
+                return _dumps(schema.to_array(value), _plain, _OPTIONS)
             except (ValueError, TypeError) as e:
                 raise self._error(value, e) from e
 
@@ -201,13 +204,13 @@ class Output:
 
     def _validated(self, value: Any) -> Any:
         try:
-            return self._adapter.validator.validate_python(value)
+            return self._validate(value)
         except ValidationError as e:
             converted = _from_array(value)
             if converted is value:
                 raise self._error(value, e) from e
         try:
-            return self._adapter.validator.validate_python(converted)
+            return self._validate(converted)
         except ValidationError as e:
             raise self._error(value, e) from e
 
