@@ -7,25 +7,26 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from bentoml.runtime.access_log import AccessLog, Fields
+from bentoml.runtime.access_log import AccessLog, Entry, Fields
 
 DEFAULT = Fields()
 
-Arguments = tuple[Mapping[str, Any], Mapping[bytes, bytes], tuple[int, bytes, bytes], float, int, int]
+
+def entry(
+    path: str = "/x",
+    client: tuple[str, int] | None = ("127.0.0.1", 43142),
+    sent: bytes = b"",
+    sent_length: bytes = b"",
+) -> Entry:
+    request = client, "http", "POST", path, sent, sent_length
+    return (*request, 200, b"application/json", b"74", 0.004687, 0xABC, 0xDEF)
 
 
-def entry(path: str = "/x", client: object = ("127.0.0.1", 43142), **headers: bytes) -> Arguments:
-    scope: Mapping[str, Any] = {"client": client, "scheme": "http", "method": "POST", "path": path}
-    sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}
-    return scope, sent, (200, b"application/json", b"74"), 0.004687, 0xABC, 0xDEF
-
-
-def written(*entries: Arguments, fields: Fields = DEFAULT) -> list[str]:
+def written(*entries: Entry, fields: Fields = DEFAULT) -> list[str]:
     """Return what is written, one string for each write."""
     out: list[str] = []
 
@@ -33,7 +34,7 @@ def written(*entries: Arguments, fields: Fields = DEFAULT) -> list[str]:
         loop = asyncio.get_running_loop()
         log = AccessLog("Iris%", component="entry_service:Iris:1", fields=fields, loop=loop, write=out.append)
         for one in entries:
-            log.append(*one)
+            log.append(one)
         assert out == []
         await asyncio.sleep(0.05)
         log.close()
@@ -43,7 +44,7 @@ def written(*entries: Arguments, fields: Fields = DEFAULT) -> list[str]:
 
 
 def test_the_line() -> None:
-    (text,) = written(entry(content_type=b"application/json", content_length=b"2"))
+    (text,) = written(entry(sent=b"application/json", sent_length=b"2"))
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[INFO\] \[entry_service:Iris:1\] 127\.0\.0\.1:43142 "
         r"\(scheme=http,method=POST,path=/x,type=application/json,length=2\) "
@@ -64,7 +65,7 @@ def test_fields_that_are_not_wanted() -> None:
 
 
 def test_a_client_cannot_forge_a_line() -> None:
-    (text,) = written(entry("/a\n2026 [ERROR] forged", content_type=b"a\r\x1b[31mb", client=None))
+    (text,) = written(entry("/a\n2026 [ERROR] forged", sent=b"a\r\x1b[31mb", client=None))
     assert len(text.splitlines()) == 1
     assert "path=/a\\n2026" in text
     assert "\x1b" not in text
@@ -102,12 +103,11 @@ def test_a_log_that_is_not_wanted_is_not_written() -> None:
 
 CRASH = """
 import asyncio, logging
-from bentoml.runtime.access_log import AccessLog, Fields
+from bentoml.runtime.access_log import AccessLog, Entry, Fields
 logging.getLogger("bentoml").setLevel(logging.INFO)
 async def main():
     log = AccessLog("S", component="c", fields=Fields(), loop=asyncio.get_running_loop())
-    scope = {"client": None, "scheme": "http", "method": "POST", "path": "/last"}
-    log.append(scope, {}, (200, b"", b""), 0.1, 1, 2)
+    log.append((None, "http", "POST", "/last", b"", b"", 200, b"", b"", 0.1, 1, 2))
     raise SystemExit(3)
 asyncio.run(main())
 """

@@ -7,20 +7,17 @@ import atexit
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-__all__ = ["AccessLog", "Fields"]
+__all__ = ["AccessLog", "Entry", "Fields"]
 
 logger = logging.getLogger("bentoml.access")
 
 _DELAY = 0.01  # seconds
 _NOBODY = ("-", 0)  # the client of a socket that has no address
-
-Scope = Mapping[str, Any]
-Headers = Mapping[bytes, bytes]
 
 
 class Fields(NamedTuple):
@@ -34,9 +31,12 @@ class Fields(NamedTuple):
     span_id: str = "016x"
 
 
-# Address and port of the client, what the line says between these and the duration, seconds, trace and span ids. Only
-# plain values, so that nothing else of a request outlives it: memory that is used again at once is in the cache.
-_Entry = tuple[tuple[str, int], str, float, int, int]
+# What is kept of a request until its line is written: address and port of the client, scheme, method and path, media type
+# and length of the body; status, media type and length of the answer; seconds; trace and span ids. A plain tuple of plain
+# values: it is the only thing of a request that outlives it, so all other memory is used again while it is in the cache.
+Entry = tuple[
+    tuple[str, int] | None, str, str, str, bytes, bytes, int, bytes, bytes, float, int, int
+]  # fmt: skip
 
 
 class AccessLog:
@@ -63,41 +63,48 @@ class AccessLog:
         self._component = component
         self._loop = loop
         self._write = write or _to_stdout
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         atexit.register(self.flush)
 
-    def append(
-        self, scope: Scope, headers: Headers, answer: tuple[int, bytes, bytes], seconds: float, trace_id: int, span_id: int
-    ) -> None:  # fmt: skip
-        """Note a request whose answer, of this status, media type and length, has left.
-
-        Its line is written within 10 milliseconds, or when the process ends.
-        """
+    def append(self, entry: Entry) -> None:
+        """Note a request; its line is written within 10 milliseconds, or when the process ends."""
         if not self._entries:
             self._loop.call_later(_DELAY, self.flush)
-        about = self._about(
-            scope["scheme"],
-            scope["method"],
-            scope["path"],
-            headers.get(b"content-type", b""),
-            headers.get(b"content-length", b""),
-            *answer,
-        )
-        self._entries.append((scope["client"] or _NOBODY, about, seconds * 1000, trace_id, span_id))
+        self._entries.append(entry)
 
     def flush(self) -> None:
         """Write what is there."""
         entries, self._entries = self._entries, []
         if not entries or not logger.isEnabledFor(logging.INFO):
             return
-        line = self._line
-        lines = [line % (*client, *entry) for client, *entry in entries]
+        lines = self._lines(entries)
         if logger.handlers:
             for line in lines:
                 logger.info("%s", line)
             return
         prefix = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} [INFO] [{self._component}] "
         self._write(prefix + f"\n{prefix}".join(lines) + "\n")
+
+    def _lines(self, entries: list[Entry]) -> list[str]:
+        form, about = self._line, self._about
+        lines = []
+        for (
+            client,
+            scheme,
+            method,
+            path,
+            sent,
+            sent_length,
+            status,
+            media_type,
+            length,
+            seconds,
+            *ids,
+        ) in entries:
+            host, port = client or _NOBODY
+            middle = about(scheme, method, path, sent, sent_length, status, media_type, length)
+            lines.append(form % (host, port, middle, seconds * 1000, *ids))
+        return lines
 
     def close(self) -> None:
         """Write what is there, for good."""
