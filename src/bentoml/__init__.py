@@ -18,6 +18,7 @@ if _TYPE_CHECKING:
     from . import exceptions as exceptions
     from . import models as models
     from . import validators as validators
+    from .bentos import build as build
     from .bentos import delete as delete
     from .bentos import get as get
     from .bentos import list as list
@@ -52,6 +53,7 @@ _PUBLIC: dict[str, str | None] = {
     "Tag": ".tag",
     "api": ".sdk.method",
     "bentos": None,
+    "build": ".bentos",
     "container": None,
     "delete": ".bentos",
     "depends": ".sdk.dependency",
@@ -82,6 +84,7 @@ __all__ = [
     "__version__",
     "api",
     "bentos",
+    "build",
     "container",
     "delete",
     "depends",

@@ -1,14 +1,22 @@
-"""The bento store of this process, as `bentoml.bentos`: get, list and delete bentos."""
+"""The bento store of this process, as `bentoml.bentos`: build, get, list and delete bentos."""
 
 from __future__ import annotations
 
 import builtins
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .store import current
 from .store.bentos import Bento
 from .tag import Tag
 
-__all__ = ["Bento", "delete", "get", "list"]
+if TYPE_CHECKING:
+    from .builder.api import build as build
+    from .builder.api import build_bentofile as build_bentofile
+
+__all__ = ["Bento", "build", "build_bentofile", "delete", "get", "list"]
+
+_BUILDING = ("build", "build_bentofile")  # loaded on first use, so that listing does not pay for the builder
 
 
 def get(tag: str | Tag) -> Bento:
@@ -36,3 +44,9 @@ def delete(tag: str | Tag) -> Bento:
         NotFound: it means none.
     """
     return current.bento_store().delete(tag)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _BUILDING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(".builder.api", __package__), name)

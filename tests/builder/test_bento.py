@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from tests.builder.handmade import wheel
 
 import bentoml
 from bentoml.builder.bento import BuildOptions, bento_name, build
 from bentoml.builder.config import load_config
 from bentoml.builder.lock import LockRequest
+from bentoml.builder.wheel import runtime_requirements
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, ImportServiceError, InvalidArgument, NotFound
 from bentoml.store.bentos import Bento, BentoStore
@@ -138,6 +141,8 @@ def test_the_manifest_of_a_bento(flowers: Flowers) -> None:
         "index_url": "",
         "extra_index_url": ["https://packages.example/simple"],
         "find_links": [],
+        "trusted_host": [],
+        "no_index": False,
     }
 
 
@@ -247,6 +252,43 @@ def test_a_missing_service_says_what_to_do(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "lines",
+    ["exclude: ['/service.py']", "include: ['*.md']", "service: 'pkg.svc'\nexclude: ['pkg/']"],
+    ids=["excluded", "not included", "in a package"],
+)
+def test_a_bento_without_its_service_is_not_built(tmp_path: Path, lines: str) -> None:
+    project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
+    (project / "pkg").mkdir()
+    shutil.copy(project / "service.py", project / "pkg" / "svc.py")
+    (project / "bentofile.yaml").write_text(f"{lines}\npython: {{lock_packages: false}}\n")
+    with pytest.raises(
+        InvalidArgument, match=r"`(service|pkg/svc)\.py`, which holds the service, would not be part"
+    ):
+        built(project, home)
+    assert not home.root.exists()
+
+
+def test_a_service_from_an_installed_package_is_built(tmp_path: Path) -> None:
+    elsewhere, project = project_in(tmp_path / "site", "minimal"), tmp_path / "project"
+    project.mkdir()
+    (elsewhere / "service.py").rename(elsewhere / "installed_service.py")
+    (project / "bentofile.yaml").write_text("service: installed_service\npython: {lock_packages: false}\n")
+    env = {**os.environ, "PYTHONPATH": str(elsewhere)}
+    assert built(project, Home(tmp_path / "home"), env=env).info.service == "installed_service"
+
+
+@pytest.mark.parametrize(
+    "place", [".", "st", "s [1] #!"], ids=["the project itself", "a folder in it", "odd name"]
+)
+def test_a_store_in_the_project_is_no_part_of_it(tmp_path: Path, place: str) -> None:
+    project = project_in(tmp_path, "minimal")
+    home = Home(project / place)
+    first = built(project, home)
+    assert built(project, home) == first
+    assert sorted(p.name for p in Path(first.path_of("src")).rglob("*")) == ["bentofile.yaml", "service.py"]
+
+
 def test_a_resolver_that_fails_leaves_nothing(tmp_path: Path) -> None:
     class Failing:
         def resolve(self, request: LockRequest) -> str:
@@ -279,18 +321,31 @@ def test_a_name_that_is_no_tag() -> None:
         bento_name("Größe")
 
 
+def wheels_of_the_runtime(folder: Path) -> None:
+    """Make an empty wheel for each package that a bento needs, so that a lock can be made without an index."""
+    for line in runtime_requirements():
+        wheel(folder, Requirement(line).name.replace("-", "_"), "9999.0")
+
+
 @pytest.mark.slow
-def test_a_build_that_is_killed_leaves_nothing_half(tmp_path: Path) -> None:
+@pytest.mark.parametrize("locks", [False, True], ids=["no lock", "the lock is made each time"])
+def test_a_build_that_is_killed_leaves_nothing_half(tmp_path: Path, locks: bool) -> None:
     """Kill at 50 points, spread over the time that a build takes: the store lists clean and the next build works."""
     project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
+    if locks:
+        wheels_of_the_runtime(project / "wheels")
+        (project / "bentofile.yaml").write_text("python: {no_index: true, find_links: wheels}\n")
     # A copy of this package, as an edit of it while the test runs would change the tag: the package is in the bento.
     shutil.copytree(Path(bentoml.__file__).parent, tmp_path / "package" / "bentoml")
     env = {**os.environ, "BENTOML_HOME": str(home.root), "PYTHONPATH": str(tmp_path / "package")}
     command = [sys.executable, "-m", "bentoml", "build", str(project), "-o", "tag"]
+    lock = project / "bentofile.lock"
     start = time.monotonic()
     expected = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
     duration = time.monotonic() - start
+    locked = lock.read_text() if locks else ""
     for point in range(50):
+        lock.unlink(missing_ok=True)
         process = subprocess.Popen(
             command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
@@ -301,9 +356,9 @@ def test_a_build_that_is_killed_leaves_nothing_half(tmp_path: Path) -> None:
             process.communicate()
         for bento in BentoStore(home).list():
             assert f"__tag__:{bento.tag}\n" == expected
+        assert not lock.exists() or lock.read_text() == locked
         shutil.rmtree(home.bentos, ignore_errors=True)
     assert subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout == expected
-    assert [
-        p for p in project.iterdir() if p.name not in ("service.py", "bentofile.yaml", "__pycache__")
-    ] == []
+    known = ("service.py", "bentofile.yaml", "bentofile.lock", "wheels", "__pycache__")
+    assert [p for p in project.iterdir() if p.name not in known] == []
     assert not list(home.staging.glob("*/*")), "what was abandoned is swept"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +295,19 @@ def test_the_reference_has_a_row_for_each_key() -> None:
     parts = (BuildConfig, PythonConfig, DockerConfig)
     keys = [key for part in parts for key in part.__dataclass_fields__ if key not in ("python", "docker")]
     assert sorted(rows) == sorted(keys)
+
+
+def test_what_yaml_reads_as_a_number_may_be_a_name_or_a_label() -> None:
+    config = parse_config({"name": 123, "labels": {5: 1.5}}, source="bentofile.yaml")
+    assert (config.name, config.labels) == ("123", {"5": "1.5"})
+
+
+def test_what_yaml_reads_as_something_else_is_named() -> None:
+    labels = {"a": None, "b": True, "c": date(2024, 1, 1), True: "d"}
+    with pytest.raises(BentoMLConfigException) as caught:
+        parse_config({"labels": labels}, source="x")
+    said = str(caught.value)
+    assert "`labels.a` has to be a string, not null" in said
+    assert "`labels.b` has to be a string, not true or false" in said
+    assert "`labels.c` has to be a string, not a date" in said
+    assert "`labels (the key True)` has to be a string, not true or false" in said

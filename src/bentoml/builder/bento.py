@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ from .wheel import runtime_requirements, runtime_wheel
 __all__ = ["DEFAULTS", "LOCK_FILE", "BuildOptions", "bento_name", "build"]
 
 LOCK_FILE = "bentofile.lock"
+
+_SPECIAL, _ESCAPED = re.compile(r"([\\*?\[\]!# ])"), r"\\\1"  # in a pattern of .gitignore
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -77,6 +79,7 @@ def build(
     info = _manifest(tag, config, description, ModelStore(home), image, options.labels)
     with options.step("Collecting the files"):
         files = _files(project, config, home)
+        _check_holds_service(files, description.service, project)
     with options.step("Locking the requirements"):
         pins = _pins(project, config, requirements, platform, options, env, resolver or UvResolver(env))
     contents = Contents(
@@ -165,9 +168,30 @@ def _pins(
 
 
 def _files(project: Path, config: BuildConfig, home: Home) -> list[SourceFile]:
-    exclude = list(config.exclude)
-    store = home.root.resolve()
-    if store.is_relative_to(project):  # a store in the project is no part of it
-        exclude.append(f"/{store.relative_to(project).as_posix()}/")
-    files = find_files(project, config.include, exclude)
+    files = find_files(project, config.include, [*config.exclude, *_places_of(home, project)])
     return without_src(files) if config.python.is_src_layout else files
+
+
+def _check_holds_service(files: Sequence[SourceFile], service: str, project: Path) -> None:
+    """Make sure that the module of the service is in the bento, if the project is where it comes from."""
+    stem = service.partition(":")[0].replace(".", "/")
+    modules = {f"{stem}.py", f"{stem}/__init__.py"}
+    there = [
+        place for name in sorted(modules) for place in (name, f"src/{name}") if (project / place).is_file()
+    ]
+    if there and modules.isdisjoint(file.path for file in files):
+        raise InvalidArgument(
+            f"`{there[0]}`, which holds the service, would not be part of the bento; "
+            "change `include`, `exclude` or `.bentoignore`"
+        )
+
+
+def _places_of(home: Home, project: Path) -> list[str]:
+    """Return patterns for the store's own folders, which are no part of a project that they lie in."""
+    root = home.root.resolve()
+    if root == project:
+        places = [home.models, home.bentos, home.blobs, home.staging, home.cache, home.state]
+        return ["/store.lock", *(f"/{place.name}/" for place in places)]
+    if root.is_relative_to(project):
+        return [f"/{_SPECIAL.sub(_ESCAPED, root.relative_to(project).as_posix())}/"]
+    return []

@@ -226,7 +226,7 @@ def _read(folder: Path, relative: str, key: str) -> str:
 
 
 def _name(fields: Fields) -> str:
-    name = fields.text("name")
+    name = fields.plain("name")
     try:
         return Tag(name).name if name else ""
     except ValueError as e:

@@ -58,6 +58,8 @@ def image_of(
         "index_url": requirements.python.index_url,
         "extra_index_url": list(requirements.python.extra_index_url),
         "find_links": list(requirements.python.find_links),
+        "trusted_host": list(requirements.python.trusted_host),
+        "no_index": requirements.python.no_index,
     }
 
 

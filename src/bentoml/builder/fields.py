@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from difflib import get_close_matches
+from types import NoneType
 from typing import Any
 
 __all__ = ["Fields", "without_credentials"]
@@ -17,6 +19,9 @@ _KINDS = {
     bool: "true or false",
     int: "a number",
     float: "a number",
+    date: "a date",
+    datetime: "a time",
+    NoneType: "null, which is what YAML makes of nothing",
 }
 
 
@@ -105,7 +110,9 @@ class Fields:
         if not isinstance(value, Mapping):
             return {}
         return {
-            self._text(key, name, None, "", False): self._text(f"{key}.{name}", _plain(item), None, "", True)
+            self._text(f"{key} (the key {name!r})", _plain(name), None, "", False): self._text(
+                f"{key}.{name}", _plain(item), None, "", True
+            )
             for name, item in value.items()
         }
 

@@ -10,7 +10,7 @@ from ..tag import Tag
 from .bentos import BentoStore
 from .models import ModelStore
 
-__all__ = ["bento_store", "model_store", "use"]
+__all__ = ["bento_store", "home", "model_store", "use"]
 
 
 @dataclass
@@ -24,21 +24,22 @@ _current = _Current()
 
 def model_store() -> ModelStore:
     """Return the model store in use, by default the one that ``BENTOML_HOME`` names."""
-    return ModelStore(_home(), _current.pins)
+    return ModelStore(home(), _current.pins)
 
 
 def bento_store() -> BentoStore:
     """Return the bento store in use, by default the one that ``BENTOML_HOME`` names."""
-    return BentoStore(_home())
+    return BentoStore(home())
 
 
-def use(home: Home, pins: Mapping[str, Tag] | None = None) -> None:
+def use(place: Home, pins: Mapping[str, Tag] | None = None) -> None:
     """Let this process use another store; ``pins`` say which model each tag or alias means from now on.
 
     A served bento pins the names, aliases and `latest` of its models, so that it never sees a newer one.
     """
-    _current.home, _current.pins = home, dict(pins or {})
+    _current.home, _current.pins = place, dict(pins or {})
 
 
-def _home() -> Home:
+def home() -> Home:
+    """Return the place of the stores in use, by default the one that ``BENTOML_HOME`` names."""
     return _current.home or Home.from_environment(environment())
