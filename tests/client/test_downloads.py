@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from urllib.parse import quote
 
 import PIL.Image
 import pytest
@@ -42,6 +44,19 @@ def test_the_same_name_twice(tmp_path: Path) -> None:
 def test_a_long_name_keeps_its_end(tmp_path: Path) -> None:
     path = save([], tmp_path, {"content-disposition": f'attachment; filename="{"x" * 500}.txt"'})
     assert path.name.endswith("x.txt")
+    long = quote("\u65e5" * 100 + ".txt")
+    assert (
+        save([], tmp_path, {"content-disposition": f"attachment; filename*=utf-8''{long}"}).suffix == ".txt"
+    )
+
+
+def test_an_image_of_several_frames_leaves_no_file_open(tmp_path: Path) -> None:
+    frames = [PIL.Image.new("L", (3, 2), colour) for colour in (0, 255)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    image = file_value(tmp_path / "a.gif", {"type": "file", "pil": True})
+    assert image.n_frames == 2
+    del image
+    gc.collect()  # a file left open would be a warning, and that an error
 
 
 def test_values(tmp_path: Path) -> None:

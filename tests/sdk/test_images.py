@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from bentoml.sdk.files import ContentType, Part, safe_name
-from bentoml.sdk.images import PILImageEncoder
+from bentoml.sdk.images import PILImageEncoder, encode_image
 from bentoml.sdk.types import adapt
 
 
@@ -80,9 +80,20 @@ def test_lists_and_markers() -> None:
         ("../../etc/passwd", "passwd"),
         ("C:\\x\\y.png", "y.png"),
         ("a\x00b\n.txt", "ab.txt"),
-        ("x" * 300 + ".txt", "x" * 96 + ".txt"),
+        ("x" * 300 + ".txt", "x" * 196 + ".txt"),
+        ("a" + "\u65e5" * 100 + ".txt", "\u65e5" * 65 + ".txt"),
         ("..", ".."),
     ],
 )
 def test_safe_names(name: str, safe: str) -> None:
     assert safe_name(name) == safe
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "I;16"]
+)
+def test_a_new_image_of_any_kind_of_colours_is_sent(mode: str) -> None:
+    data, media_type = encode_image(Image.new(mode, (2, 3)), None)
+    assert media_type == "image/png"
+    with Image.open(io.BytesIO(data)) as sent:
+        assert sent.size == (2, 3)

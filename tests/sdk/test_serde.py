@@ -297,6 +297,17 @@ def test_a_list_of_texts_in_a_form() -> None:
     assert got["tokens"] == [1, 2]
 
 
+def test_a_list_of_one_in_a_form() -> None:
+    parts = [Part("labels", data=b"3"), Part("tokens", data=b"4")]
+    arguments = input_of("defaults").from_parts(parts)
+    assert (arguments["labels"], arguments["tokens"]) == (["3"], [4])
+
+
+@pytest.mark.parametrize("said", ["", "application/octet-stream", "application/x-www-form-urlencoded"])
+def test_a_file_whose_sender_does_not_say_its_type(said: str, tmp_path: Path) -> None:
+    assert input_of("root_file").from_raw(b"abc", said, lambda: tmp_path)["file"].read_bytes() == b"abc"
+
+
 def test_a_file_that_is_left_out_or_null(tmp_path: Path) -> None:
     for part in (Part("b", "", None, b""), Part("b", data=b"null")):
         got = input_of("files").from_parts([Part("a", "a", None, b"x"), part], lambda: tmp_path)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NewType
+from typing import Annotated, Any, NamedTuple, NewType, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.responses import JSONResponse
 
 from bentoml.sdk.types import adapt, content_type, file_shape, is_response, not_none, special, stream_chunk
@@ -132,3 +132,21 @@ def test_constraints_alone_change_nothing() -> None:
 
     Checked.__annotations__["a"] = Annotated[int, Field(ge=1)]
     assert adapt(Checked, models=True) is Checked
+
+
+class Size(TypedDict):
+    width: int
+    height: NotRequired[int]
+
+
+class Box(Size, total=False):
+    inner: list[Size]
+
+
+def test_typed_dictionaries_of_the_standard_library() -> None:
+    adapter = TypeAdapter(adapt(list[Box] | None))
+    assert adapter.validate_python([{"width": "1", "inner": [{"width": 2, "height": 3}]}]) == [
+        {"width": 1, "inner": [{"width": 2, "height": 3}]}
+    ]
+    with pytest.raises(ValidationError, match="width"):
+        adapter.validate_python([{"height": 1}])

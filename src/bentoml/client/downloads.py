@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mimetypes
 import re
 import secrets
@@ -16,7 +17,7 @@ from .optional import load_optional
 
 __all__ = ["file_value", "save"]
 
-_LONGEST_NAME = 100
+_LONGEST_NAME = 200  # bytes
 _UNSAFE = re.compile(r"[^\w.()+,=@ -]")
 
 
@@ -42,10 +43,11 @@ def file_value(path: Path, schema: Mapping[str, Any]) -> Any:
         return path
     pillow = load_optional("PIL.Image", "an image as the answer of an API", "io-image")
     try:
-        image = pillow.open(path)
+        image = pillow.open(io.BytesIO(path.read_bytes()))  # one of several frames would keep the file open
         image.load()
     except (OSError, SyntaxError, ValueError) as e:
         raise BentoMLException(f"the server's answer is not an image that can be read: {e}") from e
+    image.filename = str(path)
     return image
 
 
@@ -53,7 +55,7 @@ def _filename(headers: Mapping[str, str]) -> str:
     message = Message()
     message["content-disposition"] = headers.get("content-disposition", "")
     name = unquote(message.get_filename("")).replace("\\", "/").rpartition("/")[2]
-    safe = _UNSAFE.sub("_", name)[-_LONGEST_NAME:]
+    safe = _UNSAFE.sub("_", name).encode()[-_LONGEST_NAME:].decode(errors="ignore")
     if safe.strip("."):
         return safe
     return "answer" + (

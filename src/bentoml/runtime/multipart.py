@@ -21,7 +21,6 @@ __all__ = ["boundary_of", "parse_multipart", "parse_urlencoded"]
 
 MAX_PARTS = 1000
 MAX_HEADER_BYTES = 16 * 1024  # of one part
-_MAX_FILENAME = 200  # bytes; a file system allows 255, and ours has a random prefix
 
 _PARAMETER = re.compile(rb';\s*([\w!#$%&\'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]\Z")
@@ -127,7 +126,7 @@ def _part(
 ) -> Part:
     if head.name not in files or head.filename is None:
         return Part(head.name, head.filename, head.content_type, body[start:end], None)
-    path = folder() / f"tmp{secrets.token_hex(4)}{_basename(head.filename)}"
+    path = folder() / f"tmp{secrets.token_hex(4)}{safe_name(head.filename)}"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         view = memoryview(body)[start:end]
@@ -160,8 +159,3 @@ def _filename(parameters: dict[bytes, bytes]) -> str | None:
     if extended is not None and extended.lower().startswith(b"utf-8'"):
         return unquote(extended.split(b"'", 2)[-1].decode("latin-1"))
     return _text(parameters.get(b"filename"))
-
-
-def _basename(filename: str) -> str:
-    name = safe_name(filename).encode("utf-8", "replace")
-    return name[-_MAX_FILENAME:].decode("utf-8", "ignore")

@@ -23,7 +23,7 @@ __all__ = [
     "safe_name",
 ]
 
-_LONGEST_NAME = 100
+_LONGEST_NAME = 200  # bytes; a file system allows 255, and what is put before a name needs some
 
 
 class Part(NamedTuple):
@@ -100,13 +100,16 @@ class FileSchema:
 def safe_name(filename: str) -> str:
     """Return the last part of a file name that a client sent, without separators and control characters."""
     base = filename.replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in base if c.isprintable())[-_LONGEST_NAME:]
+    printable = "".join(c for c in base if c.isprintable())
+    return printable.encode()[-_LONGEST_NAME:].decode(errors="ignore")
 
 
 def check_content_type(part: Part, expected: str | None) -> None:
-    """Raise ``ValueError`` when a part is not of the expected media type."""
-    actual = (part.content_type or "application/octet-stream").partition(";")[0].strip().lower()
-    if expected is not None and not fnmatchcase(actual, expected.lower()):
+    """Raise ``ValueError`` when a part says that it is of another media type than the expected one."""
+    if expected is None or part.content_type is None:
+        return
+    actual = part.content_type.partition(";")[0].strip().lower()
+    if not fnmatchcase(actual, expected.lower()):
         raise ValueError(f"Invalid content type {actual}, expected {expected}")
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["PILImageEncoder", "encode_image"]
 
 _UNSAFE_FORMATS = {"EPS"}  # PIL decodes it by running Ghostscript
+# The modes that PNG does not know, and the one that shows the same picture.
+_FOR_PNG = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 
 
@@ -64,6 +66,8 @@ def encode_image(image: Image, declared: str | None) -> tuple[bytes, str]:
     """
     wanted = _formats(declared.lower()) if declared and "*" not in declared else ()
     kind = wanted[0] if wanted else (image.format or "PNG")
+    if not wanted and not image.format and image.mode in _FOR_PNG:
+        image = image.convert(_FOR_PNG[image.mode])
     buffer = io.BytesIO()
     image.save(buffer, format=kind)
     return buffer.getvalue(), f"image/{kind.lower()}"

@@ -31,6 +31,10 @@ from .types import adapt, file_shape, special, unwrap
 
 __all__ = ["FileAnswer", "Input", "Output", "OutputError", "Parameter", "Part"]
 
+# The media types of a body whose sender does not know its type: curl's and that of unknown files.
+_UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+_NO_LIST = ("list_type", "set_type", "frozen_set_type", "tuple_type")
+
 Arguments = dict[str, Any]
 Folder = Callable[[], Path]
 
@@ -129,8 +133,8 @@ class FieldsInput(Input):
         try:
             model = self._validator.validate_python(values, context=folder)
         except ValidationError as e:
-            wrong = {str(error["loc"][0]) for error in e.errors() if error["loc"]}
-            plain = {name: _one(map(_text, group)) for name, group in texts.items() if name in wrong}
+            wrong = {error["loc"][0]: error["type"] for error in e.errors() if error["loc"]}
+            plain = {n: _as_text(group, wrong[n]) for n, group in texts.items() if n in wrong}
             model = self._validated_again(values | plain, folder, e)
         return self._arguments(model)
 
@@ -143,7 +147,8 @@ class FieldsInput(Input):
         return values
 
     def _validated_again(self, values: Arguments, folder: Folder | None, first: ValidationError) -> BaseModel:
-        """Try with the text of the fields that did not fit as JSON: ``tag=3`` is the text "3" for a string."""
+        """Try with the text of the fields that did not fit as JSON: ``tag=3`` is the text "3" for a string, and a list of
+        one for a list."""
         try:
             model: BaseModel = self._validator.validate_python(values, context=folder)
         except ValidationError:
@@ -212,7 +217,8 @@ class RootInput(Input):
             return self.from_json(body)
         if not body and (default := self._adapter.get_default_value()) is not None:
             return {self._name: default.value}
-        value = Part(self._name, self._name, media_type or None, body) if self.files else self._text(body)
+        said = None if media_type in _UNSAID else media_type
+        value = Part(self._name, self._name, said, body) if self.files else self._text(body)
         try:
             return {self._name: self._adapter.validator.validate_python(value, context=folder)}
         except ValidationError as e:
@@ -295,6 +301,13 @@ def _text(part: Part) -> str | bytes:
         return content.decode()
     except UnicodeDecodeError:
         return content  # for a field of bytes; any other one refuses it
+
+
+def _as_text(group: Sequence[Part], error: str) -> Any:
+    if error in _NO_LIST and len(group) == 1:
+        item = _decoded(group[0])
+        return [item if isinstance(item, dict) else _text(group[0])]
+    return _one(map(_text, group))
 
 
 def _one(values: Iterable[Any]) -> Any:

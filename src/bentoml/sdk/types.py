@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 from collections.abc import (
     AsyncGenerator,
@@ -16,8 +17,20 @@ from collections.abc import (
 )
 from copy import copy
 from pathlib import PurePath
-from typing import Annotated, Any, NewType, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    NewType,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
+import typing_extensions
 from pydantic import BaseModel, create_model
 
 from .files import ContentType, FileSchema
@@ -37,7 +50,6 @@ __all__ = [
 
 Special = FileSchema | PILImageEncoder | TensorSchema
 
-_WITH_FIELDS = ("__required_keys__", "_fields")  # a typed dictionary, a named tuple
 _STREAMS = (AsyncGenerator, AsyncIterator, AsyncIterable, Generator, Iterator)
 
 
@@ -111,6 +123,8 @@ class _Adapter:
 
     def adapt(self, annotation: Any) -> Any:
         inner, metadata = unwrap(_meaning(annotation))
+        if typing_extensions.is_typeddict(inner):
+            inner = self._adapt_typed_dict(inner)
         if schema := _schema_of(inner, metadata):
             return Annotated[_plain_type(inner), schema, *_others(metadata)]
         if isinstance(inner, type) and not get_args(inner) and self._models:
@@ -118,6 +132,35 @@ class _Adapter:
         else:
             adapted = self._adapt_arguments(inner)
         return Annotated[adapted, *metadata] if metadata else adapted
+
+    def _adapt_typed_dict(self, cls: Any) -> Any:
+        if cls in self._open:
+            return cls  # it contains itself
+        if cls not in self._adapted:
+            self._open.append(cls)
+            self._adapted[cls] = self._with_adapted_items(cls)
+            self._open.pop()
+        return self._adapted[cls]
+
+    def _with_adapted_items(self, cls: Any) -> Any:
+        items: dict[str, Any] = {}
+        changed = _is_incomplete(cls)
+        for name, hint in get_type_hints(cls, include_extras=True).items():
+            origin = get_origin(hint)
+            if origin not in (Required, NotRequired):
+                origin = Required if name in cls.__required_keys__ else NotRequired
+            else:
+                hint = get_args(hint)[0]
+            items[name] = origin[adapted := self.adapt(hint)]
+            changed = changed or adapted != hint
+        if not changed:
+            return cls
+        make: Any = typing_extensions.TypedDict
+        made = make(cls.__name__, items)
+        made.__module__, made.__doc__ = cls.__module__, cls.__doc__
+        if hasattr(cls, "__pydantic_config__"):
+            made.__pydantic_config__ = cls.__pydantic_config__
+        return made
 
     def _adapt_arguments(self, annotation: Any) -> Any:
         origin, arguments = get_origin(annotation), get_args(annotation)
@@ -133,7 +176,7 @@ class _Adapter:
     def _adapt_class(self, cls: type) -> type:
         if issubclass(cls, BaseModel):
             return self._adapt_model(cls)
-        if dataclasses.is_dataclass(cls) or any(hasattr(cls, mark) for mark in _WITH_FIELDS):
+        if dataclasses.is_dataclass(cls) or hasattr(cls, "_fields"):  # a named tuple
             for name, hint in get_type_hints(cls, include_extras=True).items():
                 if self.adapt(hint) != hint:
                     raise TypeError(
@@ -166,6 +209,11 @@ class _Adapter:
                 f"`{cls.__name__}` contains itself, and a file, an image or an array; keep them apart"
             )
         return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, **changed)
+
+
+def _is_incomplete(cls: Any) -> bool:
+    """Say whether a typed dictionary lacks what pydantic needs, as those of ``typing`` do before Python 3.12."""
+    return sys.version_info < (3, 12) and is_typeddict(cls)
 
 
 def _meaning(annotation: Any) -> Any:
