@@ -163,20 +163,24 @@ class Output:
         return encode
 
     def _simple(self, value: Any) -> bytes:
-        valid = self._validated(value)
+        try:
+            valid = self._validate(value)
+        except ValidationError as e:
+            valid = self._of_array(value, e)
         try:
             return _dumps(valid, _plain, _OPTIONS)
         except orjson.JSONEncodeError:  # integers over 64 bits
-            return self._serialized(valid)
+            return self._typed(valid)
 
     def _typed(self, value: Any) -> bytes:
-        return self._serialized(self._validated(value))
-
-    def _serialized(self, value: Any) -> bytes:
         try:
-            return self._to_json(value, by_alias=True, fallback=_plain, warnings=False)
+            valid = self._validate(value)
+        except ValidationError as e:
+            valid = self._of_array(value, e)
+        try:
+            return self._to_json(valid, by_alias=True, fallback=_plain, warnings=False)
         except (PydanticSerializationError, TypeError, ValueError) as e:
-            raise self._error(value, e) from e
+            raise self._error(valid, e) from e
 
     def _tensor(self, schema: TensorSchema) -> Callable[[Any], bytes]:
         def encode(value: Any) -> bytes:
@@ -206,9 +210,13 @@ class Output:
         try:
             return self._validate(value)
         except ValidationError as e:
-            converted = _from_array(value)
-            if converted is value:
-                raise self._error(value, e) from e
+            return self._of_array(value, e)
+
+    def _of_array(self, value: Any, first: ValidationError) -> Any:
+        """Return what a value that does not fit means as an array; raise the first error where it is none."""
+        converted = _from_array(value)
+        if converted is value:
+            raise self._error(value, first) from first
         try:
             return self._validate(converted)
         except ValidationError as e:

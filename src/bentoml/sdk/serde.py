@@ -103,6 +103,7 @@ class FieldsInput(Input):
         self._model = model
         self._renamed = renamed or {}
         self._spread = spread
+        self._as_it_is = not renamed and spread is None  # the fields of the model are the arguments
         self._validator = model.__pydantic_validator__
         annotations = {_alias(n, f): _annotation(f) for n, f in model.model_fields.items()}
         self._names = frozenset(annotations)
@@ -119,7 +120,8 @@ class FieldsInput(Input):
     def from_json(self, body: bytes) -> Arguments:
         if self._only_arrays:
             return self._arguments(self._fast(body or b"{}"))
-        return self._arguments(self._validator.validate_json(body or b"{}"))
+        model = self._validator.validate_json(body or b"{}")
+        return model.__dict__ if self._as_it_is else self._arguments(model)
 
     def from_raw(self, body: bytes, media_type: str, folder: Folder) -> Arguments:
         return self.from_json(body)
