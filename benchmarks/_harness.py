@@ -168,7 +168,7 @@ def serving(
         began = time.perf_counter()
         process = subprocess.Popen(
             [str(a).replace("{port}", str(port)) for a in argv],
-            cwd=APPS, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            cwd=APPS, env=_environment(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             start_new_session=True,
         )  # fmt: skip
     try:
@@ -176,6 +176,11 @@ def serving(
         yield Server(name, process, port, cpu_seconds(process.pid), time.perf_counter() - began)
     finally:
         _stop(process)
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a server, which keeps the byte code of its modules as it does on a user's machine."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | dict(env)
 
 
 def _free_port() -> int:
