@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib
 import json
 from http import HTTPStatus
 from pathlib import Path
@@ -14,7 +17,15 @@ from ..exceptions import BadInput, BentoMLException
 
 __all__ = ["GENERIC", "InvalidInput", "error_body", "of_exception", "users_traceback"]
 
-_OURS = str(Path(__file__).parents[1])
+# Whose frames come before those of the user's code.
+_MACHINERY = (
+    f"{Path(__file__).parents[1]}/",
+    f"{Path(asyncio.__file__).parent}/",
+    f"{Path(importlib.__file__).parent}/",
+    contextlib.__file__,
+    "uvloop/",
+    "<frozen ",
+)
 
 GENERIC = "An unexpected error has occurred, please check the server log."
 _HIDDEN = "Authorization error"
@@ -53,6 +64,8 @@ def error_body(message: str, **more: Any) -> bytes:
 def users_traceback(error: BaseException) -> TracebackType | None:
     """Return the traceback of an error from where it enters the user's code; all of it where it never does."""
     start = error.__traceback__
-    while start is not None and start.tb_frame.f_code.co_filename.startswith(_OURS):
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(_MACHINERY):
         start = start.tb_next
-    return start or error.__traceback__
+    if start is None and not isinstance(error, SyntaxError):  # which says itself where it is
+        start = error.__traceback__
+    return start

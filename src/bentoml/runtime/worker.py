@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib
 import inspect
 import io
 import os
@@ -25,6 +23,7 @@ from ..sdk.loader import Target, find, load_target
 from ..sdk.service import Service
 from ..sdk.settings import Ssl
 from .app import AppOptions, create_app
+from .errors import users_traceback
 from .frames import Channel, Deployed, Description, Failed, Load, Serve
 from .logging import configure
 from .server import CertificateError, answer
@@ -35,14 +34,6 @@ __all__ = ["main"]
 _NOT_AVAILABLE = "not available"
 _CANNOT_START = 1
 _FAILED = 3
-_MACHINERY = (
-    str(Path(__file__).parents[1]),
-    str(Path(asyncio.__file__).parent),
-    str(Path(importlib.__file__).parent),
-    contextlib.__file__,
-    "uvloop/",
-    "<frozen ",
-)
 
 
 def main() -> None:
@@ -73,7 +64,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
     except (ImportServiceError, MissingVariables, CertificateError) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
-        return _fail(channel, _FAILED, _traceback(e))
+        return _fail(channel, _FAILED, _shown(e))
     return 0
 
 
@@ -172,14 +163,9 @@ def _deploy(service: Service[Any]) -> None:
                 asyncio.run(result)
 
 
-def _traceback(error: BaseException) -> str:
-    """Return a traceback that begins in the user's code; a whole one where the error is none of it."""
-    start = error.__traceback__
-    while start is not None and start.tb_frame.f_code.co_filename.startswith(_MACHINERY):
-        start = start.tb_next
-    if start is None and not isinstance(error, SyntaxError):  # which says itself where it is
-        start = error.__traceback__
-    return "".join(traceback.format_exception(type(error), error, start)).rstrip()
+def _shown(error: BaseException) -> str:
+    """Return an error as Python shows it, with a traceback that begins in the user's code."""
+    return "".join(traceback.format_exception(type(error), error, users_traceback(error))).rstrip()
 
 
 if __name__ == "__main__":
