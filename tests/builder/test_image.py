@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -99,6 +100,19 @@ def test_a_second_time_nothing_is_new(bench: Bench) -> None:
     assert first.id == second.id
     assert all(layer.is_new for layer in first.layers)
     assert not any(layer.is_new for layer in second.layers)
+
+
+def test_a_damaged_cache_is_noticed_and_made_anew(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bento = save_bento(bench.home, bench.wheels, models=(save_model(bench.home),))
+    first = bench.make(bento)
+    blobs = list((bench.home.cache / "oci/blobs/sha256").iterdir())
+    for blob in blobs:
+        blob.write_bytes(blob.read_bytes()[:-9] + b"corrupted")
+    shutil.rmtree(bench.root / "image")
+    assert blobs and bench.make(bento).id == first.id
+    assert "making it anew" in caplog.text
+    for path, *_ in (layer for layer in bench.files()):
+        assert path
 
 
 def test_a_changed_line_makes_one_new_layer(bench: Bench) -> None:

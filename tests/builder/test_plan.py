@@ -54,6 +54,10 @@ def test_a_bento_that_names_no_base() -> None:
     assert plan(image={"base_image": ""}).base == "python:3.12-slim"
 
 
+def test_a_base_without_a_name_is_refused_by_whoever_opens_it() -> None:
+    assert plan(base="").base == ""
+
+
 def test_the_environment_of_a_container() -> None:
     env = plan(
         image={"env": {"A": "docker", "B": "docker", "LANG": "fr"}},

@@ -6,6 +6,7 @@ wherever and whenever it is made.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from .config import PythonConfig
 from .indexes import Indexes, pip_settings
 from .oci.assemble import RunConfig, assemble, base_environment
 from .oci.bases import open_base
-from .oci.cache import Cache
+from .oci.cache import Cache, DamagedCache
 from .oci.engine import connected
 from .oci.layers import bento_layer, model_layers, user_layer
 from .oci.model import Base, Blob, Image, Sink
@@ -34,6 +35,8 @@ from .plan import ImagePlan, plan_image
 from .uv_command import uv_environment, uv_options
 
 __all__ = ["ImageLayer", "ImageResult", "containerize"]
+
+logger = logging.getLogger(__name__)
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -88,8 +91,33 @@ def containerize(
     packages = _packages(bento)
     models = _models(bento, ModelStore(home))
     sink = _reached_sink(output, env)
+
+    damages: set[str] = set()
+    while True:
+        try:
+            return _made(bento, plan, packages, models, sink, home=home, env=env, offline=offline, step=step)
+        except DamagedCache as e:
+            if e.damage in damages:
+                raise
+            damages.add(e.damage)
+            logger.warning("%s; making it anew", e.damage)
+
+
+def _made(
+    bento: Bento,
+    plan: ImagePlan,
+    packages: tuple[Path, tuple[Path, ...]],
+    models: Sequence[Model],
+    sink: Sink,
+    *,
+    home: Home,
+    env: Mapping[str, str],
+    offline: bool,
+    step: Step,
+) -> ImageResult:
+    """Make the layers, from the bottom up, and write the image into the sink."""
+    cache = Cache(home.cache / "oci")
     with step(f"Opening the base image {plan.base}"):
-        cache = Cache(home.cache / "oci")
         opened = open_base(plan.base, platform=plan.platform, cache=cache.root, env=env, offline=offline)
         rootfs = read_rootfs(opened, cache)
         target = _target(bento, plan, opened, rootfs)
@@ -101,8 +129,7 @@ def containerize(
     with step("Writing the image"):
         layers = (*below, *installed, bento_layer(bento, models, cache, epoch=plan.epoch))
         image = assemble(opened, layers, _run_config(plan, opened), epoch=plan.epoch)
-        result = _written(image, sink, bento.tag, opened.name, plan)
-    return result
+        return _written(image, sink, bento.tag, opened.name, plan)
 
 
 def _packages(bento: Bento) -> tuple[Path, tuple[Path, ...]]:

@@ -20,6 +20,8 @@ _BENTO_ENV = {
     "BENTO_PATH": f"/{BENTO}",
     "BENTOML_HOME": f"/{HOME}",
     "BENTOML_CONTAINERIZED": "true",
+    # an image has no bytecode: what one process has compiled is there for the next, where the user may write
+    "PYTHONPYCACHEPREFIX": f"/{HOME}/.cache/python",
     "BENTOML_HOST": "0.0.0.0",  # in a container, what is not published cannot be reached
 }
 _GPU_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
@@ -64,7 +66,8 @@ def plan_image(
             for another platform.
     """
     image = info.image
-    base = base or str(image.get("base_image") or f"python:{image.get('python_version')}-slim")
+    if base is None:
+        base = str(image.get("base_image") or f"python:{image.get('python_version')}-slim")
     _check_feasible(info, base)
     names = tuple(names) or (str(info.tag),)
     for name in names:

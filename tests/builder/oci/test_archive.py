@@ -78,14 +78,14 @@ def test_layers_can_be_left_out_for_an_engine_that_has_them() -> None:
     assert len(data) < 70_000
 
 
-def saved(path: Path, image: Image, *, damage: bool = False) -> Path:
+def saved(path: Path, image: Image, *, damage: bool = False, tags: list[str] | None = None) -> Path:
     """Write an archive as `docker save` of Docker 20 does: plain layers, and a link where one stands twice."""
     layers = plain(content(image))
     if damage:
         layers[0] = layers[0][:600] + b"X" + layers[0][601:]
     document = {
         "Config": f"{image.config_descriptor.digest.hex}.json",
-        "RepoTags": None,
+        "RepoTags": tags,
         "Layers": [f"id{number}/layer.tar" for number in range(len(layers))],
     }
     with tarfile.open(path, "w") as archive:
@@ -115,6 +115,20 @@ def test_what_docker_saves_is_read_and_the_file_is_not_needed_again(tmp_path: Pa
         hashlib.sha256(data).hexdigest() == layer.descriptor.digest.hex
         for data, layer in zip(layer_bytes(base), base.layers, strict=True)
     )
+
+
+@pytest.mark.parametrize("tag", ["app:1", "docker.io/library/app:1", "library/app:1"])
+def test_names_with_the_host_that_docker_leaves_out_are_found(tmp_path: Path, tag: str) -> None:
+    """skopeo writes them in full."""
+    file = saved(tmp_path / "saved.tar", IMAGE, tags=["docker.io/library/app:1"])
+    assert plain(layer_bytes(opened(file, tag))) == plain(content(IMAGE))
+    with pytest.raises(NotFound, match=r"it has docker\.io/library/app:1"):
+        opened(file, "app:2")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"gone\.tar` cannot be read: No such file"):
+        opened(tmp_path / "gone.tar")
 
 
 def test_a_layer_with_another_diff_id_is_refused_and_not_kept(tmp_path: Path) -> None:

@@ -78,10 +78,10 @@ class Counted(Pieces):
 def test_a_recipe_is_read_once_for_its_digests(cache: Cache) -> None:
     Counted.reads.clear()
     source = Counted((noise(1000),))
-    first = recipe_layer(cache, ["key"], source, stored_codec(), "model")
-    second = recipe_layer(cache, ["key"], source, stored_codec(), "model")
+    first = recipe_layer(cache, ["key"], source, stored_codec(), "model", checked=source)
+    second = recipe_layer(cache, ["key"], source, stored_codec(), "model", checked=source)
     assert first == second and len(Counted.reads) == 1
-    recipe_layer(cache, ["key"], source, gzip_codec(), "model")
+    recipe_layer(cache, ["key"], source, gzip_codec(), "model", checked=source)
     assert len(Counted.reads) == 2, "another codec has other digests"
     assert not (cache.root / "blobs").exists(), "nothing is stored twice"
 

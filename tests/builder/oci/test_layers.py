@@ -69,14 +69,19 @@ def test_a_known_model_is_not_read(home: Home, tmp_path: Path) -> None:
     assert again.descriptor == first.descriptor
 
 
-def test_a_model_that_was_written_to_is_read_again(home: Home, tmp_path: Path) -> None:
+def test_a_model_that_was_touched_is_read_again_and_refused_if_it_is_another(
+    home: Home, tmp_path: Path
+) -> None:
     model, cache = save_model(home), Cache(tmp_path / "cache")
     (first,) = model_layers([model], cache, epoch=0)
     file = Path(model.path, "words.txt")
+    os.utime(file, (5, 5))
+    (again,) = model_layers([model], cache, epoch=0)
+    assert again.descriptor == first.descriptor
     file.unlink()
     file.write_text("HELLO")
-    (again,) = model_layers([model], cache, epoch=0)
-    assert again.descriptor != first.descriptor
+    with pytest.raises(BentoMLException, match=r"`words\.txt` of `words:\w+` is damaged"):
+        model_layers([model], cache, epoch=0)
     file.write_text("longer than it was")
     with pytest.raises(BentoMLException, match=r"words\.txt"):
         model_layers([model], cache, epoch=0)

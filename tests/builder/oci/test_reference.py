@@ -38,7 +38,7 @@ def test_references_are_read(text: str, expected: Reference) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "UPPER", "a b", "app:", "app:ta g", "app@sha256:12", "app@", "-app", "reg.example/", "a//b", "reg.example/../x",
-     "http://user:secret@reg.example/app", "app:" + "t" * 129, "reg.example:port/app", "reg.example/a\nb"],
+     "http://user:secret@reg.example/app", "http://registry/app", "ftp://reg.example/app", "app:" + "t" * 129, "reg.example:port/app", "reg.example/a\nb"],
 )  # fmt: skip
 def test_what_is_no_reference_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="not an image reference"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = ["Apt", "Package"]
 _POCKETS = ("", "-updates", "-security", "/updates")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+\Z")
 _URI = re.compile(r"'[^']*' (\S+)_(\S+)_(\S+)\.deb (\d+) SHA256:([0-9a-f]{64})\Z")
+_SPACE = 200 << 20  # bytes: the lists of a suite, and the packages
 _TIMEOUT = 600.0
 
 
@@ -88,6 +90,10 @@ class Apt:
         sources = sources_of(self.suite, etc=self.etc, codename=_codename())
         for name in ("lists/partial", "archives/partial"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+        if (free := shutil.disk_usage(self.folder).free) < _SPACE:  # apt tries for minutes before it says so
+            raise BentoMLException(
+                f"`{self.folder}` has {free >> 20} MiB of free space, and apt needs {_SPACE >> 20}; free some"
+            )
         with locked(self.folder / "busy"):
             write_atomic(self.folder / "debian.sources", sources.encode())
             write_atomic(self.folder / "status", _status(self.provided).encode())

@@ -45,7 +45,17 @@ def docker_archive(image: Image, names: Sequence[str], *, without: Collection[Di
 
 def _short(name: str) -> str:
     """Return a name with its tag, as Docker writes it: without the host that it takes for granted."""
-    return str(Reference.parse(name)).removeprefix("docker.io/").removeprefix("library/")
+    return _unqualified(str(Reference.parse(name)))
+
+
+def _unqualified(name: str) -> str:
+    """Return a full name without the host; some tools write it into an archive, Docker does not."""
+    return name.removeprefix("docker.io/").removeprefix("library/")
+
+
+def _tags(entry: Mapping[str, object]) -> list[str]:
+    tags = entry.get("RepoTags")
+    return list(map(str, tags)) if isinstance(tags, list) else []
 
 
 def _layout_entries(image: Image, names: Sequence[str], without: Collection[Digest]) -> Iterator[TarEntry]:
@@ -79,7 +89,9 @@ class _Members:
                         places[name] = FileBlob(file, info.offset_data, info.size)
                     elif info.issym():
                         links[name] = _beside(name, info.linkname)
-        except (OSError, tarfile.TarError) as e:
+        except OSError as e:
+            raise NotFound(f"the image archive `{file}` cannot be read: {e.strerror or e}") from e
+        except tarfile.TarError as e:
             raise BentoMLException(f"`{file}` is not an image archive: {e}") from e
         places |= {name: places[target] for name, target in links.items() if target in places}
         return cls(file, places)
@@ -168,9 +180,9 @@ def _chosen(index: bytes, tag: str | None, name: str) -> Mapping[str, object]:
         entries = [entry for entry in json.loads(index) if isinstance(entry, dict)]
     except (ValueError, TypeError) as e:
         raise BentoMLException(f"the `{_DOCKER_FILE}` of `{name}` is damaged: {e}") from e
-    wanted = [entry for entry in entries if tag is None or _short(tag) in (entry.get("RepoTags") or [])]
+    wanted = [entry for entry in entries if tag is None or _short(tag) in map(_unqualified, _tags(entry))]
     if len(wanted) != 1:
-        known = sorted(tag for entry in entries for tag in entry.get("RepoTags") or [])
+        known = sorted(tag for entry in entries for tag in _tags(entry))
         raise NotFound(
             f"`{name}` does not say which image; it has {', '.join(known) or 'one without a name'}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...exceptions import InvalidArgument
 from .archive import open_docker_archive, open_oci_archive
 from .cache import Cache
 from .debs import open_debs
@@ -14,6 +15,13 @@ from .model import Base, Platform
 from .pull import open_registry_image
 
 __all__ = ["open_base"]
+
+_LOCAL = {
+    "docker": "write `docker://NAME:TAG`",
+    "oci": "write `oci:FOLDER`",
+    "oci-archive": "write `oci-archive:FILE`",
+    "docker-archive": "write `docker-archive:FILE`",
+}
 
 
 def open_base(
@@ -33,6 +41,8 @@ def open_base(
     """
     kept = Cache(cache)
     scheme, _, rest = reference.partition(":")
+    if scheme in _LOCAL and not rest.removeprefix("//"):
+        raise InvalidArgument(f"`{reference}` does not say which image; {_LOCAL[scheme]}")
     match scheme:
         case "docker" if rest.startswith("//"):
             return open_engine_image(rest.removeprefix("//"), platform=platform, cache=kept, env=env)

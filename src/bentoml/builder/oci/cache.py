@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...exceptions import BentoMLException
@@ -22,9 +22,20 @@ from .blobs import CheckedBlob, FileBlob
 from .codec import Codec, Compressed, layer_of, packed
 from .model import Blob, Descriptor, Layer, LayerKind, MediaType
 
-__all__ = ["Cache", "CachedBlob", "kept_layer", "recalled_layer", "recipe_layer"]
+__all__ = ["Cache", "CachedBlob", "DamagedCache", "kept_layer", "recalled_layer", "recipe_layer"]
 
 _ABANDONED_SECONDS = 24 * 3600.0
+
+
+class DamagedCache(BentoMLException):
+    """A blob of the cache had another content than its name says: ``damage`` says which.
+
+    It has been removed, so that the next attempt makes it anew.
+    """
+
+    def __init__(self, damage: str) -> None:
+        super().__init__(f"{damage}; it has been removed from the cache: run the command again")
+        self.damage = damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +49,13 @@ class CachedBlob:
         """Yield the bytes.
 
         Raises:
-            BentoMLException: the file is damaged; it is removed, so that the next attempt makes it again.
+            DamagedCache: the file is damaged; it is removed, so that the next attempt makes it again.
         """
         try:
             yield from CheckedBlob(FileBlob(self.path), self.digest, str(self.path)).chunks()
         except BentoMLException as e:
             self.path.unlink(missing_ok=True)
-            raise BentoMLException(f"{e}; it has been removed from the cache: run the command again") from e
+            raise DamagedCache(str(e)) from e
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +141,18 @@ class Cache:
 
 
 def recipe_layer(
-    cache: Cache, key: object, source: Blob, codec: Codec, kind: LayerKind, about: str = ""
+    cache: Cache, key: object, source: Blob, codec: Codec, kind: LayerKind, about: str = "", *, checked: Blob
 ) -> Layer:
     """Return the layer of a tar whose bytes are made anew each time; only its digests are kept, under ``key``.
 
-    ``key`` is any JSON value from which the tar's bytes follow. With the digests at hand, nothing is read here.
+    ``key`` is any JSON value from which the tar's bytes follow. With the digests at hand, nothing is read here;
+    without them ``checked`` is read, which is ``source`` with whatever makes sure that its files are what they were.
     """
     record_key = _layer_key(key, codec)
     if (known := _recalled(cache, record_key)) is not None:
         diff_id, descriptor = known
         return Layer(diff_id, descriptor, Compressed(source, codec), kind, about)
-    layer = layer_of(source, codec, kind, about)
+    layer = replace(layer_of(checked, codec, kind, about), blob=Compressed(source, codec))
     cache.remember(record_key, _record(layer))
     return layer
 

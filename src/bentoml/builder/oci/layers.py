@@ -17,6 +17,7 @@ from ...store.digest import Digest
 from ...store.manifest import BentoInfo
 from ...store.models import Model
 from ...store.tree import Tree
+from .blobs import CheckedBlob, FileBlob
 from .cache import Cache, recipe_layer
 from .codec import Codec, gzip_codec, layer_of, stored_codec
 from .model import Layer, LayerKind
@@ -75,14 +76,14 @@ def bento_layer(bento: Bento, models: Iterable[Model], cache: Cache, *, epoch: i
     ]
     parents = folders((entry.path for entry in entries), HOME, owner=UID)
     tar = Tar.of([*parents, *entries], mtime=epoch)
-    return _remembered(cache, [bento.digest], tar, gzip_codec(), "source", f"bento {bento.tag}")
+    return _remembered(cache, [bento], tar, gzip_codec(), "source", f"bento {bento.tag}")
 
 
 def _model_layer(models: Sequence[Model], cache: Cache, epoch: int) -> Layer:
     entries = [entry for model in models for entry in _model_entries(model, epoch)]
     tar = Tar.of({entry.path: entry for entry in entries}.values(), mtime=epoch)
     about = f"model {models[0].tag}" if len(models) == 1 else f"{len(models)} small models"
-    return _remembered(cache, [model.digest for model in models], tar, stored_codec(), "model", about)
+    return _remembered(cache, models, tar, stored_codec(), "model", about)
 
 
 def _model_entries(model: Model, epoch: int) -> list[TarEntry]:
@@ -115,14 +116,34 @@ def _tree_entries(place: str, root: Path, tree: Tree, *, owner: int = 0) -> list
 
 
 def _remembered(
-    cache: Cache, items: Sequence[Digest], tar: Tar, codec: Codec, kind: LayerKind, about: str
+    cache: Cache,
+    items: Sequence[Bento] | Sequence[Model],
+    tar: Tar,
+    codec: Codec,
+    kind: LayerKind,
+    about: str,
 ) -> Layer:
     """Return the layer of stored items, whose digests say what their files hold; those are not read if it is known.
 
-    Part of what it is known by is what changes when somebody writes to a stored file: its size and its time.
+    Part of what it is known by is what changes when somebody writes to a stored file: its size and its time. What is
+    read must be what was stored.
     """
-    key = [tar.mtime, *map(str, items), *(_identity(entry) for entry in tar.entries)]
-    return recipe_layer(cache, key, tar, codec, kind, about)
+    key = [tar.mtime, *(str(item.digest) for item in items), *(_identity(entry) for entry in tar.entries)]
+    return recipe_layer(cache, key, tar, codec, kind, about, checked=_checked(tar, items))
+
+
+def _checked(tar: Tar, items: Sequence[Bento] | Sequence[Model]) -> Tar:
+    """Return a tar that refuses files whose content is not the one that their item was stored with."""
+    stored = {Path(item.path, entry.path): (item, entry) for item in items for entry in item.tree.entries}
+
+    def checked(entry: TarEntry) -> TarEntry:
+        if not isinstance(entry.source, Path):
+            return entry
+        item, file = stored[entry.source]
+        name = f"{file.path}` of `{item.tag}"
+        return replace(entry, source=CheckedBlob(FileBlob(entry.source), file.digest, name))
+
+    return replace(tar, entries=tuple(map(checked, tar.entries)))
 
 
 def _identity(entry: TarEntry) -> list[object]:

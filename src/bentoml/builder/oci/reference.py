@@ -37,15 +37,21 @@ class Reference:
         Raises:
             InvalidArgument: the text is not a reference.
         """
-        plain_http = text.startswith("http://")
-        rest, _, digest = text.removeprefix("http://").removeprefix("https://").partition("@")
+        scheme, _, after = text.rpartition("://")
+        rest, _, digest = (after if scheme in ("", "http", "https") else text).partition("@")
         rest, tag = _split_tag(rest)
         host, slash, repository = rest.partition("/")
-        if not slash or not (set(".:") & set(host) or host == "localhost"):
+        names_host = bool(slash) and (bool(set(".:") & set(host)) or host == "localhost")
+        if not names_host:
             host, repository = DEFAULT_HOST, rest
         if host == DEFAULT_HOST and "/" not in repository:
             repository = f"library/{repository}"
-        well_formed = _HOST.match(host) and _REPOSITORY.match(repository) and (tag is None or _TAG.match(tag))
+        well_formed = (
+            (names_host or not scheme)
+            and _HOST.match(host)
+            and _REPOSITORY.match(repository)
+            and (tag is None or _TAG.match(tag))
+        )
         try:
             pin = Digest.parse(digest) if "@" in text else None
         except ValueError as e:
@@ -54,7 +60,7 @@ class Reference:
             raise InvalidArgument(
                 f"`{text}` is not an image reference; it looks like `python:3.11-slim` or `localhost:5000/team/app:1`"
             )
-        return cls(host, repository, tag or (None if pin else "latest"), pin, plain_http)
+        return cls(host, repository, tag or (None if pin else "latest"), pin, scheme == "http")
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""

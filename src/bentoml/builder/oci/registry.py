@@ -120,7 +120,13 @@ class Registry:
                     f"check the name, or `docker login {self.host}`"
                 )
             case 404:
-                raise NotFound(f"registry `{self.host}` has no `{path}` in `{self.repository}`")
+                kind, _, name = path.partition("/")
+                missing = (
+                    f"image `{self.repository}:{name}`"
+                    if kind == "manifests" and ":" not in name
+                    else f"`{name}` in `{self.repository}`"
+                )
+                raise NotFound(f"registry `{self.host}` has no {missing}; check the name and the tag")
             case status:
                 raise ServiceUnavailable(f"registry `{self.host}` answered {status} for `{path}`")
 

@@ -93,14 +93,14 @@ def _facts(layers: Iterable[Layer]) -> dict[str, str]:
     for layer in layers:
         found: dict[str, str] = {}
         gone: list[str] = []
+        stream = _Stream(decompressed(layer.blob.chunks()))
         try:
-            stream = _Stream(decompressed(layer.blob.chunks()))
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as archive:
                 for member in archive:
                     _note(archive, member, found, gone)
-            while stream.read(_CHUNK):
-                pass  # to the end, where the digest is checked
+            stream.drain()
         except tarfile.TarError as e:
+            stream.drain()
             raise BentoMLException(f"base layer `{layer.descriptor.digest}` cannot be read: {e}") from e
         facts = {path: fact for path, fact in facts.items() if not _is_gone(path, gone)} | found
     return facts
@@ -156,6 +156,11 @@ class _Stream(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def drain(self) -> None:
+        """Read to the end, where the digest is checked."""
+        while self.read(_CHUNK):
+            pass
 
     def read(self, size: int = -1) -> bytes:
         """Return up to ``size`` bytes, fewer only at the end."""
