@@ -311,3 +311,8 @@ def test_what_yaml_reads_as_something_else_is_named() -> None:
     assert "`labels.b` has to be a string, not true or false" in said
     assert "`labels.c` has to be a string, not a date" in said
     assert "`labels (the key True)` has to be a string, not true or false" in said
+
+
+def test_patterns_may_start_at_the_project_as_paths_do() -> None:
+    config = parse_config({"include": ["./a.py", "!./b/", "*.md", ".x"]}, source="x")
+    assert config.include == ("/a.py", "!/b/", "*.md", ".x")

@@ -180,3 +180,12 @@ def test_a_pattern_that_means_nothing(tmp_path: Path, pattern: str) -> None:
     (tmp_path / "sub" / ".bentoignore").write_text(pattern)
     with pytest.raises(InvalidArgument, match=r"`sub/\.bentoignore`: "):
         find_files(tmp_path)
+
+
+def test_a_bentoignore_may_start_with_a_byte_order_mark_and_must_be_text(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("")
+    (tmp_path / ".bentoignore").write_bytes(b"\xef\xbb\xbf*.log\r\n")
+    assert found(tmp_path) == [".bentoignore"]
+    (tmp_path / ".bentoignore").write_bytes(b"\xff\n")
+    with pytest.raises(BentoMLException, match=r"\.bentoignore` is not UTF-8 text"):
+        found(tmp_path)

@@ -73,6 +73,28 @@ def test_another_platform_or_python_has_an_entry_of_its_own(tmp_path: Path) -> N
     assert lock_requirements(REQUEST, file, resolver) == PINS
 
 
+def test_what_another_build_locked_meanwhile_is_kept(tmp_path: Path) -> None:
+    file, other = tmp_path / "bentofile.lock", replace(REQUEST, python_version="3.12")
+
+    class Slow:
+        def resolve(self, request: LockRequest) -> str:
+            lock_requirements(other, file, FakeResolver("b==1\n"))
+            return "a==1\n"
+
+    lock_requirements(REQUEST, file, Slow())
+    assert [pins.requirements for pins in Lock.parse(file.read_text()).entries.values()] == [
+        "a==1\n",
+        "b==1\n",
+    ]
+
+
+def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".bentofile.lock.0123456789ab").write_text("half")
+    (tmp_path / ".bentofile.local").write_text("mine")
+    lock_requirements(REQUEST, tmp_path / "bentofile.lock", FakeResolver(PINS))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".bentofile.local", "bentofile.lock"]
+
+
 def test_update_moves_the_lock_without_regard_to_it(tmp_path: Path) -> None:
     file, resolver = tmp_path / "bentofile.lock", FakeResolver(PINS, "numpy==3\n")
     lock_requirements(REQUEST, file, resolver)
@@ -99,6 +121,7 @@ def test_locked_fails_where_the_lock_would_change(tmp_path: Path) -> None:
     [
         "version = 2\n",
         "<<<<<<< ours\n",
+        "version = 1\n<<<<<<< HEAD\n=======\n>>>>>>> other\n",
         "version = 1\n[a]\ninputs = 'x'\nrequirements = ''\n",
         "version = 1\n[a]\nrequirements = ''\n",
         f"version = 1\n[a]\ninputs = 'sha256:{'0' * 64}'\nrequirements = '--index-url https://evil'\n",
@@ -111,6 +134,21 @@ def test_a_file_that_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(BentoMLException, match=r"bentofile\.lock"):
         lock_requirements(REQUEST, file, FakeResolver(PINS))
     assert file.read_text() == text
+
+
+def test_a_merge_conflict_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "bentofile.lock"
+    lock_requirements(REQUEST, file, FakeResolver(PINS))
+    file.write_text(file.read_text().replace("numpy", "<<<<<<< HEAD\nnumpy", 1))
+    with pytest.raises(BentoMLException, match="holds the marks of a merge conflict"):
+        lock_requirements(REQUEST, file, FakeResolver(PINS))
+
+
+def test_hashes_of_the_requirements_are_kept(tmp_path: Path) -> None:
+    request = replace(REQUEST, requirements=(f"numpy --hash=sha256:{'f' * 64}",))
+    with pytest.raises(BentoMLException, match="none of the hashes"):
+        lock_requirements(request, tmp_path / "bentofile.lock", FakeResolver(PINS))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_answer_that_is_not_pinned_is_not_written(tmp_path: Path) -> None:

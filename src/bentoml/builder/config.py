@@ -39,6 +39,7 @@ _IMAGE = re.compile(r"[A-Za-z0-9][\w./:@~+-]*", re.ASCII)
 _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*")
 _INDEX_URL = re.compile(r"(https?|file)://[^\s@'\"\\]+")
 _FIND_LINKS = re.compile(r"https?://[^\s@'\"\\]+|(?!/|~|.*\.\.)[\w][\w./-]*|\./[\w./-]*")
+_LEADING_DOT = re.compile(r"^(!?)\./+")  # `./x`, which means nothing to git, is meant as `/x`
 _PYTHON = re.compile(r"3\.(1[1-9])(\.\d+)?")
 
 _BUILD_KEYS = (
@@ -249,7 +250,7 @@ def _patterns(fields: Fields, key: str) -> tuple[str, ...]:
             fields.mistake(
                 key, f"holds {pattern!r}, which leaves the project; move the build file up or the files in"
             )
-    return patterns
+    return tuple(_LEADING_DOT.sub(r"\1/", pattern) for pattern in patterns)
 
 
 def _models(fields: Fields) -> tuple[ModelSpec, ...]:

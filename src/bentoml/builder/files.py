@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import BentoMLException, InvalidArgument
 from ..paths import under
+from .documents import read_text
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -131,10 +132,7 @@ class _Rules:
 
     def within(self, folder: str, file: Path) -> _Rules:
         """Return these rules and those of a folder's own ignore file."""
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as e:
-            raise BentoMLException(f"`{file}` cannot be read: {e}") from e
+        lines = read_text(file).splitlines()
         return _Rules((*self.specs, (folder, _spec(lines, f"`{folder}{_IGNORE_FILE}`"))))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -12,6 +15,7 @@ from typing import Literal, Protocol
 from ..exceptions import BentoMLException, InvalidArgument
 from ..paths import write_atomic
 from ..store.digest import Digest
+from .hashes import with_declared_hashes
 from .indexes import Indexes
 
 __all__ = ["Lock", "LockMode", "LockPlatform", "LockRequest", "Pins", "Resolver", "lock_requirements"]
@@ -26,6 +30,8 @@ version = 1
 _PIN = re.compile(
     r"(?!.*''')[A-Za-z0-9][\w.\[\],-]*(==| @ )[^\x00-\x1f]+|    --hash=[a-z0-9]+:[0-9a-f]+( \\)?"
 )
+
+_CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 
 # The C library of the distribution's default base image decides which wheels run in it: Debian 12, the oldest that
 # `python:X.Y-slim` stands for, has glibc 2.36, UBI 8 has 2.28, Amazon Linux 2 has 2.26; Alpine has musl.
@@ -134,6 +140,8 @@ class Lock:
     @classmethod
     def parse(cls, text: str) -> Lock:
         """Parse the text of a lock file; anything that is not one is a ``ValueError``."""
+        if _CONFLICT.search(text):
+            raise ValueError("it holds the marks of a merge conflict")
         data = tomllib.loads(text)
         if data.pop("version", None) != _VERSION:
             raise ValueError(f"its `version` is not {_VERSION}")
@@ -171,12 +179,32 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
             f"`{file.name}` {state}; run `bentoml build` without `--locked` and commit the file"
         )
     resolved = resolver.resolve(_with_mode(request, pins, mode))
-    try:
-        text = str(Lock({**lock.entries, request.key: Pins(request.inputs, resolved)}))
-    except ValueError as e:
-        raise BentoMLException(f"the resolver gave an answer that cannot be locked: {e}") from e
-    write_atomic(file, text.encode())
+    resolved = with_declared_hashes(request.requirements, resolved)
+    _write(file, request.key, Pins(request.inputs, resolved))
     return resolved
+
+
+def _write(file: Path, key: str, pins: Pins) -> None:
+    """Put an entry into the file, beside those that other builds may have put there meanwhile."""
+    with _alone_in(file.parent):
+        for draft in file.parent.glob(f".{file.name}.*"):  # of a build that was killed here
+            draft.unlink()
+        try:
+            text = str(Lock({**_read(file).entries, key: pins}))
+        except ValueError as e:
+            raise BentoMLException(f"the resolver gave an answer that cannot be locked: {e}") from e
+        write_atomic(file, text.encode())
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's own lock, which leaves no file behind."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _with_mode(request: LockRequest, pins: Pins | None, mode: LockMode) -> LockRequest:
@@ -192,7 +220,7 @@ def _read(file: Path) -> Lock:
         return Lock()
     except (OSError, ValueError) as e:
         raise BentoMLException(
-            f"`{file}` is not a lock that can be read: {e}; restore it or delete it"
+            f"`{file}` is not a lock that can be read: {e}; restore it, or delete it and build again"
         ) from e
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from .uv_command import uv_command, uv_environment, uv_options
 __all__ = ["UvResolver"]
 
 _TIMEOUT = 900.0
+_PLACE = re.compile(r" in `requirements\.in` at position \d+")  # of a file that nobody has seen
 # A package that requires `bentoml` must not bring another one than the wheel in the bento: a marker that never holds
 # takes it out of every resolution.
 _OVERRIDES = "bentoml ; python_version < '0'\n"
@@ -70,7 +72,7 @@ class UvResolver:
 def _explain(request: LockRequest, output: str) -> str:
     lines = [
         f"the requirements cannot be resolved for {request.platform} with Python {request.python_version}:",
-        output.strip(),
+        _PLACE.sub("", output.strip()),
     ]
     if "wheels" in output:
         lines.append(

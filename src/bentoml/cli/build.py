@@ -12,7 +12,7 @@ from ..builder.api import build_project, split_target
 from ..builder.bento import BuildOptions
 from ..builder.lock import LockMode
 from ..config import Home, environment
-from ._steps import step
+from ._steps import is_quiet, step
 
 __all__ = ["app"]
 
@@ -76,7 +76,8 @@ def build(
         print(f"__tag__:{bento.tag}")
         return
     print(f"Successfully built {bento}.")
-    print(f"Next: `bentoml serve {bento.tag}`, `bentoml containerize {bento.tag}`", file=sys.stderr)
+    if not is_quiet():
+        print(f"Next: `bentoml serve {bento.tag}`, `bentoml containerize {bento.tag}`", file=sys.stderr)
 
 
 def _label(text: str) -> tuple[str, str]:
