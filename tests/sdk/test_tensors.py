@@ -43,6 +43,7 @@ def test_arrays(value: Any, dtype: str | None, shape: tuple[int, ...] | None, ex
         pytest.param([[1], [1, 2]], None, None, id="ragged"),
         pytest.param([{}], None, None, id="objects"),
         pytest.param(["a", 1], None, None, id="mixed"),
+        pytest.param([b"\xff", b"a"], None, None, id="bytes"),
         pytest.param(["a"], "float32", None, id="no number"),
         pytest.param([1.5], "int64", None, id="cut off"),
         pytest.param([300], "uint8", None, id="wrapped around"),

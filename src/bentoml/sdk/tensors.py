@@ -94,6 +94,8 @@ def _natural(array: np.ndarray[Any, Any], value: Any) -> np.ndarray[Any, Any]:
 
     if array.dtype.kind == "O" and array is not value:
         return np.asarray(value, dtype=np.float64)  # None is NaN; anything else raises
+    if array.dtype.kind in "SV" and array is not value:
+        raise ValueError("it holds bytes")
     strings = array.dtype.kind == "U" and array is not value
     if strings and not all(isinstance(item, str) for item in np.asarray(value, dtype=object).flat):
         raise ValueError("strings and numbers are mixed")
