@@ -23,7 +23,7 @@ def entry(
     sent_length: bytes = b"",
 ) -> Entry:
     request = client, "http", "POST", path, sent, sent_length
-    return (*request, 200, b"application/json", b"74", 0.004687, 0xABC, 0xDEF)
+    return (*request, 200, b"application/json", b"74", 4.687, 0xABC, 0xDEF)
 
 
 def written(*entries: Entry, fields: Fields = DEFAULT) -> list[str]:

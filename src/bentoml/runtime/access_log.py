@@ -32,7 +32,7 @@ class Fields(NamedTuple):
 
 
 # What is kept of a request until its line is written: address and port of the client, scheme, method and path, media type
-# and length of the body; status, media type and length of the answer; seconds; trace and span ids. A plain tuple of plain
+# and length of the body; status, media type and length of the answer; milliseconds; trace and span ids. A plain tuple of plain
 # values: it is the only thing of a request that outlives it, so all other memory is used again while it is in the cache.
 Entry = tuple[
     tuple[str, int] | None, str, str, str, bytes, bytes, int, bytes, bytes, float, int, int
@@ -88,22 +88,9 @@ class AccessLog:
     def _lines(self, entries: list[Entry]) -> list[str]:
         form, about = self._line, self._about
         lines = []
-        for (
-            client,
-            scheme,
-            method,
-            path,
-            sent,
-            sent_length,
-            status,
-            media_type,
-            length,
-            seconds,
-            *ids,
-        ) in entries:
-            host, port = client or _NOBODY
-            middle = about(scheme, method, path, sent, sent_length, status, media_type, length)
-            lines.append(form % (host, port, middle, seconds * 1000, *ids))
+        for entry in entries:
+            host, port = entry[0] or _NOBODY
+            lines.append(form % (host, port, about(*entry[1:9]), *entry[9:]))
         return lines
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from ..sdk.context import Context
-from .access_log import AccessLog, Entry
+from .access_log import AccessLog
 from .folders import Folders
 from .metrics import Metrics
 from .threads import WorkerThreads
@@ -118,24 +118,22 @@ class Call:
         if server.metrics is not None:
             server.metrics.end(label, self.status, seconds)
         if server.access_log is not None:
-            server.access_log.append(self._entry(seconds))
-
-    def _entry(self, seconds: float) -> Entry:
-        scope, headers = self.scope, self.headers
-        return (
-            scope["client"],
-            scope["scheme"],
-            scope["method"],
-            scope["path"],
-            headers.get(b"content-type", b""),
-            headers.get(b"content-length", b""),
-            self.status,
-            self.media_type,
-            self.length,
-            seconds,
-            self.trace_id,
-            self.span_id,
-        )
+            scope, headers = self.scope, self.headers
+            entry = (
+                scope["client"],
+                scope["scheme"],
+                scope["method"],
+                scope["path"],
+                headers.get(b"content-type", b""),
+                headers.get(b"content-length", b""),
+                self.status,
+                self.media_type,
+                self.length,
+                seconds * 1000,
+                self.trace_id,
+                self.span_id,
+            )
+            server.access_log.append(entry)
 
 
 def _trace_of(parent: bytes) -> int:

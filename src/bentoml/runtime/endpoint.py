@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from asyncio import current_task
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -49,6 +50,7 @@ class Endpoint:
         self._output = method.output
         self._is_async = method.is_async
         self._ctx = method.ctx_param
+        self._is_plain = not method.input.root and method.ctx_param is None
         self._context = context  # whether this or another API may ask for the context
         self._cell = server.metrics.started(label) if server.metrics else 0
         self._media_type = method.output.media_type
@@ -71,7 +73,7 @@ class Endpoint:
             server.metrics.begin(self._cell)
         if scope["method"] != "POST" or traffic.count >= traffic.limit:
             return await self._refuse(call, send)
-        call.task = asyncio.current_task(server.loop)
+        call.task = current_task(server.loop)
         traffic.enter(call)
         try:
             try:
@@ -114,14 +116,12 @@ class Endpoint:
         return call.job
 
     def _work(self, call: Call, body: bytes) -> Answer | Response:
-        args, kwargs = self._arguments(call, body)
-        return self._encoded(call, self._function(*args, **kwargs))
+        return self._encoded(call, self._called(call, body))
 
     async def _run(self, call: Call, body: bytes) -> Answer | Response:
         if self._context:
             self._make_context(call, body)
-        args, kwargs = self._arguments(call, body)
-        return self._encoded(call, await self._function(*args, **kwargs))
+        return self._encoded(call, await self._called(call, body))
 
     async def _stream(self, call: Call, body: bytes) -> Stream:
         if self._context:
@@ -153,6 +153,12 @@ class Endpoint:
         return Stream(status, first, chunks, self._media_type_bytes, headers)
 
     # Input and output.
+
+    def _called(self, call: Call, body: bytes) -> Any:
+        if self._is_plain:
+            return self._function(**decode(call, self._input, body))
+        args, kwargs = self._arguments(call, body)
+        return self._function(*args, **kwargs)
 
     def _make_context(self, call: Call, body: bytes) -> None:
         call.context = Context(
