@@ -33,6 +33,7 @@ _VARIABLE = (
     (re.compile(r"sha256:[0-9a-f]{64}"), "DIGEST"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:?\d\d)?"), "TIME"),
     (re.compile(r"\b\d+\.\d+ms"), "DURATION"),
+    (re.compile(r"\bin \d+\.\d+s\b"), "in DURATION"),
     (re.compile(r"\b\d+\.\d\d (B|KiB|MiB|GiB)\b"), "SIZE"),
     (re.compile(r"(trace=)\w+(,span=)\w+"), r"\1ID\2ID"),
     (re.compile(r"(x-bentoml-(?:request|trace)-id: )\w+"), r"\1ID"),
