@@ -125,9 +125,21 @@ def test_a_service_that_is_not_there_needs_no_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [("raise SystemExit(0)", "ends the process"), ("import os; os.kill(os.getpid(), 9)", "exit code -9")],
+    [
+        ("raise SystemExit(0)", r"ends the process: sys\.exit\(0\)"),
+        ("import sys; sys.exit(3)", r"ends the process: sys\.exit\(3\)"),
+        ("import os; os._exit(0)", "ends the process"),
+        ("import os; os._exit(3)", "exit code 3"),
+        ("import os; os.kill(os.getpid(), 9)", "killed by signal 9"),
+    ],
 )
 def test_a_module_that_ends_its_process(tmp_path: Path, code: str, said: str) -> None:
     (tmp_path / "service.py").write_text(code)
     with pytest.raises(ImportServiceError, match=said):
+        describe(tmp_path, "service", env=os.environ)
+
+
+def test_what_the_module_prints_is_no_part_of_a_message(tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text("import sys\nprint('noise')\nprint('noise', file=sys.stderr)\n")
+    with pytest.raises(BentoMLException, match=r"^`service` has no service"):
         describe(tmp_path, "service", env=os.environ)

@@ -144,6 +144,13 @@ def test_a_merge_conflict_is_named(tmp_path: Path) -> None:
         lock_requirements(REQUEST, file, FakeResolver(PINS))
 
 
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        BentoMLException, match=r"bentofile\.lock` cannot be written: No such file or directory"
+    ):
+        lock_requirements(REQUEST, tmp_path / "none" / "bentofile.lock", FakeResolver(PINS))
+
+
 def test_hashes_of_the_requirements_are_kept(tmp_path: Path) -> None:
     request = replace(REQUEST, requirements=(f"numpy --hash=sha256:{'f' * 64}",))
     with pytest.raises(BentoMLException, match="none of the hashes"):

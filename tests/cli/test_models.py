@@ -204,3 +204,16 @@ def test_the_store_itself_may_come_from_1_x(bentoml: Command, home: Home) -> Non
     size = (folder / "model.yaml").stat().st_size
     assert bentoml("models", "list").lines[1].split()[:3] == ["old:m7lmf5ac2cmubnnz", f"{size}.00", "B"]
     assert bentoml("models", "get", "old:m7", "-o", "path").out == f"{folder}\n"
+
+
+def test_a_locale_without_the_letters_of_a_manifest(home: Home) -> None:
+    with ModelStore(home).create("iris", labels={"owner": "Jos\u00e9"}):
+        pass
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "models", "get", "iris"],
+        env={"BENTOML_HOME": str(home.root), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "owner: Jos\\xe9" in done.stdout

@@ -13,9 +13,9 @@ from typing import Any
 from ..exceptions import BentoMLException, ImportServiceError
 from ..process import CommandFailed, run
 
-__all__ = ["SAYS_IT_ALL", "Description", "describe", "import_string_of"]
+__all__ = ["REFUSED", "Description", "describe", "import_string_of"]
 
-SAYS_IT_ALL = 3  # the exit code of a child whose message needs no traceback
+REFUSED = "refused"  # the key of an answer that is nothing but a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,19 @@ def describe(
     try:
         answer = run(command, cwd=project, env=environment)
     except CommandFailed as e:
-        if e.returncode == SAYS_IT_ALL:
-            raise BentoMLException(e.output.strip()) from e
-        said = e.output.strip() or f"its process ended with exit code {e.returncode}"
+        said = e.output.strip() or _how_it_ended(e.returncode)
         raise ImportServiceError(f"the service `{import_string}` cannot be imported:\n{said}") from e
     if not answer:
         raise ImportServiceError(
             f"the service `{import_string}` cannot be imported: its module ends the process"
         )
-    return Description(**json.loads(answer))
+    data = json.loads(answer)
+    if REFUSED in data:
+        raise BentoMLException(data[REFUSED])
+    return Description(**data)
+
+
+def _how_it_ended(returncode: int) -> str:
+    if returncode < 0:
+        return f"its process was killed by signal {-returncode}; 9 often means that memory ran out"
+    return f"its process ended with exit code {returncode}"

@@ -18,7 +18,7 @@ from ..sdk.loader import Target, load_target
 from ..sdk.openapi import openapi
 from ..sdk.references import HuggingFaceModel
 from ..sdk.service import Service
-from .describe import SAYS_IT_ALL
+from .describe import REFUSED
 
 __all__ = ["described"]
 
@@ -74,8 +74,9 @@ def _main(import_string: str) -> None:
         service = load_target(Target(import_string, Path.cwd()), home=Home.from_environment(environment()))
         description = described(service, import_string)
     except (BentoMLConfigException, ImportServiceError, NotFound) as e:
-        sys.stderr.write(f"{e}\n")
-        sys.exit(SAYS_IT_ALL)
+        description = {REFUSED: str(e)}
+    except SystemExit as e:
+        sys.exit(f"its module ends the process: sys.exit({e.code!r})")
     except Exception as e:  # the process ends here
         traceback.print_exception(e.with_traceback(_from_users_code(e)))
         sys.exit(1)

@@ -169,8 +169,7 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
     Raises:
         BentoMLException: the file is not a lock, the resolver finds no solution, or in mode ``locked`` the file would change.
     """
-    lock = _read(file)
-    pins = lock.entries.get(request.key)
+    pins = _read(file).entries.get(request.key)
     if pins and pins.inputs == request.inputs and mode != "update":
         return pins.requirements
     if mode == "locked":
@@ -180,7 +179,13 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
         )
     resolved = resolver.resolve(_with_mode(request, pins, mode))
     resolved = with_declared_hashes(request.requirements, resolved)
-    _write(file, request.key, Pins(request.inputs, resolved))
+    try:
+        _write(file, request.key, Pins(request.inputs, resolved))
+    except OSError as e:
+        raise BentoMLException(
+            f"`{file}` cannot be written: {e.strerror}; build once where it can, and commit it, or set "
+            "`python.lock_packages: false`"
+        ) from e
     return resolved
 
 

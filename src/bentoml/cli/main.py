@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -149,6 +150,10 @@ def run(argv: list[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("bentoml").setLevel(logging.INFO)
     args = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # rather than stop at a letter that the locale lacks
     try:
         try:
             _root().main(args=args, prog_name="bentoml")

@@ -226,8 +226,9 @@ class Shelf(Generic[InfoT]):
         try:
             return replace(self._kind.info.from_yaml(file.read_text("utf-8")), tag=tag)
         except (BentoMLException, OSError, UnicodeDecodeError) as e:
+            said = e.strerror if isinstance(e, OSError) else e
             raise BentoMLException(
-                f"{self._kind.info.KIND} `{tag}` is damaged: `{file}`: {e}; save it again, or delete it with "
+                f"{self._kind.info.KIND} `{tag}` is damaged: `{file}`: {said}; save it again, or delete it with "
                 f"`{self._kind.commands} delete {tag}`"
             ) from e
 
