@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +55,9 @@ class Mirror:
         program = self.folder / "bin" / "apt-get"
         program.write_text(
             f'#!/bin/sh\necho "$@" >> {self.folder}/calls\n'
+            'for word in "$@"; do case "$word" in Dir::Cache::archives=*) into=${word#*=};; esac; done\n'
             f'case "$*" in *print-uris*) cat {self.folder}/listing;;\n'
-            f"*download-only*) cp {self.folder}/debs/* {self.folder}/cache/apt/bookworm-amd64/archives;; esac\n"
+            f'*download-only*) cp {self.folder}/debs/* "$into";; esac\n'
         )
         program.chmod(0o755)
         self.publish("base-files", folder("tmp", 0o1777))
@@ -139,6 +141,13 @@ def test_a_package_that_is_not_the_listed_one_is_refused(mirror: Mirror) -> None
     mirror.list()
     age(mirror, 2)
     assert mirror.open().layers
+
+
+def test_several_may_make_one_base_at_once(mirror: Mirror) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        bases = list(pool.map(lambda _: mirror.open(), range(8)))
+    assert all(base == bases[0] for base in bases)
+    assert list((mirror.folder / "cache/drafts").iterdir()) == []
 
 
 def test_offline_does_not_download_a_layer_that_was_lost(mirror: Mirror) -> None:

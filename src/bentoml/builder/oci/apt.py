@@ -77,19 +77,19 @@ class Apt:
             listing = self._run("install", "--print-uris", "-o", "Acquire::ForceHash=SHA256", "--", *packages)
         return tuple(sorted(_parsed(listing)))
 
-    def download(self, packages: Sequence[Package]) -> list[Path]:
-        """Fetch exactly these packages, each checked by apt, and return their files in the same order."""
+    def download(self, packages: Sequence[Package], folder: Path) -> list[Path]:
+        """Fetch exactly these packages into a folder of the caller's own, each checked by apt; their files in order."""
+        (folder / "partial").mkdir(parents=True)
         with self._prepared():
             wanted = [f"{p.name}={p.version}" for p in packages]
-            self._run("install", "--download-only", "--", *wanted)
-        return [self.folder / "archives" / package.file_name for package in packages]
+            self._run("install", "--download-only", "-o", f"Dir::Cache::archives={folder}", "--", *wanted)
+        return [folder / package.file_name for package in packages]
 
     @contextmanager
     def _prepared(self) -> Iterator[None]:
         """Keep other processes out of apt's private state, and write it."""
         sources = sources_of(self.suite, etc=self.etc, codename=_codename())
-        for name in ("lists/partial", "archives/partial"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "lists/partial").mkdir(parents=True, exist_ok=True)
         if (free := shutil.disk_usage(self.folder).free) < _SPACE:  # apt tries for minutes before it says so
             raise BentoMLException(
                 f"`{self.folder}` has {free >> 20} MiB of free space, and apt needs {_SPACE >> 20}; free some"
@@ -132,6 +132,7 @@ class Apt:
             "Acquire::AllowInsecureRepositories": "false",
             "Acquire::Languages": "none",
             "Acquire::Retries": "3",
+            "DPkg::Lock::Timeout": "60",  # what a killed process left may still be at work
         }
         for key, value in settings.items():
             yield "-o"

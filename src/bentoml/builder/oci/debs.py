@@ -156,11 +156,11 @@ def _base(
 
 def _unpacked(apt: Apt, packages: Sequence[Package], scratch: Path) -> list[Deb]:
     debs = []
-    for package, file in zip(packages, apt.download(packages), strict=True):
+    for package, file in zip(packages, apt.download(packages, scratch / "archives"), strict=True):
         if Digest.of_file(file) != package.digest:
             raise BentoMLException(f"`{file}` is not the package `{package}`; remove it and try again")
-        place = scratch / package.name
-        place.mkdir()
+        place = scratch / "unpacked" / package.name
+        place.mkdir(parents=True)
         debs.append(read_deb(file, place))
         file.unlink()
     return debs
