@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -16,6 +17,8 @@ from ._steps import is_quiet, step
 from ._tags import parse_tag
 
 __all__ = ["app"]
+
+_DIGEST_END = re.compile(r"(?<=@sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -82,7 +85,7 @@ def containerize(
 def _print_layers(result: ImageResult) -> None:
     """Print a line for each layer, those of the base as one, and what was new to the place it went to."""
     base = [layer for layer in result.layers if layer.kind == "base"]
-    rows = [_row(f"base {result.base}", base)]
+    rows = [_row(f"base {_DIGEST_END.sub('', result.base)}", base)]
     rows += [_row(layer.about, [layer]) for layer in result.layers if layer.kind != "base"]
     rows.append(_row("together", result.layers))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -102,6 +102,22 @@ def test_many_models_share_the_last_layer(home: Home, tmp_path: Path) -> None:
     assert {path.split("/")[3] for path in members(made[2]) if path.count("/") > 3} == {"m0", "m1", "m2"}
 
 
+def test_a_large_file_has_a_layer_of_its_own(home: Home, tmp_path: Path) -> None:
+    with ModelStore(home).create("words") as model:
+        Path(model.path, "deep").mkdir()
+        Path(model.path, "deep/weights").write_text("x" * 100)
+        Path(model.path, "small").write_text("x")
+    layers = model_layers([model], Cache(tmp_path / "cache"), epoch=0, large=99)
+    place = f"home/bentoml/models/words/{model.tag.version}"
+    assert [layer.about for layer in layers] == [f"model {model.tag}: deep/weights", f"model {model.tag}"]
+    first, second = (members(layer) for layer in layers)
+    assert first.keys() - second.keys() == {f"{place}/deep", f"{place}/deep/weights"}
+    assert first[f"{place}/deep"].owner == ROOT and first["home/bentoml/models/words"].owner == OURS
+    assert second.keys() - first.keys() == {f"{place}/small", f"{place}/model.yaml"}
+    (together,) = model_layers([model], Cache(tmp_path / "cache"), epoch=0, large=99, at_most=1)
+    assert members(together).keys() == first.keys() | second.keys()
+
+
 def test_the_user_joins_those_of_the_base() -> None:
     layer = user_layer(RootFS(passwd=PASSWD, group="root:x:0:", folders=("home",)), epoch=0)
     found = members(layer)

@@ -7,7 +7,7 @@ image's own time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,21 +28,28 @@ from .tar import Tar, TarEntry
 __all__ = ["bento_layer", "model_layers", "user_layer"]
 
 _MAX_MODEL_LAYERS = 40
+_LARGE_FILE = 512 << 20  # bytes that make a file worth a layer of its own: it travels beside others
 
 
 def model_layers(
-    models: Iterable[Model], cache: Cache, *, epoch: int, at_most: int = _MAX_MODEL_LAYERS
+    models: Iterable[Model],
+    cache: Cache,
+    *,
+    epoch: int,
+    at_most: int = _MAX_MODEL_LAYERS,
+    large: int = _LARGE_FILE,
 ) -> tuple[Layer, ...]:
-    """Return one layer for each model, by tag; of more models than ``at_most`` the smallest share the last layer.
+    """Return a layer for each model, by tag, and one for each file of more than ``large`` bytes.
 
-    The weights are framed, not compressed, and read only if the cache does not know the layer. They belong to root:
-    what is served is what was saved.
+    Beyond ``at_most`` layers, the smallest share the last one. The weights are framed, not compressed, and read only
+    if the cache does not know the layer. They belong to root: what is served is what was saved.
     """
-    largest = sorted(models, key=lambda model: (-model.tree.size(), model.tag))
-    alone, rest = largest[: at_most - 1], largest[at_most - 1 :]
-    groups = [[model] for model in sorted(alone, key=lambda model: model.tag)]
-    if rest:
-        groups.append(sorted(rest, key=lambda model: model.tag))
+    by_tag = sorted(models, key=lambda model: model.tag)
+    parts = [part for model in by_tag for part in _parts(model, epoch, large)]
+    largest = sorted(parts, key=lambda part: -part.size)
+    shared = largest[at_most - 1 :]
+    alone = [part for part in parts if part not in shared]
+    groups = [*([part] for part in alone), *([shared] if shared else [])]
     return tuple(_model_layer(group, cache, epoch) for group in groups)
 
 
@@ -79,19 +86,42 @@ def bento_layer(bento: Bento, models: Iterable[Model], cache: Cache, *, epoch: i
     return _remembered(cache, [bento], tar, gzip_codec(), "source", f"bento {bento.tag}")
 
 
-def _model_layer(models: Sequence[Model], cache: Cache, epoch: int) -> Layer:
-    entries = [entry for model in models for entry in _model_entries(model, epoch)]
-    tar = Tar.of({entry.path: entry for entry in entries}.values(), mtime=epoch)
-    about = f"model {models[0].tag}" if len(models) == 1 else f"{len(models)} small models"
-    return _remembered(cache, models, tar, stored_codec(), "model", about)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one layer holds of a model: a large file, or all the others."""
+
+    about: str
+    model: Model
+    entries: tuple[TarEntry, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(entry.size for entry in self.entries)
 
 
-def _model_entries(model: Model, epoch: int) -> list[TarEntry]:
+def _parts(model: Model, epoch: int, large: int) -> list[_Part]:
     place = f"{MODELS}/{model.tag.path()}"
     files = _tree_entries(place, Path(model.path), model.tree)
+    apart = [entry for entry in files if entry.size > large]
     manifest = TarEntry.file(f"{place}/model.yaml", _manifest(model, epoch))
-    own = folders((entry.path for entry in files), place) or [TarEntry.folder(place)]
-    return [*folders([place], HOME, owner=UID), *own, *files, manifest]
+    rest = [*(entry for entry in files if entry.size <= large), manifest]
+    about = f"model {model.tag}"
+    return [
+        *(_part(f"{about}: {entry.path.removeprefix(place)[1:]}", model, place, [entry]) for entry in apart),
+        _part(about, model, place, rest),
+    ]
+
+
+def _part(about: str, model: Model, place: str, files: Sequence[TarEntry]) -> _Part:
+    own = folders((entry.path for entry in files), place)
+    return _Part(about, model, (*folders([place], HOME, owner=UID), *own, *files))
+
+
+def _model_layer(parts: Sequence[_Part], cache: Cache, epoch: int) -> Layer:
+    entries = {entry.path: entry for part in parts for entry in part.entries}
+    tar = Tar.of(entries.values(), mtime=epoch)
+    about = parts[0].about if len(parts) == 1 else f"{len(parts)} small models"
+    return _remembered(cache, [part.model for part in parts], tar, stored_codec(), "model", about)
 
 
 def _manifest(model: Model, epoch: int) -> bytes:
