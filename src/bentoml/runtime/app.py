@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,9 +51,9 @@ class AppOptions:
     max_body: int = MAX_BODY
 
 
-def create_app(service: Service[Any], *, options: AppOptions) -> ASGIApp:
+def create_app(service: Service[Any], *, options: AppOptions) -> Application:
     """Return the application that serves a service; the instance is made when the server runs the lifespan."""
-    return _Application(service, options)
+    return Application(service, options)
 
 
 def standalone_app(service: Service[Any]) -> ASGIApp:
@@ -64,7 +65,9 @@ def standalone_app(service: Service[Any]) -> ASGIApp:
     return create_app(service, options=options)
 
 
-class _Application:
+class Application:
+    """Serve one service; until its lifespan has started, and after, it answers that it does not run."""
+
     def __init__(self, service: Service[Any], options: AppOptions) -> None:
         self._service = service
         self._options = options
@@ -72,12 +75,16 @@ class _Application:
         self._use(self._stopped)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as ASGI 3 has it."""
+        await self.dispatch(scope, receive, send)
+
+    def dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what answers, for a server that need not be shown a coroutine function: it costs a frame less."""
         if scope["type"] == "http":
-            await self._routes.get(scope["path"], self._other)(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            await self._other(scope, receive, send)
+            return self._routes.get(scope["path"], self._other)(scope, receive, send)
+        if scope["type"] == "lifespan":
+            return self._live(receive, send)
+        return self._other(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start the service, wait for the end, stop it; what goes wrong is raised, and the server shows it."""

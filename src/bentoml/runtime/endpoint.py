@@ -219,12 +219,8 @@ class Endpoint:
         call.status = answer.status
         call.media_type = media_type = answer.media_type
         call.length = length = b"%d" % len(answer.body)
-        headers = [
-            self._server_header,
-            (b"content-type", media_type),
-            (b"content-length", length),
-            *call.ids(),
-        ]
+        headers = call.ids()
+        headers += self._server_header, (b"content-type", media_type), (b"content-length", length)
         if answer.headers:
             headers = overridden(headers, answer.headers)
         return {"type": "http.response.start", "status": answer.status, "headers": headers}

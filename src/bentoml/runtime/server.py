@@ -79,6 +79,7 @@ def _config(app: ASGIApp, order: Serve, env: Mapping[str, str]) -> uvicorn.Confi
     ssl = {f"ssl_{name}": value for name, value in order.ssl.items() if value is not None}
     return uvicorn.Config(
         app,
+        interface="asgi3",
         loop="uvloop",
         http="httptools",
         lifespan="off",  # ours: see lifespan.py

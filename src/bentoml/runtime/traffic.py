@@ -47,8 +47,7 @@ class Traffic:
     def leave(self, call: Waiting) -> None:
         """Give the place back."""
         self.count -= 1
-        if call in self._waiting:
-            del self._waiting[call]
+        self._waiting.pop(call, None)
 
     def close(self) -> None:
         """Stop the timer."""

@@ -90,7 +90,7 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
         access_log=service.settings.logging.access.enabled,
         workers=serve.workers,
     )
-    answer(create_app(service, options=options), listening, serve, channel, env)
+    answer(create_app(service, options=options).dispatch, listening, serve, channel, env)
 
 
 def _load(target: Target, order: Load, env: Mapping[str, str]) -> Service[Any]:
