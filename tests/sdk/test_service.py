@@ -236,3 +236,28 @@ def test_the_environment_overrides_the_code(monkeypatch: pytest.MonkeyPatch) -> 
     class Tuned: ...
 
     assert of(Tuned).settings.workers == 3
+
+
+def test_a_service_that_inherits_from_another() -> None:
+    @bentoml.service
+    class Good:
+        def __init__(self) -> None:
+            self.word = "good"
+
+        @bentoml.api
+        def say(self) -> str:
+            return self.word
+
+    @bentoml.service
+    class Better(Good):
+        def __init__(self) -> None:
+            super().__init__()
+            self.word += ", better"
+
+        @bentoml.api
+        def more(self) -> str:
+            return self.say() + "!"
+
+    service: Any = Better
+    assert sorted(service.apis) == ["more", "say"]
+    assert service().more() == "good, better!"

@@ -149,6 +149,10 @@ class Service(Generic[T]):
         """Wrap the application of this service in a middleware."""
         self.middlewares.append((middleware, options))
 
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type[T]]:
+        """Let ``class Better(Good)`` inherit from the class of a service, which is what ``Good`` looks like."""
+        return (self.inner,)
+
     def __hash__(self) -> int:
         return hash(self.name)
 
