@@ -18,7 +18,7 @@ from tests.docs.pages import DOCS, PAGES, Run, agrees, blocks, commands, is_run,
 import bentoml
 
 ROOT = DOCS.parent
-TEXTS = [*PAGES, *sorted(ROOT.glob("*.md")), *sorted((ROOT / "examples").glob("*/README.md"))]
+TEXTS = [*PAGES, *sorted(ROOT.glob("*.md")), *sorted((ROOT / "examples").rglob("README.md"))]
 WITH_CODE = [page for page in PAGES if page.name != "ARCHITECTURE.md"]  # which draws names rather than code
 RUN = [page for page in PAGES if is_run(page)]
 

@@ -46,6 +46,11 @@ def test_each_example_is_complete(name: str) -> None:
     assert config.service.startswith("service:")
 
 
+def test_the_index_names_each_example() -> None:
+    index = (EXAMPLES / "README.md").read_text()
+    assert [name for name in NAMES if f"({name}/README.md)" not in index] == []
+
+
 @pytest.mark.slow
 def test_stream(tmp_path: Path) -> None:
     with served("stream", tmp_path) as (url, project):
