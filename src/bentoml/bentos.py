@@ -50,3 +50,7 @@ def __getattr__(name: str) -> object:
     if name not in _BUILDING:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(".builder.api", __package__), name)
+
+
+def __dir__() -> object:
+    return sorted({*globals(), *_BUILDING})

@@ -87,6 +87,7 @@ def test_the_public_functions_build_into_the_store_in_use(tmp_path: Path) -> Non
         assert set(bentoml.list()) == {one, two}
     finally:
         current._current.home, current._current.pins = before
+    assert {"build", "build_bentofile", "get"} <= {*dir(bentoml.bentos)}
     with pytest.raises(AttributeError, match="no_such"):
         bentoml.bentos.no_such  # noqa: B018
 

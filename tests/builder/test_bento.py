@@ -246,6 +246,13 @@ def test_a_missing_model_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> N
     assert BentoStore(home).list() == []
 
 
+def test_the_service_may_be_a_package(tmp_path: Path) -> None:
+    project = project_in(tmp_path, "minimal")
+    (project / "service").mkdir()
+    (project / "service.py").rename(project / "service" / "__init__.py")
+    assert built(project, Home(tmp_path / "home")).info.service == "service"
+
+
 def test_a_missing_service_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ImportServiceError, match=r"has no `service\.py`.*write `service:"):
         built(tmp_path, Home(tmp_path / "home"))

@@ -84,6 +84,7 @@ def test_who_needs_a_model(bentos: BentoStore, save: Save) -> None:
         f"Model {top.tag} is being used by the following bentos and can't be deleted:\n  {bento.tag}\n"
     )
     assert bentos.models_size(bento) == top.file_size + inner.file_size
+    assert bento.total_size() == bento.file_size + top.file_size + inner.file_size
 
 
 def test_a_bento_without_a_readme_has_no_doc(bentos: BentoStore) -> None:

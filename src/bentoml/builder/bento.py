@@ -94,7 +94,8 @@ def build(
 def _describe(project: Path, config: BuildConfig, home: Home, env: Mapping[str, str]) -> Description:
     is_src_layout = config.python.is_src_layout
     places = [project, project / "src"] if is_src_layout else [project]
-    if not config.service and not any((place / "service.py").is_file() for place in places):
+    modules = ("service.py", "service/__init__.py")
+    if not config.service and not any((place / module).is_file() for place in places for module in modules):
         raise ImportServiceError(
             f"`{project}` has no `service.py`, and its build file names no `service`; write `service: module:Class`"
         )

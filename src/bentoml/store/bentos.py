@@ -35,6 +35,10 @@ class Bento(Item[BentoInfo]):
         except FileNotFoundError:
             return ""
 
+    def total_size(self) -> int:
+        """Return the bytes of its files and of the models that it needs, as far as they are in its store."""
+        return self.file_size + _models_size(self._folder.parents[2] / "models", self)
+
 
 class BentoDraft:
     """A bento in the making: put its files into `path` and set `info`; `saved` is the bento after the block."""
@@ -111,5 +115,9 @@ class BentoStore:
 
     def models_size(self, bento: Bento) -> int:
         """Return the bytes of the models that a bento needs, as far as they are in the store."""
-        folders = {self._models / ref.tag.path() for ref in bento.info.all_models}
-        return sum(folder_size(folder) for folder in folders if folder.is_dir())
+        return _models_size(self._models, bento)
+
+
+def _models_size(models: Path, bento: Bento) -> int:
+    folders = {models / ref.tag.path() for ref in bento.info.all_models}
+    return sum(folder_size(folder) for folder in folders if folder.is_dir())
