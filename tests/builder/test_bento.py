@@ -250,6 +250,7 @@ def test_the_service_may_be_a_package(tmp_path: Path) -> None:
     project = project_in(tmp_path, "minimal")
     (project / "service").mkdir()
     (project / "service.py").rename(project / "service" / "__init__.py")
+    (project / "bentofile.yaml").write_text("python: {lock_packages: false}\n")
     assert built(project, Home(tmp_path / "home")).info.service == "service"
 
 
