@@ -480,3 +480,15 @@ def test_saving_what_1_x_saved_under_the_same_version_is_no_change(home: Home, s
     assert again.info.digest is None
     with pytest.raises(BentoMLException, match="other content"):
         save("old:v1", {"saved_model.pkl": "other"}, module="bentoml.sklearn")
+
+
+@pytest.mark.parametrize("linked", ["iris", "iris/v1"])
+def test_what_a_link_leads_to_is_not_deleted(models: ModelStore, home: Home, save: Save, linked: str) -> None:
+    model = save("iris:v1", {"w": "1"})
+    (home.models / linked).rename(home.root / "elsewhere")
+    (home.models / linked).symlink_to(home.root / "elsewhere")
+    assert models.get("iris") == model, "a link is as good as a folder for reading"
+    with pytest.raises(BentoMLException, match=r"is a link to .*remove the link"):
+        models.delete("iris:v1")
+    assert models.list() == [model]
+    assert not list(home.staging.iterdir())

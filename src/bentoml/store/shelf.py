@@ -198,6 +198,7 @@ class Shelf(Generic[InfoT]):
         tag = self.resolve_single(tag)
         with self._staging.folder() as trash, self._staging.publishing():
             tag = self.resolve(tag)  # again, as another process may have deleted it meanwhile
+            self._check_own(tag)
             info = self._read_fully(tag)
             self._folder(tag).rename(trash / "deleted")
             self._repair_latest(tag.name)
@@ -207,6 +208,14 @@ class Shelf(Generic[InfoT]):
             else:
                 self._blobs.release(info.files.entries, trash)
         return self._folder(tag), info or self._kind.info(tag=tag, creation_time=_EPOCH)
+
+    def _check_own(self, tag: Tag) -> None:
+        """Make sure that the item lies where the store put it: what a link leads to is not the store's to delete."""
+        for folder in (self._folder(tag).parent, self._folder(tag)):
+            if folder.is_symlink():
+                raise BentoMLException(
+                    f"`{folder}` is a link to `{os.readlink(folder)}`, and what lies elsewhere is left alone; remove the link"
+                )
 
     def _repair_latest(self, name: str) -> None:
         folder = self._root / name
