@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,13 +64,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(image: str, *arguments: str) -> Iterator[tuple[str, str]]:
+def running(image: str, *arguments: str, settings: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     """Run an image until the block ends; give the container and the address of its service, once it is ready.
 
     The container shares the host's network: an engine without a bridge can run it, too.
     """
     port = free_port()
-    settings = ("--network", "host", "--env", "BENTOML_HOST=127.0.0.1", "--env", f"PORT={port}")
+    settings += ("--network", "host", "--env", "BENTOML_HOST=127.0.0.1", "--env", f"PORT={port}")
     container = docker("run", "--detach", *settings, image, *arguments).strip()
     try:
         yield container, wait_ready(container, f"http://127.0.0.1:{port}")
@@ -132,10 +133,10 @@ def test_the_service_answers_as_a_user_without_rights(greeter: Project) -> None:
         assert docker("inspect", "--format", "{{.State.ExitCode}}", container) == "0\n"
 
 
-def test_the_engine_knows_the_image_by_our_id(greeter: Project) -> None:
-    done(greeter, "containerize", "greeter:latest", *BASE, "--output", "type=oci,dest=image")
-    blobs = greeter.folder / "image/blobs/sha256"
-    index = json.loads((greeter.folder / "image/index.json").read_text())
+def test_the_engine_knows_the_image_by_our_id(greeter: Project, tmp_path: Path) -> None:
+    done(greeter, "containerize", "greeter:latest", *BASE, "--output", f"type=oci,dest={tmp_path}/image")
+    blobs = tmp_path / "image/blobs/sha256"
+    index = json.loads((tmp_path / "image/index.json").read_text())
     manifest = json.loads((blobs / index["manifests"][0]["digest"].removeprefix("sha256:")).read_text())
     assert docker("image", "inspect", "--format", "{{.Id}}", IMAGE).strip() == manifest["config"]["digest"]
 
@@ -147,6 +148,20 @@ def test_other_commands_run_in_the_environment_of_the_bento(greeter: Project) ->
     assert docker("run", "--rm", "--network", "none", IMAGE, "bentoml", "--version").startswith(
         "bentoml, version "
     )
+
+
+def test_a_restart_finds_what_was_compiled(greeter: Project) -> None:
+    with running(IMAGE) as (container, _):
+        code = "import os; print(sum(len(files) for *_, files in os.walk('/home/bentoml/.cache/python')))"
+        assert int(docker("exec", container, "python", "-c", code)) > 300
+
+
+@pytest.mark.parametrize(
+    "settings", [("--user", "5000"), ("--read-only", "--tmpfs", "/tmp")], ids=["user", "read-only"]
+)
+def test_a_container_that_may_not_write(greeter: Project, settings: tuple[str, ...]) -> None:
+    with running(IMAGE, settings=settings) as (_, address):
+        assert call(address, "greet", name="world")["said"] == "hello, world"
 
 
 def test_a_changed_line_sends_the_source_alone(greeter: Project) -> None:
