@@ -196,7 +196,10 @@ def test_a_model_that_is_gone(bench: Bench) -> None:
 
 
 def test_a_bento_of_another_program(bench: Bench) -> None:
-    bento = save_bento(bench.home, bench.wheels)
+    commands = {
+        "commands": ["apt-get update"]
+    }  # which it adds itself: no reason to tell the user to leave them away
+    bento = save_bento(bench.home, bench.wheels, image=commands)
     for file in Path(bento.path, "env/python/wheels").iterdir():
         file.unlink()
     with pytest.raises(BentoMLException, match="does not hold the runtime"):
@@ -223,3 +226,4 @@ def test_steps_are_told(bench: Bench) -> None:
     bench.make(save_bento(bench.home, bench.wheels), step=step)
     assert len(told) >= 3
     assert "base" in told[0]
+    assert re.search(r"image \(\d+\.\d MB\)", told[-1])

@@ -7,7 +7,7 @@ wherever and whenever it is made.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,8 +87,8 @@ def containerize(
         InvalidArgument: a name, the platform or the output cannot be understood.
         BentoMLException: a model or wheel is missing, the base or the sink cannot be reached, or the base does not fit.
     """
-    plan = plan_image(bento.info, base=base, names=names, platform=platform, env=env)
     packages = _packages(bento)
+    plan = plan_image(bento.info, base=base, names=names, platform=platform, env=env)
     models = _models(bento, ModelStore(home))
     sink = _reached_sink(output, env)
 
@@ -121,15 +121,19 @@ def _made(
         opened = open_base(plan.base, platform=plan.platform, cache=cache.root, env=env, offline=offline)
         rootfs = read_rootfs(opened, cache)
         target = _target(bento, plan, opened, rootfs)
-    with step("Packing the models"):
+    with step(f"Packing the models ({_megabytes(model.tree.size() for model in models)})"):
         below = (*model_layers(models, cache, epoch=plan.epoch), user_layer(rootfs, epoch=plan.epoch))
     with step("Installing the packages"):
         request = PythonRequest(*packages, target, Path(bento.path, "src"), *_uv_settings(bento, env))
         installed = python_layers(request, cache, epoch=plan.epoch, offline=offline)
-    with step("Writing the image"):
-        layers = (*below, *installed, bento_layer(bento, models, cache, epoch=plan.epoch))
-        image = assemble(opened, layers, _run_config(plan, opened), epoch=plan.epoch)
+    layers = (*below, *installed, bento_layer(bento, models, cache, epoch=plan.epoch))
+    image = assemble(opened, layers, _run_config(plan, opened), epoch=plan.epoch)
+    with step(f"Writing the image ({_megabytes(layer.descriptor.size for layer in image.layers)})"):
         return _written(image, sink, bento.tag, opened.name, plan)
+
+
+def _megabytes(sizes: Iterable[int]) -> str:
+    return f"{sum(sizes) / 1e6:.1f} MB"
 
 
 def _packages(bento: Bento) -> tuple[Path, tuple[Path, ...]]:
