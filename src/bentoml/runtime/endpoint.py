@@ -56,13 +56,9 @@ class Endpoint:
         self._media_type = method.output.media_type
         self._media_type_bytes = method.output.media_type.encode("latin-1")
         self._server_header = (b"server", f"BentoML Service/{server.service}".encode())
+        self._is_inline = method.is_async and not method.is_stream
         self._respond: Callable[[Call, bytes], Awaitable[Answer | Stream | Response]]
-        if method.is_stream:
-            self._respond = self._stream
-        elif method.is_async:
-            self._respond = self._run
-        else:
-            self._respond = self._run_in_thread
+        self._respond = self._stream if method.is_stream else self._run_in_thread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -73,6 +69,7 @@ class Endpoint:
             server.metrics.begin(self._cell)
         if scope["method"] != "POST" or traffic.count >= traffic.limit:
             return await self._refuse(call, send)
+        answer: Answer | Stream | Response
         call.task = current_task(server.loop)
         traffic.enter(call)
         try:
@@ -81,7 +78,12 @@ class Endpoint:
                 body = whole_body(message, server.max_body)
                 if body is None:
                     body = await read_body(call, message, receive)
-                answer = await self._respond(call, body)
+                if self._context:
+                    self._make_context(call, body)
+                if self._is_inline:
+                    answer = self._encoded(call, await self._called(call, body))
+                else:
+                    answer = await self._respond(call, body)
             except asyncio.CancelledError as e:
                 answer = self._cancelled(call, e)
             except Exception as e:  # the boundary of the user's code
@@ -107,25 +109,16 @@ class Endpoint:
         await send({"type": "http.response.body", "body": answer.body})
         call.end(self._label)
 
-    # Three kinds of functions.
+    # The kinds of functions that are not simply awaited.
 
     def _run_in_thread(self, call: Call, body: bytes) -> Awaitable[Answer | Response]:
-        if self._context:
-            self._make_context(call, body)
         call.job = self._server.threads.submit(self._work, call, body, abandoned=call.release)
         return call.job
 
     def _work(self, call: Call, body: bytes) -> Answer | Response:
         return self._encoded(call, self._called(call, body))
 
-    async def _run(self, call: Call, body: bytes) -> Answer | Response:
-        if self._context:
-            self._make_context(call, body)
-        return self._encoded(call, await self._called(call, body))
-
     async def _stream(self, call: Call, body: bytes) -> Stream:
-        if self._context:
-            self._make_context(call, body)
         args, kwargs = self._arguments(call, body)
         server = self._server
         if self._is_async or inspect.isgeneratorfunction(self._function):  # calling these does nothing yet
