@@ -69,6 +69,20 @@ def test_a_failed_archive_leaves_the_old_one(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BentoMLException, match=r"cannot write to `.*/file/image`: "):
+        open_sink(f"type={kind},dest={tmp_path}/file/image", env={}).write(IMAGE, ["app:1"])
+
+
+def test_an_archive_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BentoMLException, match=r"cannot write to `.*/folder`: Is a directory"):
+        ArchiveSink(tmp_path / "folder", "oci").write(IMAGE, ["app:1"])
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_only_a_common_beginning_counts_as_held() -> None:
     mine = [layer.diff_id for layer in IMAGE.layers]
     texts = [str(diff_id) for diff_id in mine]

@@ -48,6 +48,12 @@ def test_a_failing_source_leaves_nothing(cache: Cache) -> None:
     assert [path for path in cache.root.rglob("*") if path.is_file()] == []
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BentoMLException, match=r"cannot write to `.*/file/cache`: Not a directory"):
+        Cache(tmp_path / "file/cache").put([b"x"])
+
+
 def test_a_damaged_blob_is_noticed_and_removed(cache: Cache) -> None:
     digest, _ = cache.put([b"precious"])
     blob = cache.find(digest)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ...paths import atomic_write
 from ..oci.archive import docker_archive, oci_archive
+from ..oci.blobs import writing
 from ..oci.model import Image
 
 __all__ = ["ArchiveSink"]
@@ -24,9 +25,10 @@ class ArchiveSink:
     def write(self, image: Image, names: Sequence[str]) -> str:
         """Write the image and return where it is and what its digest is."""
         archive = {"oci": oci_archive, "docker": docker_archive}[self.form](image, names)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.file) as target:
-            for chunk in archive.chunks():
-                target.write(chunk)
+        with writing(self.file):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self.file) as target:
+                for chunk in archive.chunks():
+                    target.write(chunk)
         digest = image.manifest_descriptor.digest if self.form == "oci" else image.config_descriptor.digest
         return f"{self.form} archive `{self.file}` has {digest}"

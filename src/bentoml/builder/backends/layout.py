@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..oci.blobs import writing
 from ..oci.layout import write_layout
 from ..oci.model import Image
 
@@ -20,5 +21,6 @@ class LayoutSink:
 
     def write(self, image: Image, names: Sequence[str]) -> str:
         """Write the image and return where it is and what its digest is."""
-        write_layout(self.folder, image, names)
+        with writing(self.folder):
+            write_layout(self.folder, image, names)
         return f"OCI layout `{self.folder}` has {image.manifest_descriptor.digest}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,22 @@ from ...store.digest import Digest
 from .codec import decompressed
 from .model import Blob
 
-__all__ = ["CheckedBlob", "FileBlob", "PlainBlob"]
+__all__ = ["CheckedBlob", "FileBlob", "PlainBlob", "writing"]
 
 _CHUNK = 1 << 20
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Say which place could not be written: a full disk's own error does not.
+
+    Raises:
+        BentoMLException: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as e:
+        raise BentoMLException(f"cannot write to `{place}`: {e.strerror or e}") from e
 
 
 @dataclass(frozen=True, slots=True)

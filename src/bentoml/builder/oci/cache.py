@@ -18,7 +18,7 @@ from pathlib import Path
 from ...exceptions import BentoMLException
 from ...paths import write_atomic
 from ...store.digest import Digest, canonical_json
-from .blobs import CheckedBlob, FileBlob
+from .blobs import CheckedBlob, FileBlob, writing
 from .codec import Codec, Compressed, layer_of, packed
 from .model import Blob, Descriptor, Layer, LayerKind, MediaType
 
@@ -84,7 +84,7 @@ class Cache:
         """
         folder = self._made("blobs/sha256")
         state, length = hashlib.sha256(), 0
-        with self.scratch() as scratch:
+        with writing(self.root), self.scratch() as scratch:
             draft = scratch / "blob"
             with draft.open("wb", buffering=0) as file:  # not synced: whoever reads it checks the digest
                 for chunk in chunks:
@@ -136,7 +136,8 @@ class Cache:
 
     def _made(self, name: str) -> Path:
         folder = self.root / name
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
