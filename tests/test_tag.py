@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -79,3 +80,9 @@ def test_a_new_version_is_random_and_valid() -> None:
     assert one.version is not None and len(one.version) == 16
     with pytest.raises(ValueError, match="already has a version"):
         one.make_new_version()
+
+
+@pytest.mark.parametrize("thing", [None, 7, b"iris:v1"])
+def test_what_is_no_tag_is_a_type_error(thing: Any) -> None:
+    with pytest.raises(TypeError, match="expected a tag such as 'name:version'"):
+        Tag.from_taglike(thing)

@@ -58,8 +58,12 @@ class Tag:
 
     @classmethod
     def from_taglike(cls, taglike: str | Tag) -> Tag:
-        """Return a Tag as it is and parse a string."""
-        return taglike if isinstance(taglike, Tag) else cls.from_str(taglike)
+        """Return a Tag as it is and parse a string; anything else is a ``TypeError``."""
+        if isinstance(taglike, Tag):
+            return taglike
+        if isinstance(taglike, str):
+            return cls.from_str(taglike)
+        raise TypeError(f"expected a tag such as 'name:version', not `{type(taglike).__name__}`")
 
     def make_new_version(self) -> Tag:
         """Return this name with a random version, for callers that have no content to name it by."""
