@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,14 @@ def test_a_machine_without_apt_is_told_so(tmp_path: Path, etc: Path) -> None:
     (etc / "sources.list").write_text(ONE_LINE)
     with pytest.raises(BentoMLException, match="apt, which this machine does not have"):
         Apt(tmp_path / "state", "bookworm", "amd64", (), {"PATH": str(tmp_path)}, etc).resolve(["zlib1g"])
+
+
+def test_a_disk_without_space_is_told_before_apt_is_called(tmp_path: Path, etc: Path) -> None:
+    """Which tries for minutes when the disk is full."""
+    crowded = replace(apt(tmp_path, etc, f"touch {tmp_path}/called"), space=1 << 60)
+    with pytest.raises(BentoMLException, match=r"MiB of free space, and apt needs \d+; free some"):
+        crowded.resolve(["zlib1g"])
+    assert not (tmp_path / "called").exists()
 
 
 @pytest.mark.parametrize("name", ["-o", "a b", "Dir::X", "a;b", "", "--purge"])

@@ -53,7 +53,8 @@ class Package:
 class Apt:
     """apt for one suite and architecture; ``folder`` keeps its lists and packages, ``etc`` is where sources are read.
 
-    Packages named in ``provided`` are taken for installed, so that nothing is fetched for their sake.
+    Packages named in ``provided`` are taken for installed, so that nothing is fetched for their sake. With less free
+    ``space`` (bytes) it does not begin.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class Apt:
     provided: tuple[str, ...]
     env: Mapping[str, str]
     etc: Path = Path("/etc/apt")
+    space: int = _SPACE
 
     def resolve(self, packages: Sequence[str]) -> tuple[Package, ...]:
         """Return these packages and all that they depend on, as the mirrors have them now; sorted by name.
@@ -90,9 +92,11 @@ class Apt:
         """Keep other processes out of apt's private state, and write it."""
         sources = sources_of(self.suite, etc=self.etc, codename=_codename())
         (self.folder / "lists/partial").mkdir(parents=True, exist_ok=True)
-        if (free := shutil.disk_usage(self.folder).free) < _SPACE:  # apt tries for minutes before it says so
+        if (
+            free := shutil.disk_usage(self.folder).free
+        ) < self.space:  # apt tries for minutes before it says so
             raise BentoMLException(
-                f"`{self.folder}` has {free >> 20} MiB of free space, and apt needs {_SPACE >> 20}; free some"
+                f"`{self.folder}` has {free >> 20} MiB of free space, and apt needs {self.space >> 20}; free some"
             )
         with locked(self.folder / "busy"):
             write_atomic(self.folder / "debian.sources", sources.encode())
