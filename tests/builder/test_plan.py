@@ -70,6 +70,10 @@ def test_the_environment_of_a_container() -> None:
     assert "NVIDIA_VISIBLE_DEVICES" not in env
 
 
+def test_a_variable_without_a_value_is_left_to_whoever_runs_the_container() -> None:
+    assert "TOKEN" not in plan(envs=({"name": "TOKEN", "value": "", "stage": "runtime"},)).env
+
+
 def test_a_variant_of_the_locked_platform_is_the_same_machine() -> None:
     assert plan(platform="linux/arm64/v8").platform == Platform("linux", "arm64", "v8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 
 import pytest
 from tests.support import Project
@@ -136,3 +137,32 @@ def test_a_port_that_is_in_use(project: Project) -> None:
 def test_an_option_that_does_not_exist(project: Project) -> None:
     said = refused(project, "build", "--nmae", "x", code=2)
     assert "--nmae" in said
+
+
+def test_a_bento_declares_its_variables_wherever_it_is_served(project: Project) -> None:
+    project.write(
+        service_py="""
+            import os
+            import bentoml
+
+            @bentoml.service
+            class Env:
+                @bentoml.api
+                def show(self) -> str:
+                    return os.environ["MODE"] + os.environ["TOKEN"]
+        """,
+        bentofile_yaml="""
+            service: service:Env
+            envs:
+              - {name: MODE, value: fast}
+              - {name: TOKEN, stage: runtime}
+            python: {lock_packages: false}
+        """,
+    )
+    assert project.bentoml("build").returncode == 0
+    done = project.bentoml("serve", "env:latest", "--port", "0")
+    assert done.returncode == 1
+    assert "`TOKEN` is required but not set" in done.stdout + done.stderr
+    project.env["TOKEN"] = "-token"
+    with project.serve("env:latest") as url, urllib.request.urlopen(url + "/show", data=b"{}") as answer:
+        assert answer.read() == b"fast-token"

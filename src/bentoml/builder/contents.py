@@ -90,7 +90,7 @@ def _rendered(contents: Contents, source: Path) -> dict[str, bytes]:
 
 def _dockerfile(contents: Contents) -> DockerfileSpec:
     docker, python = contents.config.docker, contents.requirements.python
-    seen = {v["name"]: v["value"] for v in contents.info.envs if v["stage"] != "build"}
+    seen = {v["name"]: v["value"] for v in contents.info.envs if v["stage"] != "build" and v["value"]}
     base = contents.info.image["base_image"]
     if base.startswith(_OWN_BASES):
         base = base_image_of(docker.distro, docker.python_version)

@@ -131,11 +131,14 @@ def _epoch(env: Mapping[str, str]) -> int:
 
 
 def _env(info: BentoInfo) -> dict[str, str]:
-    """Return the variables of the image; those of stage `build` are secrets of the build, and no part of it."""
+    """Return the variables of the image; those of stage `build` are secrets of the build, and no part of it.
+
+    One without a value is left to whoever runs the container: the service refuses to start without it.
+    """
     declared = {
-        str(variable["name"]): str(variable.get("value") or "")
+        str(variable["name"]): str(variable["value"])
         for variable in info.envs
-        if variable.get("stage") != "build"
+        if variable.get("stage") != "build" and variable.get("value")
     }
     gpu = _GPU_ENV if _uses_gpu(info) else {}
     return {**_PYTHON_ENV, **gpu, **_docker_env(info), **declared, **_BENTO_ENV}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..exceptions import BentoMLConfigException
@@ -23,15 +23,14 @@ def declared_variables(service: Service[Any], env: Mapping[str, str]) -> dict[st
     """
     values: dict[str, str] = {}
     needed: dict[str, str] = {}
-    for one in service.all_services().values():
-        for variable in one.envs:
-            name = variable["name"]
-            if variable["stage"] == "build" or name in env:
-                continue
-            if variable["value"]:
-                values.setdefault(name, variable["value"])
-            else:
-                needed.setdefault(name, one.name)
+    for by, variable in _declarations(service):
+        name, value = str(variable["name"]), variable.get("value")
+        if variable.get("stage") == "build" or name in env:
+            continue
+        if value:
+            values.setdefault(name, str(value))
+        else:
+            needed.setdefault(name, by)
     if missing := {name: by for name, by in needed.items() if name not in values}:
         raise MissingVariables(
             "\n".join(
@@ -41,3 +40,11 @@ def declared_variables(service: Service[Any], env: Mapping[str, str]) -> dict[st
             )
         )
     return values
+
+
+def _declarations(service: Service[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each declaration with the service that makes it; a bento holds those of its build file as well."""
+    if service.bento is not None:
+        yield from ((service.name, variable) for variable in service.bento.info.envs)
+    for one in service.all_services().values():
+        yield from ((one.name, variable) for variable in one.envs)
