@@ -229,6 +229,7 @@ class Endpoint:
             await send_chunks(answer.first, answer.chunks, call, receive, send)
         except Exception as e:  # the boundary of the user's code: the answer has begun, the log alone is told
             _log(call, e)
+            await send({"type": "http.response.body", "body": b""})
 
     async def _send_response(self, call: Call, answer: Response, receive: Receive, send: Send) -> None:
         await answer(call.scope, receive, Recorder(send, call, [self._server_header, *call.ids()]))
