@@ -72,8 +72,11 @@ class Workload:
 def workloads() -> list[Workload]:
     """Return what is measured; the same on each machine."""
     item = {
-        "id": 7, "name": "a thing of some kind", "price": 12.5, "quantity": 3, "active": True, "category": "things",
-        "tags": ["new", "red", "small"], "weight": 0.75, "note": None, "rating": 4.5,
+        "id": "0b1f4b7e-6a53-4a8e-9d0c-3f2f6d1a9c77", "name": "a thing of some kind", "price": 12.5, "quantity": 3,
+        "description": "A thing of some kind, with a description as long as people write them: two sentences or so. "
+        "This is the second one.", "active": True, "created": "2026-01-31T12:30:00Z",
+        "tags": ["new", "red", "small", "sale", "garden"], "sizes": [0.5, 1.25, 2.5, 10.75],
+        "attributes": {"colour": "red", "material": "steel", "origin": "here", "warranty": "two years"},
     }  # fmt: skip
     numbers = random.Random(1)
     floats = [numbers.random() for _ in range(1000)]

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import orjson
@@ -21,16 +23,16 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class Item(BaseModel):
     """Ten fields, as in `service.py`."""
 
-    id: int
+    id: UUID
     name: str
+    description: str
     price: float
     quantity: int
     active: bool
-    category: str
+    created: datetime
     tags: list[str]
-    weight: float
-    note: str | None
-    rating: float
+    sizes: list[float]
+    attributes: dict[str, str]
 
 
 class Body(BaseModel):

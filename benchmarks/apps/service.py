@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
+from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 from pydantic import BaseModel
@@ -14,16 +16,16 @@ import bentoml
 class Item(BaseModel):
     """Ten fields."""
 
-    id: int
+    id: UUID
     name: str
+    description: str
     price: float
     quantity: int
     active: bool
-    category: str
+    created: datetime
     tags: list[str]
-    weight: float
-    note: str | None
-    rating: float
+    sizes: list[float]
+    attributes: dict[str, str]
 
 
 @bentoml.service
