@@ -13,8 +13,8 @@ What is compared: `apps/raw.py`, written by hand against ASGI, under uvicorn wit
 The number is the processor time, user and system, of the server's whole process tree while a client does its
 requests, divided by these; the client is a process of its own, sends the same bytes to everyone over
 keep-alive connections, and each answer's status and length are checked, the first one's content too. The median of
-the rounds is shown, and `raw / it` as the share of the machine's limit that is reached. Differences below 10 % are
-noise. Everything binds 127.0.0.1. Linux only.
+the rounds is shown, and the median of each round's `raw / it` as the share of the machine's limit that is reached.
+Differences below 10 % are noise. Everything binds 127.0.0.1. Linux only.
 """
 
 from __future__ import annotations
@@ -233,9 +233,14 @@ def report(
     lines = []
     for name, values in rows.items():
         medians = {side: middle(values[side]) for side in sides}
-        shares = [f"{medians['raw'] / medians[side]:.3f}" for side in others]
+        shares = [f"{_share(values['raw'], values[side]):.3f}" for side in others]
         lines.append([name, *(form(medians[side]) for side in sides), *shares])
     return table(["", *sides, *(f"raw / {side}" for side in others)], lines)
+
+
+def _share(raw: Sequence[float], other: Sequence[float]) -> float:
+    """Return the median of the rounds' own shares, which the machine's drift between two rounds does not touch."""
+    return middle([limit / it for limit, it in zip(raw, other, strict=True)])
 
 
 def main() -> None:
