@@ -31,6 +31,18 @@ def test_everything_is_found_sorted_but_for_what_is_never_part(tmp_path: Path) -
     assert found(tmp_path) == [".hidden", "b.txt", "b/a.txt", "b/z.txt", "service.py"]
 
 
+def test_an_image_that_was_written_into_the_project_is_no_part_of_it(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "service.py",
+        "image/oci-layout",
+        "image/index.json",
+        "image/blobs/sha256/0a",
+        "data/index.json",
+    )
+    assert found(tmp_path) == ["data/index.json", "service.py"]
+
+
 @pytest.mark.parametrize(
     ("include", "exclude", "expected"),
     [

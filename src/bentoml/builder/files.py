@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # Also as links and, for `.git`, as a file, which a second work tree has. The lock stays out because its content is in
 # `env/python`, and because an entry for another platform must not change the tag of this one.
+_IMAGE = {"oci-layout", "index.json"}  # a folder with these is an image, such as `containerize` writes
 _NEVER_COPIED = {".git", ".venv", "venv", "__pycache__", ".DS_Store", "bentofile.lock"}
 _LOCK_DRAFT = ".bentofile.lock."  # what a build that was killed while it wrote the lock leaves behind
 _IGNORE_FILE = ".bentoignore"
@@ -147,6 +148,8 @@ def _walk(
         raise BentoMLException(
             f"`{folder}` cannot be listed: {e.strerror}; make it readable or exclude it"
         ) from e
+    if prefix and listed.keys() >= _IMAGE:
+        return
     if _IGNORE_FILE in listed:
         rules = rules.within(prefix, folder / _IGNORE_FILE)
     for name, entry in listed.items():
