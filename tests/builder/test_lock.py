@@ -199,17 +199,21 @@ def wheels(tmp_path: Path) -> Path:
         ("lib", "1.5", "bentoml"),
         ("other", "1", ""),
     ]:
-        with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-            info = f"{name}-{version}.dist-info"
-            needs = f"Requires-Dist: {requires}\n" if requires else ""
-            archive.writestr(
-                f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
-            )
-            archive.writestr(
-                f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-            )
-            archive.writestr(f"{info}/RECORD", "")
+        make_wheel(folder, name, version, requires)
     return folder
+
+
+def make_wheel(
+    folder: Path, name: str, version: str, requires: str = "", *, tag: str = "py3-none-any"
+) -> None:
+    with zipfile.ZipFile(folder / f"{name}-{version}-{tag}.whl", "w") as archive:
+        info = f"{name}-{version}.dist-info"
+        needs = f"Requires-Dist: {requires}\n" if requires else ""
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+        )
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+        archive.writestr(f"{info}/RECORD", "")
 
 
 def request(wheels: Path, *requirements: str, preferred: str = "") -> LockRequest:
@@ -223,6 +227,15 @@ def test_uv_pins_with_hashes_and_without_addresses(wheels: Path) -> None:
     assert [line.rstrip(" \\") for line in lines if not line.startswith(" ")] == ["app==2", "lib==1.5"]
     assert sum("--hash=sha256:" in line for line in lines) == 2
     assert str(wheels) not in pins
+
+
+def test_uv_pins_only_what_the_target_machine_could_install(wheels: Path) -> None:
+    make_wheel(wheels, "native", "1", tag="cp311-cp311-manylinux_2_28_x86_64")
+    here = UvResolver(os.environ).resolve(request(wheels, "native"))
+    make_wheel(wheels, "native", "1", tag="cp311-cp311-macosx_11_0_arm64")  # as a fuller index has it
+    make_wheel(wheels, "native", "1", tag="cp314-cp314-manylinux_2_28_x86_64")
+    assert UvResolver(os.environ).resolve(request(wheels, "native")) == here
+    assert here.count("--hash") == 1
 
 
 def test_uv_keeps_what_was_pinned(wheels: Path) -> None:
