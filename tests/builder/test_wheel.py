@@ -70,3 +70,10 @@ def test_an_image_gets_what_serves_and_not_what_builds() -> None:
     names = {line.split(">")[0] for line in runtime_requirements()}
     assert {"uvicorn", "uvloop", "pydantic"} <= names
     assert "uv" not in names
+
+
+def test_the_readme_is_no_part_of_what_runs() -> None:
+    with zipfile.ZipFile(io.BytesIO(runtime_wheel().data)) as wheel:
+        metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith("/METADATA"))).decode()
+    assert "Name: bentoml\n" in metadata
+    assert "\n\n" not in metadata

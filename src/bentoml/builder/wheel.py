@@ -99,6 +99,8 @@ def _metadata(installed: Distribution, folder: str) -> Iterator[tuple[str, bytes
         text = installed.read_text(name)
         if text is None:
             raise BentoMLException(f"the installed `bentoml` lacks its {name}; install it again")
+        if name == "METADATA":
+            text = text.partition("\n\n")[0] + "\n"  # the README after it is no part of what runs
         yield f"{folder}/{name}", text.encode()
     yield f"{folder}/WHEEL", _WHEEL.encode()
 
