@@ -13,7 +13,7 @@ from bentoml.builder.oci.layers import bento_layer, model_layers, user_layer
 from bentoml.builder.oci.rootfs import RootFS
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException
-from bentoml.store.manifest import BentoInfo, ModelInfo
+from bentoml.store.manifest import BentoInfo, ModelContext, ModelInfo
 from bentoml.store.models import ModelStore
 
 OURS = (1034, 1034)
@@ -41,6 +41,8 @@ def test_a_model_lies_where_the_store_of_the_image_has_it(home: Home, tmp_path: 
     assert {m.mtime for m in found.values()} == {5}
     info = ModelInfo.from_yaml(found[f"{place}/model.yaml"].text)
     assert (info.tag, info.digest, info.creation_time.timestamp()) == (model.tag, model.digest, 5)
+    assert model.info.context.python_version
+    assert info.context == ModelContext(bentoml_version="", python_version=""), "nothing of the machine"
 
 
 def test_folders_links_and_programs_of_a_model(home: Home, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...store.bentos import Bento
 from ...store.digest import Digest
-from ...store.manifest import BentoInfo
+from ...store.manifest import BentoInfo, ModelContext
 from ...store.models import Model
 from ...store.tree import Tree
 from .blobs import CheckedBlob, FileBlob
@@ -125,7 +125,9 @@ def _model_layer(parts: Sequence[_Part], cache: Cache, epoch: int) -> Layer:
 
 
 def _manifest(model: Model, epoch: int) -> bytes:
-    return replace(model.info, creation_time=_time(epoch)).to_yaml().encode()
+    """Return the manifest without what is no part of the model's identity: when, and by what, it was made."""
+    nothing = ModelContext(bentoml_version="", python_version="")
+    return replace(model.info, creation_time=_time(epoch), context=nothing).to_yaml().encode()
 
 
 def _tree_entries(place: str, root: Path, tree: Tree, *, owner: int = 0) -> list[TarEntry]:
