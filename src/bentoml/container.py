@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Literal
 
 from .builder.image import ImageResult, containerize
 from .builder.oci.engine import connected
@@ -26,6 +27,8 @@ def build(
     output: str | None = None,
     platform: str | None = None,
     offline: bool = False,
+    compress_models: Literal["none", "gzip"] = "none",
+    verify: bool = False,
     step: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> ImageResult:
     """Make the image of a bento and put it into the engine, or where ``output`` says; see `containerize`.
@@ -50,6 +53,8 @@ def build(
         output=output,
         platform=platform,
         offline=offline,
+        compress_models=compress_models,
+        verify=verify,
         step=step,
     )
 

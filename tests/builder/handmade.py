@@ -155,6 +155,7 @@ def save_bento(
     image: Mapping[str, object] | None = None,
     envs: tuple[dict[str, str], ...] = (),
     services: tuple[dict[str, object], ...] = (),
+    packages: tuple[Path, ...] = (),
 ) -> Bento:
     """Store a bento whose packages are wheels in a folder; its runtime is a wheel that holds nothing."""
     numbers = wheel(
@@ -165,7 +166,7 @@ def save_bento(
             "src/service.py": source,
             "env/docker/entrypoint.sh": "#!/bin/sh\n",
             "env/docker/Dockerfile": "FROM scratch\n",
-            "env/python/requirements.txt": pins(numbers),
+            "env/python/requirements.txt": pins(numbers, *packages).replace("_", "-"),
         }
         for path, text in texts.items():
             (draft.path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,13 +10,14 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.builder.handmade import base, offline, save_bento, save_model
+from tests.builder.handmade import base, offline, save_bento, save_model, wheel
 
 from bentoml.builder.image import ImageResult, containerize
 from bentoml.builder.oci.assemble import RunConfig, assemble
@@ -23,6 +25,7 @@ from bentoml.builder.oci.layout import write_layout
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.store.bentos import Bento
+from bentoml.store.digest import Digest
 from bentoml.store.models import ModelStore
 
 
@@ -120,6 +123,60 @@ def test_a_changed_line_makes_one_new_layer(bench: Bench) -> None:
     bench.make(save_bento(bench.home, bench.wheels, models=(model,), source="a = 1\n"))
     result = bench.make(save_bento(bench.home, bench.wheels, models=(model,), source="a = 2\n"))
     assert [layer.kind for layer in result.layers if layer.is_new] == ["source"]
+
+
+def test_weights_are_compressed_on_request(bench: Bench) -> None:
+    bento = save_bento(bench.home, bench.wheels, models=(save_model(bench.home, text="weights " * 10_000),))
+    plain, packed = bench.make(bento), bench.make(bento, compress_models="gzip")
+    assert plain.id == packed.id, "the same files, however they travel"
+    sizes = [{one.kind: one.size for one in made.layers}["model"] for made in (plain, packed)]
+    assert sizes[1] * 10 < sizes[0]
+
+
+def test_a_changed_file_is_found_on_request(bench: Bench) -> None:
+    model = save_model(bench.home)
+    bento = save_bento(bench.home, bench.wheels, models=(model,))
+    bench.make(bento, verify=True)
+    file = Path(model.path_of("words.txt"))
+    before = file.stat()
+    file.chmod(0o644)
+    file.write_text("hallo")
+    file.chmod(0o444)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # neither size nor time tells
+    bench.make(bento)
+    with pytest.raises(BentoMLException, match=f"`{model.tag}` is damaged: `words.txt` changed"):
+        bench.make(bento, verify=True)
+
+
+def test_a_service_for_gpus_has_each_cuda_library_once(bench: Bench) -> None:
+    cuda = wheel(
+        bench.wheels,
+        "nvidia_cuda_runtime_cu12",
+        "12.8.90",
+        files={"nvidia/lib/libcudart.so.12": "cudart " * 999},
+    )
+    gpu: dict[str, object] = {"name": "Greeter", "config": {"resources": {"gpu": "1"}}}
+    made = bench.make(save_bento(bench.home, bench.wheels, services=(gpu,), packages=(cuda,)))
+    run = bench.config(made)["config"]
+    assert {"NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute,utility"} < set(run["Env"])
+    assert "NVIDIA_REQUIRE_CUDA=cuda>=12.8" in run["Env"]
+    libraries = Counter(Digest.of(data) for _, path, data in bench.files() if ".so" in path)
+    assert libraries[Digest.of(b"cudart " * 999)] == 1
+    assert set(libraries.values()) == {1}
+
+
+def test_an_archive_on_stdout(bench: Bench, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    bento = save_bento(bench.home, bench.wheels)
+    made = containerize(
+        bento,
+        home=bench.home,
+        env=offline(bench.wheels),
+        base=f"oci:{bench.root / 'base'}",
+        output="type=docker-archive,dest=-",
+    )
+    with tarfile.open(fileobj=io.BytesIO(capfdbinary.readouterr().out)) as archive:
+        (entry,) = json.load(archive.extractfile("manifest.json") or io.BytesIO())
+    assert made.id.hex in entry["Config"]
 
 
 def test_the_same_image_in_every_way(tmp_path: Path) -> None:

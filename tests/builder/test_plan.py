@@ -103,6 +103,21 @@ def test_a_service_that_asks_for_a_gpu_gets_it(resources: dict[str, Any], uses_g
     assert (made.env.get("NVIDIA_DRIVER_CAPABILITIES") == "compute,utility") is uses_gpu
 
 
+@pytest.mark.parametrize(
+    ("requirements", "needed"),
+    [
+        ("numpy==2.4.6\nnvidia-cuda-runtime-cu12==12.8.90 \\\n    --hash=sha256:0\n", "cuda>=12.8"),
+        ("nvidia-cuda-runtime==13.0.48\n", "cuda>=13.0"),
+        ("nvidia-cuda-runtime-extra==1.0\n", None),
+        ("", None),
+    ],
+)
+def test_the_driver_must_know_the_cuda_of_the_wheels(requirements: str, needed: str | None) -> None:
+    gpus = plan(config={"resources": {"gpu": 1}}, requirements=requirements)
+    assert gpus.env.get("NVIDIA_REQUIRE_CUDA") == needed
+    assert "NVIDIA_REQUIRE_CUDA" not in plan(requirements=requirements).env
+
+
 def test_which_gpus_is_the_users_choice() -> None:
     made = plan(config={"resources": {"gpu": 1}}, image={"env": {"NVIDIA_VISIBLE_DEVICES": "0"}})
     assert made.env["NVIDIA_VISIBLE_DEVICES"] == "0"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from ..config import Home
 from ..exceptions import BentoMLException, NotFound
@@ -25,6 +26,7 @@ from .indexes import Indexes, pip_settings
 from .oci.assemble import RunConfig, assemble, base_environment
 from .oci.bases import open_base
 from .oci.cache import Cache, DamagedCache
+from .oci.codec import Codec, gzip_codec, stored_codec
 from .oci.engine import connected
 from .oci.layers import bento_layer, model_layers, user_layer
 from .oci.model import Base, Blob, Image, Sink
@@ -76,26 +78,36 @@ def containerize(
     output: str | None = None,
     platform: str | None = None,
     offline: bool = False,
+    compress_models: Literal["none", "gzip"] = "none",
+    verify: bool = False,
     step: Step = lambda _: nullcontext(),
 ) -> ImageResult:
     """Make the image of a bento and put it where ``output`` says, by default into the local Docker engine.
 
-    ``base`` is the image to build upon instead of the bento's own choice (see `open_base`); ``step`` is entered with a
-    few words for each thing that may take long. A failure leaves nothing under a name.
+    ``base`` is the image to build upon instead of the bento's own choice (see `open_base`); ``compress_models``
+    says whether the weights are compressed, which pays on a slow link alone; ``verify`` reads the bento and its models once
+    more and compares them with what was stored; ``step`` is entered with a few words for each thing that may take long. A failure leaves nothing under a name.
 
     Raises:
         InvalidArgument: a name, the platform or the output cannot be understood.
         BentoMLException: a model or wheel is missing, the base or the sink cannot be reached, or the base does not fit.
     """
     packages = _packages(bento)
-    plan = plan_image(bento.info, base=base, names=names, platform=platform, env=env)
+    pins = packages[0].read_text("utf-8")
+    plan = plan_image(bento.info, base=base, names=names, platform=platform, env=env, requirements=pins)
     models = _models(bento, ModelStore(home))
+    if verify:
+        with step("Verifying the bento and its models"):
+            _verify(bento, *models)
+    codec = gzip_codec() if compress_models == "gzip" else stored_codec()
     sink = _reached_sink(output, env)
 
     damages: set[str] = set()
     while True:
         try:
-            return _made(bento, plan, packages, models, sink, home=home, env=env, offline=offline, step=step)
+            return _made(
+                bento, plan, packages, models, codec, sink, home=home, env=env, offline=offline, step=step
+            )
         except DamagedCache as e:
             if e.damage in damages:
                 raise
@@ -108,6 +120,7 @@ def _made(
     plan: ImagePlan,
     packages: tuple[Path, tuple[Path, ...]],
     models: Sequence[Model],
+    codec: Codec,
     sink: Sink,
     *,
     home: Home,
@@ -122,7 +135,10 @@ def _made(
         rootfs = read_rootfs(opened, cache)
         target = _target(bento, plan, opened, rootfs)
     with step(f"Packing the models ({_megabytes(model.tree.size() for model in models)})"):
-        below = (*model_layers(models, cache, epoch=plan.epoch), user_layer(rootfs, epoch=plan.epoch))
+        below = (
+            *model_layers(models, cache, epoch=plan.epoch, codec=codec),
+            user_layer(rootfs, epoch=plan.epoch),
+        )
     with step("Installing the packages"):
         request = PythonRequest(*packages, target, Path(bento.path, "src"), *_uv_settings(bento, env))
         installed = python_layers(request, cache, epoch=plan.epoch, offline=offline)
@@ -165,6 +181,15 @@ def _models(bento: Bento, store: ModelStore) -> list[Model]:
             )
         found[model.tag] = model
     return list(found.values())
+
+
+def _verify(*items: Bento | Model) -> None:
+    for item in items:
+        if damaged := item.damaged_files():
+            files = ", ".join(f"`{path}`" for path in damaged)
+            raise BentoMLException(
+                f"`{item.tag}` is damaged: {files} changed since it was stored; store it again"
+            )
 
 
 def _reached_sink(output: str | None, env: Mapping[str, str]) -> Sink:

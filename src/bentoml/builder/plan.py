@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ _BENTO_ENV = {
     "BENTOML_HOST": "0.0.0.0",  # in a container, what is not published cannot be reached
 }
 _GPU_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+_CUDA = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILINE)
 _DEBS = "debs:"
 _NEEDS_ENGINE = ("system_packages", "commands", "post_commands", "scripts")
 
@@ -57,8 +59,11 @@ def plan_image(
     names: Sequence[str] = (),
     platform: str | None = None,
     env: Mapping[str, str],
+    requirements: str = "",
 ) -> ImagePlan:
     """Return the plan; without ``names`` the image is called like the bento, ``SOURCE_DATE_EPOCH`` in ``env`` is its time.
+
+    ``requirements`` are those that will be installed: they say which CUDA a service for GPUs needs of the driver.
 
     Raises:
         InvalidArgument: a name, the platform or the epoch is not well formed.
@@ -79,7 +84,7 @@ def plan_image(
         python_version=str(image.get("python_version") or ""),
         names=names,
         epoch=_epoch(env),
-        env=_env(info),
+        env=_env(info, requirements),
         labels=_labels(info),
         uses_gpu=_uses_gpu(info),
     )
@@ -130,7 +135,7 @@ def _epoch(env: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _env(info: BentoInfo) -> dict[str, str]:
+def _env(info: BentoInfo, requirements: str) -> dict[str, str]:
     """Return the variables of the image; those of stage `build` are secrets of the build, and no part of it.
 
     One without a value is left to whoever runs the container: the service refuses to start without it.
@@ -140,8 +145,14 @@ def _env(info: BentoInfo) -> dict[str, str]:
         for variable in info.envs
         if variable.get("stage") != "build" and variable.get("value")
     }
-    gpu = _GPU_ENV if _uses_gpu(info) else {}
+    gpu = {**_GPU_ENV, **_cuda_of(requirements)} if _uses_gpu(info) else {}
     return {**_PYTHON_ENV, **gpu, **_docker_env(info), **declared, **_BENTO_ENV}
+
+
+def _cuda_of(requirements: str) -> dict[str, str]:
+    """Return what the NVIDIA runtime checks before a container starts: that the driver knows the CUDA of the wheels."""
+    found = _CUDA.search(requirements)
+    return {"NVIDIA_REQUIRE_CUDA": f"cuda>={found[1]}"} if found else {}
 
 
 def _docker_env(info: BentoInfo) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -54,6 +54,12 @@ def containerize(
         str, typer.Option(envvar="BENTOML_CONTAINERIZE_BACKEND", help="The engine that gets the image: docker.")
     ] = "docker",
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is in the caches.")] = False,
+    compress_models: Annotated[
+        Literal["none", "gzip"], typer.Option(help="Compress the models too, which pays on a slow link alone.")
+    ] = "none",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the bento and its models again and compare them with what was stored.")
+    ] = False,
 ) -> None:  # fmt: skip
     """Turn a bento into an OCI image, with or without a container engine."""
     tag = parse_tag(bento)
@@ -66,6 +72,8 @@ def containerize(
             output=output,
             platform=platform,
             offline=offline,
+            compress_models=compress_models,
+            verify=verify,
             step=step,
         )
     except InvalidArgument as e:
@@ -73,6 +81,8 @@ def containerize(
     if not is_quiet():
         _print_layers(result)
     names = ",".join(result.names)
+    if output is not None and output.endswith("dest=-"):  # stdout is the image
+        return
     print(f'Successfully built Bento container for "{result.tag}" with tag(s) "{names}"')
     if output is None or output == "type=docker":
         gpus = "--gpus all " if result.uses_gpu else ""

@@ -57,6 +57,14 @@ class Item(Generic[InfoT]):
         """The files; hashed now for an item of BentoML 1.x, whose manifest does not list them."""
         return self.info.files if self.info.digest else scan(self._folder, skip=self.info.FILE)
 
+    def damaged_files(self) -> list[str]:
+        """Return the files whose content is not what was stored; all of them are read."""
+        return [
+            entry.path
+            for entry in self.tree.entries
+            if entry.link is None and Digest.of_file(self._folder / entry.path) != entry.digest
+        ]
+
     def path_of(self, item: str) -> str:
         """Return the path of a file in it.
 

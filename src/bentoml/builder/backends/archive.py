@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ...paths import atomic_write
+from ...store.digest import Digest
 from ..oci.archive import docker_archive, oci_archive
 from ..oci.blobs import writing
 from ..oci.model import Image
 
 __all__ = ["ArchiveSink"]
 
+STDOUT = "-"
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSink:
-    """Write an image to a file, which takes its name when it is whole."""
+    """Write an image to a file, which takes its name when it is whole; ``-`` is stdout."""
 
     file: Path
     form: Literal["oci", "docker"]
@@ -25,10 +29,16 @@ class ArchiveSink:
     def write(self, image: Image, names: Sequence[str]) -> str:
         """Write the image and return where it is and what its digest is."""
         archive = {"oci": oci_archive, "docker": docker_archive}[self.form](image, names)
+        if str(self.file) == STDOUT:
+            sys.stdout.buffer.writelines(archive.chunks())
+            sys.stdout.buffer.flush()
+            return f"{self.form} archive on stdout has {self._digest(image)}"
         with writing(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.file) as target:
                 for chunk in archive.chunks():
                     target.write(chunk)
-        digest = image.manifest_descriptor.digest if self.form == "oci" else image.config_descriptor.digest
-        return f"{self.form} archive `{self.file}` has {digest}"
+        return f"{self.form} archive `{self.file}` has {self._digest(image)}"
+
+    def _digest(self, image: Image) -> Digest:
+        return image.manifest_descriptor.digest if self.form == "oci" else image.config_descriptor.digest

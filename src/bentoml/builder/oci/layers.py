@@ -36,13 +36,14 @@ def model_layers(
     cache: Cache,
     *,
     epoch: int,
+    codec: Codec | None = None,
     at_most: int = _MAX_MODEL_LAYERS,
     large: int = _LARGE_FILE,
 ) -> tuple[Layer, ...]:
     """Return a layer for each model, by tag, and one for each file of more than ``large`` bytes.
 
-    Beyond ``at_most`` layers, the smallest share the last one. The weights are framed, not compressed, and read only
-    if the cache does not know the layer. They belong to root: what is served is what was saved.
+    Beyond ``at_most`` layers, the smallest share the last one. The weights are framed, not compressed unless ``codec``
+    does, and read only if the cache does not know the layer. They belong to root: what is served is what was saved.
     """
     by_tag = sorted(models, key=lambda model: model.tag)
     parts = [part for model in by_tag for part in _parts(model, epoch, large)]
@@ -50,7 +51,7 @@ def model_layers(
     shared = largest[at_most - 1 :]
     alone = [part for part in parts if part not in shared]
     groups = [*([part] for part in alone), *([shared] if shared else [])]
-    return tuple(_model_layer(group, cache, epoch) for group in groups)
+    return tuple(_model_layer(group, cache, epoch, codec or stored_codec()) for group in groups)
 
 
 def user_layer(rootfs: RootFS, *, epoch: int) -> Layer:
@@ -117,11 +118,11 @@ def _part(about: str, model: Model, place: str, files: Sequence[TarEntry]) -> _P
     return _Part(about, model, (*folders([place], HOME, owner=UID), *own, *files))
 
 
-def _model_layer(parts: Sequence[_Part], cache: Cache, epoch: int) -> Layer:
+def _model_layer(parts: Sequence[_Part], cache: Cache, epoch: int, codec: Codec) -> Layer:
     entries = {entry.path: entry for part in parts for entry in part.entries}
     tar = Tar.of(entries.values(), mtime=epoch)
     about = parts[0].about if len(parts) == 1 else f"{len(parts)} small models"
-    return _remembered(cache, [part.model for part in parts], tar, stored_codec(), "model", about)
+    return _remembered(cache, [part.model for part in parts], tar, codec, "model", about)
 
 
 def _manifest(model: Model, epoch: int) -> bytes:
