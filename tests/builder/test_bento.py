@@ -286,6 +286,7 @@ def test_a_service_from_an_installed_package_is_built(tmp_path: Path) -> None:
     assert built(project, Home(tmp_path / "home"), env=env).info.service == "installed_service"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place", [".", "st", "s [1] #!"], ids=["the project itself", "a folder in it", "odd name"]
 )

@@ -179,6 +179,7 @@ def test_an_archive_on_stdout(bench: Bench, capfdbinary: pytest.CaptureFixture[b
     assert made.id.hex in entry["Config"]
 
 
+@pytest.mark.slow
 def test_the_same_image_in_every_way(tmp_path: Path) -> None:
     """Other folders, empty caches, another umask, zone, home and hash seed; the bento is built anew each time."""
     ids = set()

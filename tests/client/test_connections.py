@@ -15,6 +15,9 @@ from tests.client.serving import serving
 import bentoml
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 
+pytestmark = pytest.mark.slow  # servers are started and waited for
+
+
 SCHEMA = {
     "name": "S",
     "routes": [

@@ -8,6 +8,8 @@ import urllib.request
 import pytest
 from tests.support import Project
 
+pytestmark = pytest.mark.slow
+
 SERVICE = """
     import bentoml
 
@@ -93,7 +95,6 @@ def test_a_tag_that_breaks_the_grammar(project: Project, arguments: tuple[str, .
     assert "tag" in said.lower()
 
 
-@pytest.mark.slow
 def test_a_package_that_does_not_exist(project: Project) -> None:
     project.write(
         service_py=SERVICE,
@@ -104,7 +105,6 @@ def test_a_package_that_does_not_exist(project: Project) -> None:
     assert not (project.folder / "bentofile.lock").exists()
 
 
-@pytest.mark.slow
 def test_a_base_image_that_cannot_be_reached(project: Project) -> None:
     project.write(service_py=SERVICE, bentofile_yaml="service: service:Echo\n")
     assert project.bentoml("build").returncode == 0

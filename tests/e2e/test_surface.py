@@ -17,6 +17,8 @@ from tests.support import Project
 
 import bentoml
 
+pytestmark = pytest.mark.slow  # servers are started and waited for
+
 SERVICE = '''
     from __future__ import annotations
 

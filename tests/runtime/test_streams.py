@@ -202,6 +202,7 @@ def test_status_and_headers_that_a_stream_sets(app: Served) -> None:
     assert (reply.status, reply.headers["x-s"], reply.body) == (201, "1", b"aTrue")
 
 
+@pytest.mark.slow
 def test_the_timeout_ends_with_the_first_chunk(app: Served) -> None:
     assert app.ask("/long").body == b"ab"
     assert app.ask("/late").status == 504

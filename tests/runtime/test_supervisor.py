@@ -19,6 +19,9 @@ from tests.runtime.running import FAKE, Running, alive, get, refuses, running, u
 Start = Callable[..., AbstractContextManager[Running]]
 
 
+pytestmark = pytest.mark.slow  # processes are started and waited for
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
     """Start a server of fake workers that leave their marks in ``tmp_path``."""

@@ -101,6 +101,7 @@ def serve_order(folder: Path, **changes: Any) -> Serve:
     return replace(order, **changes)
 
 
+@pytest.mark.slow
 def test_a_worker_from_start_to_end(start: StartWorker, tmp_path: Path) -> None:
     worker = start(SERVICE)
     assert worker.channel.receive() == Description(
