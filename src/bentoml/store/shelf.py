@@ -87,7 +87,8 @@ class Shelf(Generic[InfoT]):
                 with self._unshared_on_error(draft, files):
                     self._publish(draft, info)
             refs.write_latest(self._folder(tag).parent, tag.version)
-        return self._folder(tag), self._read(tag)
+            stored = self._read(tag)  # while nobody can delete it
+        return self._folder(tag), stored
 
     def _is_stored(self, tag: Tag, digest: Digest) -> bool:
         """Say whether the very same item is there and whole; another one under the same version is an error."""
