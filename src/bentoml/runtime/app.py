@@ -14,8 +14,8 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from ..exceptions import BentoMLConfigException
+from ..sdk.sections import Duration
 from ..sdk.service import Service
-from ..sdk.settings import Duration
 from .access_log import AccessLog, Fields
 from .answer import TEXT
 from .call import Receive, Scope, Send, Server

@@ -20,8 +20,8 @@ from ..exceptions import BentoMLException, ImportServiceError
 from ..sdk.context import server_context
 from ..sdk.environment import MissingVariables, declared_variables
 from ..sdk.loader import Target, find, load_target
+from ..sdk.sections import Ssl
 from ..sdk.service import Service
-from ..sdk.settings import Ssl
 from .app import AppOptions, create_app
 from .errors import users_traceback
 from .frames import Channel, Deployed, Description, Failed, Load, Serve

@@ -16,7 +16,8 @@ from .dependency import RESOLVER, Dependency, LocalServices, Resolver
 from .hooks import HookKind, hooks_of
 from .method import APIMethod
 from .proxy import Loops, ServiceProxy
-from .settings import ServiceConfig, ServiceSettings, read_envs
+from .sections import ServiceConfig
+from .settings import ServiceSettings, read_envs
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

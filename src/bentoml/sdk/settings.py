@@ -6,207 +6,42 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ..exceptions import BentoMLConfigException
 from . import checks
 from .checks import Check
 from .overrides import overridden
+from .sections import EnvVar, Http, Logging, Metrics, Resources, Ssl, Traffic, key
 
-__all__ = [
-    "AccessLog",
-    "Cors",
-    "Duration",
-    "EnvVar",
-    "Http",
-    "HttpResponse",
-    "LogFormat",
-    "Logging",
-    "Metrics",
-    "Resources",
-    "ServiceConfig",
-    "ServiceSettings",
-    "Ssl",
-    "Traffic",
-    "read_envs",
-]
+__all__ = ["ServiceSettings", "read_envs"]
 
 S = TypeVar("S")
-
-
-class ServiceConfig(TypedDict, total=False):
-    """The configuration that ``@bentoml.service(...)`` takes, section by section."""
-
-    resources: Mapping[str, Any]
-    workers: int | Literal["cpu_count"] | None
-    threads: int
-    backlog: int
-    traffic: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    logging: Mapping[str, Any]
-    ssl: Mapping[str, Any]
-    http: Mapping[str, Any]
-    grpc: Mapping[str, Any]
-    runner_probe: Mapping[str, Any]
-    runner_connection: Mapping[str, Any]
-    max_runner_connections: int
-    replicate_process: bool
-    extra_ports: list[int]
-    monitoring: Mapping[str, Any]
-    tracing: Mapping[str, Any]
-    endpoints: Mapping[str, Any]
-
-
-def _key(check: Check, default: Any = None) -> Any:
-    return field(default=default, metadata={"check": check})
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What the service needs; memory in bytes."""
-
-    cpu: float | None = _key(checks.CPU)
-    memory: int | None = _key(checks.MEMORY)
-    gpu: float | None = _key(checks.GPU)
-    gpu_type: str | None = _key(checks.TEXT)
-    tpu_type: str | None = _key(checks.TEXT)
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """How long a request may take until its first byte, and how many may be under way."""
-
-    timeout: float = _key(checks.SECONDS, 60.0)
-    max_concurrency: int | None = _key(checks.POSITIVE)
-    concurrency: int | None = _key(checks.POSITIVE)
-    external_queue: bool | None = _key(checks.FLAG)
-
-
-@dataclass(frozen=True)
-class Cors:
-    """What browsers may do from other origins."""
-
-    enabled: bool = _key(checks.FLAG, False)
-    access_control_allow_origins: tuple[str, ...] | None = _key(checks.TEXTS)
-    access_control_allow_credentials: bool | None = _key(checks.FLAG)
-    access_control_allow_methods: tuple[str, ...] | None = _key(checks.TEXTS)
-    access_control_allow_headers: tuple[str, ...] | None = _key(checks.TEXTS)
-    access_control_allow_origin_regex: str | None = _key(checks.TEXT)
-    access_control_max_age: int | None = _key(checks.POSITIVE)
-    access_control_expose_headers: tuple[str, ...] | None = _key(checks.TEXTS)
-
-
-@dataclass(frozen=True)
-class HttpResponse:
-    """What each response carries."""
-
-    trace_id: bool = _key(checks.FLAG, False)
-
-
-@dataclass(frozen=True)
-class Http:
-    """Where the server listens: on this machine only, unless it is told otherwise."""
-
-    host: str = _key(checks.TEXT, "127.0.0.1")
-    port: int = _key(checks.PORT, 3000)
-    proxy_port: int = _key(checks.PORT, 8000)
-    cors: Cors = field(default_factory=Cors)
-    response: HttpResponse = field(default_factory=HttpResponse)
-
-
-@dataclass(frozen=True)
-class LogFormat:
-    """How ids are written, as format specifications."""
-
-    trace_id: str = _key(checks.TEXT, "032x")
-    span_id: str = _key(checks.TEXT, "016x")
-
-
-@dataclass(frozen=True)
-class AccessLog:
-    """What the access log says; ``skip_paths`` are beginnings of paths."""
-
-    enabled: bool = _key(checks.FLAG, True)
-    request_content_length: bool = _key(checks.FLAG, True)
-    request_content_type: bool = _key(checks.FLAG, True)
-    response_content_length: bool = _key(checks.FLAG, True)
-    response_content_type: bool = _key(checks.FLAG, True)
-    skip_paths: tuple[str, ...] = _key(checks.TEXTS, ("/metrics", "/healthz", "/livez", "/readyz"))
-    format: LogFormat = field(default_factory=LogFormat)
-
-
-@dataclass(frozen=True)
-class Logging:
-    """What is logged."""
-
-    access: AccessLog = field(default_factory=AccessLog)
-
-
-@dataclass(frozen=True)
-class Duration:
-    """The buckets of the duration histogram: a list, or from ``min`` to ``max`` by ``factor``."""
-
-    buckets: tuple[float, ...] | None = _key(checks.NUMBERS)
-    min: float | None = _key(checks.SECONDS)
-    max: float | None = _key(checks.SECONDS)
-    factor: float | None = _key(checks.NUMBER)
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """What is counted, and under which names."""
-
-    enabled: bool = _key(checks.FLAG, True)
-    namespace: str = _key(checks.TEXT, "bentoml_service")
-    duration: Duration = field(default_factory=Duration)
-
-
-@dataclass(frozen=True)
-class Ssl:
-    """The certificate of the server."""
-
-    enabled: bool = _key(checks.FLAG, False)
-    certfile: str | None = _key(checks.TEXT)
-    keyfile: str | None = _key(checks.TEXT)
-    keyfile_password: str | None = _key(checks.TEXT)
-    ca_certs: str | None = _key(checks.TEXT)
-    version: int | None = _key(checks.POSITIVE)
-    cert_reqs: int | None = _key(checks.COUNT)
-    ciphers: str | None = _key(checks.TEXT)
-
-
-@dataclass(frozen=True)
-class EnvVar:
-    """An environment variable that a service needs or sets; ``stage`` says when."""
-
-    name: str = _key(checks.TEXT, "")
-    value: str = _key(checks.TEXT, "")
-    stage: Literal["all", "build", "runtime"] = _key(checks.STAGE, "all")
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
     """Every setting of a service, checked; those under ``Sections without effect`` are accepted and kept as given."""
 
-    workers: int | Literal["cpu_count"] = _key(checks.WORKERS, 1)
-    threads: int = _key(checks.POSITIVE, 1)
-    backlog: int = _key(checks.BACKLOG, 2048)
+    workers: int | Literal["cpu_count"] = key(checks.WORKERS, 1)
+    threads: int = key(checks.POSITIVE, 1)
+    backlog: int = key(checks.BACKLOG, 2048)
     traffic: Traffic = field(default_factory=Traffic)
     resources: Resources = field(default_factory=Resources)
     http: Http = field(default_factory=Http)
     logging: Logging = field(default_factory=Logging)
     metrics: Metrics = field(default_factory=Metrics)
     ssl: Ssl = field(default_factory=Ssl)
-    extra_ports: tuple[int, ...] = _key(checks.PORTS, ())
-    replicate_process: bool = _key(checks.FLAG, False)
-    max_runner_connections: int = _key(checks.POSITIVE, 16)
+    extra_ports: tuple[int, ...] = key(checks.PORTS, ())
+    replicate_process: bool = key(checks.FLAG, False)
+    max_runner_connections: int = key(checks.POSITIVE, 16)
     # Sections without effect as yet.
-    grpc: Mapping[str, Any] | None = _key(checks.MAPPING)
-    runner_probe: Mapping[str, Any] | None = _key(checks.MAPPING)
-    runner_connection: Mapping[str, Any] | None = _key(checks.MAPPING)
-    monitoring: Mapping[str, Any] | None = _key(checks.MAPPING)
-    tracing: Mapping[str, Any] | None = _key(checks.MAPPING)
-    endpoints: Mapping[str, Any] | None = _key(checks.MAPPING)
+    grpc: Mapping[str, Any] | None = key(checks.MAPPING)
+    runner_probe: Mapping[str, Any] | None = key(checks.MAPPING)
+    runner_connection: Mapping[str, Any] | None = key(checks.MAPPING)
+    monitoring: Mapping[str, Any] | None = key(checks.MAPPING)
+    tracing: Mapping[str, Any] | None = key(checks.MAPPING)
+    endpoints: Mapping[str, Any] | None = key(checks.MAPPING)
 
     @classmethod
     def build(

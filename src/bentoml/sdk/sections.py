@@ -1,0 +1,178 @@
+"""The sections of a service's configuration: each key, what it may be, and its default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from . import checks
+from .checks import Check
+
+__all__ = [
+    "AccessLog",
+    "Cors",
+    "Duration",
+    "EnvVar",
+    "Http",
+    "HttpResponse",
+    "LogFormat",
+    "Logging",
+    "Metrics",
+    "Resources",
+    "ServiceConfig",
+    "Ssl",
+    "Traffic",
+    "key",
+]
+
+
+class ServiceConfig(TypedDict, total=False):
+    """The configuration that ``@bentoml.service(...)`` takes, section by section."""
+
+    resources: Mapping[str, Any]
+    workers: int | Literal["cpu_count"] | None
+    threads: int
+    backlog: int
+    traffic: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    logging: Mapping[str, Any]
+    ssl: Mapping[str, Any]
+    http: Mapping[str, Any]
+    grpc: Mapping[str, Any]
+    runner_probe: Mapping[str, Any]
+    runner_connection: Mapping[str, Any]
+    max_runner_connections: int
+    replicate_process: bool
+    extra_ports: list[int]
+    monitoring: Mapping[str, Any]
+    tracing: Mapping[str, Any]
+    endpoints: Mapping[str, Any]
+
+
+def key(check: Check, default: Any = None) -> Any:
+    """Return the field of one key: what it may be, and its default."""
+    return field(default=default, metadata={"check": check})
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the service needs; memory in bytes."""
+
+    cpu: float | None = key(checks.CPU)
+    memory: int | None = key(checks.MEMORY)
+    gpu: float | None = key(checks.GPU)
+    gpu_type: str | None = key(checks.TEXT)
+    tpu_type: str | None = key(checks.TEXT)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How long a request may take until its first byte, and how many may be under way."""
+
+    timeout: float = key(checks.SECONDS, 60.0)
+    max_concurrency: int | None = key(checks.POSITIVE)
+    concurrency: int | None = key(checks.POSITIVE)
+    external_queue: bool | None = key(checks.FLAG)
+
+
+@dataclass(frozen=True)
+class Cors:
+    """What browsers may do from other origins."""
+
+    enabled: bool = key(checks.FLAG, False)
+    access_control_allow_origins: tuple[str, ...] | None = key(checks.TEXTS)
+    access_control_allow_credentials: bool | None = key(checks.FLAG)
+    access_control_allow_methods: tuple[str, ...] | None = key(checks.TEXTS)
+    access_control_allow_headers: tuple[str, ...] | None = key(checks.TEXTS)
+    access_control_allow_origin_regex: str | None = key(checks.TEXT)
+    access_control_max_age: int | None = key(checks.POSITIVE)
+    access_control_expose_headers: tuple[str, ...] | None = key(checks.TEXTS)
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """What each response carries."""
+
+    trace_id: bool = key(checks.FLAG, False)
+
+
+@dataclass(frozen=True)
+class Http:
+    """Where the server listens: on this machine only, unless it is told otherwise."""
+
+    host: str = key(checks.TEXT, "127.0.0.1")
+    port: int = key(checks.PORT, 3000)
+    proxy_port: int = key(checks.PORT, 8000)
+    cors: Cors = field(default_factory=Cors)
+    response: HttpResponse = field(default_factory=HttpResponse)
+
+
+@dataclass(frozen=True)
+class LogFormat:
+    """How ids are written, as format specifications."""
+
+    trace_id: str = key(checks.TEXT, "032x")
+    span_id: str = key(checks.TEXT, "016x")
+
+
+@dataclass(frozen=True)
+class AccessLog:
+    """What the access log says; ``skip_paths`` are beginnings of paths."""
+
+    enabled: bool = key(checks.FLAG, True)
+    request_content_length: bool = key(checks.FLAG, True)
+    request_content_type: bool = key(checks.FLAG, True)
+    response_content_length: bool = key(checks.FLAG, True)
+    response_content_type: bool = key(checks.FLAG, True)
+    skip_paths: tuple[str, ...] = key(checks.TEXTS, ("/metrics", "/healthz", "/livez", "/readyz"))
+    format: LogFormat = field(default_factory=LogFormat)
+
+
+@dataclass(frozen=True)
+class Logging:
+    """What is logged."""
+
+    access: AccessLog = field(default_factory=AccessLog)
+
+
+@dataclass(frozen=True)
+class Duration:
+    """The buckets of the duration histogram: a list, or from ``min`` to ``max`` by ``factor``."""
+
+    buckets: tuple[float, ...] | None = key(checks.NUMBERS)
+    min: float | None = key(checks.SECONDS)
+    max: float | None = key(checks.SECONDS)
+    factor: float | None = key(checks.NUMBER)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What is counted, and under which names."""
+
+    enabled: bool = key(checks.FLAG, True)
+    namespace: str = key(checks.TEXT, "bentoml_service")
+    duration: Duration = field(default_factory=Duration)
+
+
+@dataclass(frozen=True)
+class Ssl:
+    """The certificate of the server."""
+
+    enabled: bool = key(checks.FLAG, False)
+    certfile: str | None = key(checks.TEXT)
+    keyfile: str | None = key(checks.TEXT)
+    keyfile_password: str | None = key(checks.TEXT)
+    ca_certs: str | None = key(checks.TEXT)
+    version: int | None = key(checks.POSITIVE)
+    cert_reqs: int | None = key(checks.COUNT)
+    ciphers: str | None = key(checks.TEXT)
+
+
+@dataclass(frozen=True)
+class EnvVar:
+    """An environment variable that a service needs or sets; ``stage`` says when."""
+
+    name: str = key(checks.TEXT, "")
+    value: str = key(checks.TEXT, "")
+    stage: Literal["all", "build", "runtime"] = key(checks.STAGE, "all")
