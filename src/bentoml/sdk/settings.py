@@ -92,17 +92,17 @@ def _read(cls: type[S], given: Any, where: str, mistakes: list[str]) -> S:
         return cls()
     known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]  # always one of the above
     values: dict[str, Any] = {}
-    for key, value in given.items():
-        if key not in known:
-            mistakes.append(_unknown(where, str(key), list(known)))
-        elif section := _section(known[key]):
-            values[key] = _read(section, value, f"{where}{key}.", mistakes)
+    for name, value in given.items():
+        if name not in known:
+            mistakes.append(_unknown(where, str(name), list(known)))
+        elif section := _section(known[name]):
+            values[name] = _read(section, value, f"{where}{name}.", mistakes)
         elif value is not None:
-            check: Check = known[key].metadata["check"]
+            check: Check = known[name].metadata["check"]
             try:
-                values[key] = check.read(value)
+                values[name] = check.read(value)
             except ValueError:
-                mistakes.append(f"`{where}{key}` is {check.expected}, not `{value!r}`")
+                mistakes.append(f"`{where}{name}` is {check.expected}, not `{value!r}`")
     return cls(**values)
 
 
