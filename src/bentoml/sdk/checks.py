@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from .resources import parse_cpu, parse_gpu, parse_memory
+from .resources import parse_cpu, parse_gpu, parse_memory, parse_size
 
 __all__ = ["Check"]
 
@@ -48,8 +48,8 @@ def _text(value: Any) -> str:
     return value
 
 
-def _stage(value: Any) -> str:
-    if value not in ("all", "build", "runtime"):
+def _one_of(value: Any, *choices: str) -> str:
+    if value not in choices:
         raise ValueError
     return str(value)
 
@@ -85,8 +85,10 @@ SECONDS = Check("a number above 0", _seconds)
 FLAG = Check("true or false", _flag)
 TEXT = Check("one line of text", _text)
 TEXTS = Check("a list of texts", lambda v: (_text(v),) if isinstance(v, str) else _several(v, _text))
-STAGE = Check("`all`, `build` or `runtime`", _stage)
+STAGE = Check("`all`, `build` or `runtime`", lambda v: _one_of(v, "all", "build", "runtime"))
 MAPPING = Check("a mapping", _mapping)
 CPU = Check('a number of cores such as 2, "2" or "200m"', parse_cpu)
 MEMORY = Check('an amount such as "512Mi", "500MiB", "4GiB" or "2G", or a number of GiB', parse_memory)
+SIZE = Check('a number of bytes, also as "64KiB", "10MiB" or "4GB"', parse_size)
+AUTH = Check("`api_key` or `jwt`", lambda v: _one_of(v, "api_key", "jwt"))
 GPU = Check("a number above 0, and a whole one above 1", parse_gpu)

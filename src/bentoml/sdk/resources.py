@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["parse_cpu", "parse_gpu", "parse_memory"]
+__all__ = ["parse_cpu", "parse_gpu", "parse_memory", "parse_size"]
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTP]?)(i?)(B?)\Z", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
@@ -28,6 +28,17 @@ def parse_memory(value: object) -> int:
     if not unit and not bytes_:
         return int(_positive(number) * 1024**3)
     return int(_positive(number) * (1024 if binary else 1000) ** _POWERS[unit.upper()])
+
+
+def parse_size(value: object) -> int:
+    """Return bytes: ``"10MiB"``, ``"4GB"``, ``"512"``, or a plain number of bytes."""
+    if isinstance(value, str):
+        text = value.strip()
+        return parse_memory(f"{text}B" if text[-1:].isdigit() else text)
+    size = _positive(value)
+    if size != int(size):
+        raise ValueError
+    return int(size)
 
 
 def parse_gpu(value: object) -> float:

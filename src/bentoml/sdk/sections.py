@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
@@ -11,11 +12,13 @@ from .checks import Check
 
 __all__ = [
     "AccessLog",
+    "Auth",
     "Cors",
     "Duration",
     "EnvVar",
     "Http",
     "HttpResponse",
+    "Limits",
     "LogFormat",
     "Logging",
     "Metrics",
@@ -24,6 +27,7 @@ __all__ = [
     "Ssl",
     "Traffic",
     "key",
+    "mistakes_of_auth",
 ]
 
 
@@ -38,6 +42,7 @@ class ServiceConfig(TypedDict, total=False):
     metrics: Mapping[str, Any]
     logging: Mapping[str, Any]
     ssl: Mapping[str, Any]
+    auth: Mapping[str, Any]
     http: Mapping[str, Any]
     grpc: Mapping[str, Any]
     runner_probe: Mapping[str, Any]
@@ -98,6 +103,24 @@ class HttpResponse:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a request may hold, in bytes, and how long it may take to come, in seconds.
+
+    ``body`` is what is kept in memory; a form's files lie on disk, and ``upload`` is the limit of all of a form.
+    ``body_timeout`` is the longest time without any byte of the body.
+    """
+
+    body: int = key(checks.SIZE, 128 << 20)
+    upload: int = key(checks.SIZE, 4 << 30)
+    parts: int = key(checks.POSITIVE, 1000)
+    depth: int = key(checks.POSITIVE, 100)
+    headers: int = key(checks.POSITIVE, 100)
+    header_size: int = key(checks.SIZE, 64 << 10)
+    head_timeout: float = key(checks.SECONDS, 20.0)
+    body_timeout: float = key(checks.SECONDS, 60.0)
+
+
+@dataclass(frozen=True)
 class Http:
     """Where the server listens: on this machine only, unless it is told otherwise."""
 
@@ -106,6 +129,7 @@ class Http:
     proxy_port: int = key(checks.PORT, 8000)
     cors: Cors = field(default_factory=Cors)
     response: HttpResponse = field(default_factory=HttpResponse)
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -167,6 +191,68 @@ class Ssl:
     version: int | None = key(checks.POSITIVE)
     cert_reqs: int | None = key(checks.COUNT)
     ciphers: str | None = key(checks.TEXT)
+
+
+@dataclass(frozen=True)
+class Auth:
+    """Who may call: the holders of a key, or of a signed token. Secrets are named, and never given here.
+
+    ``env`` names the environment variable, and ``file`` the file, that holds the keys (one on each line) or what the
+    tokens are signed with: a secret, or a public key.
+    """
+
+    type: Literal["api_key", "jwt"] | None = key(checks.AUTH)
+    env: str | None = key(checks.TEXT)
+    file: str | None = key(checks.TEXT)
+    header: str = key(checks.TEXT, "authorization")
+    algorithms: tuple[str, ...] = key(checks.TEXTS, ())
+    audience: tuple[str, ...] | None = key(checks.TEXTS)
+    issuer: tuple[str, ...] | None = key(checks.TEXTS)
+    leeway: float = key(checks.NUMBER, 0.0)
+
+
+_SHARED_SECRET = ("HS256", "HS384", "HS512")
+_PUBLIC_KEY = (
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES256K", "ES384", "ES512", "EdDSA",
+)  # fmt: skip
+
+
+def mistakes_of_auth(auth: Auth) -> list[str]:
+    """Return what does not fit together; a token's own word about its algorithm must never choose the kind of key."""
+    if auth == Auth():
+        return []
+    mistakes: list[str] = []
+    if auth.type is None:
+        mistakes.append("`auth.type` is needed: `api_key` or `jwt`")
+    if (auth.env is None) == (auth.file is None):
+        mistakes.append(
+            "`auth` needs either `env`, the environment variable with the secret, or `file`, a file with it"
+        )
+    if not _HEADER.fullmatch(auth.header):
+        mistakes.append(f"`auth.header` is the name of a header, not `{auth.header}`")
+    if auth.type == "jwt":
+        mistakes += _mistakes_of_algorithms(auth.algorithms)
+    return mistakes
+
+
+def _mistakes_of_algorithms(algorithms: tuple[str, ...]) -> list[str]:
+    known = ", ".join(f"`{a}`" for a in (*_SHARED_SECRET, *_PUBLIC_KEY))
+    if not algorithms:
+        return [f"`auth.algorithms` is needed, as `auth.type` is `jwt`: some of {known}"]
+    mistakes = [
+        f"`auth.algorithms`: `{a}` is not accepted; there are {known}"
+        for a in algorithms
+        if a not in _SHARED_SECRET + _PUBLIC_KEY
+    ]
+    if {a in _SHARED_SECRET for a in algorithms} == {True, False}:
+        mistakes.append(
+            "`auth.algorithms` has algorithms of shared secrets (HS...) and of public keys; it needs one kind, as there is "
+            "one key"
+        )
+    return mistakes
+
+
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,18 @@ from ..exceptions import BentoMLConfigException
 from . import checks
 from .checks import Check
 from .overrides import overridden
-from .sections import EnvVar, Http, Logging, Metrics, Resources, Ssl, Traffic, key
+from .sections import (
+    Auth,
+    EnvVar,
+    Http,
+    Logging,
+    Metrics,
+    Resources,
+    Ssl,
+    Traffic,
+    key,
+    mistakes_of_auth,
+)
 
 __all__ = ["ServiceSettings", "read_envs"]
 
@@ -32,6 +43,7 @@ class ServiceSettings:
     logging: Logging = field(default_factory=Logging)
     metrics: Metrics = field(default_factory=Metrics)
     ssl: Ssl = field(default_factory=Ssl)
+    auth: Auth = field(default_factory=Auth)
     extra_ports: tuple[int, ...] = key(checks.PORTS, ())
     replicate_process: bool = key(checks.FLAG, False)
     max_runner_connections: int = key(checks.POSITIVE, 16)
@@ -57,6 +69,7 @@ class ServiceSettings:
         settings = _read(cls, overridden(name, config, env or {}, settings=names), "", mistakes)
         if settings.ssl.enabled and not settings.ssl.certfile:
             mistakes.append("`ssl.certfile` is needed, as `ssl.enabled` is true")
+        mistakes += mistakes_of_auth(settings.auth)
         cors = settings.http.cors
         if cors.enabled and not (cors.access_control_allow_origins or cors.access_control_allow_origin_regex):
             mistakes.append(
