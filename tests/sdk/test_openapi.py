@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from openapi_spec_validator import validate
 from PIL.Image import Image
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 import bentoml
 from bentoml.sdk.openapi import openapi
+from bentoml.sdk.openapi.schemas import Schemas
 
 BINARY = {"type": "string", "format": "binary"}
 LOOKS_LIKE_A_SCHEMA = {"type": "file"}
@@ -41,6 +43,7 @@ def other_node() -> type[BaseModel]:
 
 
 OtherNode: Any = other_node()
+ThirdNode: Any = create_model("Node", weight=(float, ...))
 
 
 @bentoml.service
@@ -163,7 +166,10 @@ def test_json(document: dict[str, Any]) -> None:
 
 def test_forms(document: dict[str, Any]) -> None:
     content = request(document, "form")["content"]["multipart/form-data"]
-    assert content["encoding"] == {"params": {"contentType": "application/json"}}
+    assert content["encoding"] == {
+        "params": {"contentType": "application/json"},
+        "image": {"contentType": "image/*"},
+    }
     properties = component(document, "form__Input")["properties"]
     assert properties["image"] == {**BINARY, "title": "Image"}
     assert properties["files"] == {"type": "array", "items": BINARY, "title": "Files"}
@@ -188,7 +194,14 @@ def test_models_that_contain_themselves(document: dict[str, Any]) -> None:
 
 def test_arrays_and_unions(document: dict[str, Any]) -> None:
     array = component(document, "array__Input")["properties"]["array"]
-    assert array == {"title": "Array", "type": "array", "items": {}, "description": "An array: shape [2, -1]"}
+    assert array == {
+        "title": "Array",
+        "type": "array",
+        "items": {"type": "array", "items": {}},
+        "minItems": 2,
+        "maxItems": 2,
+        "description": "An array: shape [2, -1]",
+    }
     assert list(answer(document, "array")) == ["application/json"]
     assert len(component(document, "pet__Input")["properties"]["pet"]["oneOf"]) == 2
 
@@ -223,7 +236,7 @@ def test_files_and_streams(document: dict[str, Any], api: str, content: dict[str
 
 def test_errors(document: dict[str, Any]) -> None:
     responses = document["paths"]["/text"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "404", "413", "429", "500", "503", "504"}
+    assert set(responses) == {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"}
     assert responses["400"] == {"$ref": "#/components/responses/InvalidArgument"}
     assert component(document, "Error")["required"] == ["error"]
 
@@ -241,3 +254,74 @@ def test_a_prefix_and_no_metrics() -> None:
     assert set(document["paths"]) == {"/a/b/x", "/a/b/livez", "/a/b/readyz", "/a/b/healthz"}
     assert document["servers"] == [{"url": "../.."}]
     assert document["info"]["version"] == "not available"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "element"),
+    [
+        ("uint8", {"type": "integer", "minimum": 0, "maximum": 255}),
+        ("int32", {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}),
+        ("float32", {"type": ["number", "null"]}),
+        ("torch.float16", {"type": ["number", "null"]}),
+        ("bool", {"type": "boolean"}),
+        ("str", {"type": "string"}),
+        ("complex64", {}),
+    ],
+)
+def test_the_elements_of_an_array(dtype: str, element: dict[str, Any]) -> None:
+    node = {"type": "tensor", "format": "numpy-array", "dtype": dtype, "shape": [-1]}
+    schemas = Schemas()
+    schemas.add("x", node)
+    about = {"description": f"An array: dtype {dtype}, shape [-1]"}
+    assert schemas.components["x"] == {"type": "array", "items": element, **about}
+
+
+def test_who_may_call() -> None:
+    @bentoml.service(auth={"type": "api_key", "env": "KEYS"})
+    class Guarded:
+        @bentoml.api
+        def work(self) -> int:
+            return 1
+
+    document = openapi(cast(Any, Guarded), version=None)
+    validate(document)
+    assert document["components"]["securitySchemes"] == {"api_key": {"type": "http", "scheme": "bearer"}}
+    assert document["security"] == [{"api_key": []}]
+    assert document["paths"]["/livez"]["get"]["security"] == []
+    assert "401" in document["paths"]["/metrics"]["get"]["responses"]
+    assert "401" in document["paths"]["/work"]["post"]["responses"]
+    assert "KEYS" not in str(document)
+
+
+def test_a_key_in_a_header_of_its_own() -> None:
+    @bentoml.service(auth={"type": "api_key", "env": "KEYS", "header": "x-key"})
+    class Guarded:
+        pass
+
+    document = openapi(cast(Any, Guarded), version=None)
+    validate(document)
+    scheme = {"type": "apiKey", "in": "header", "name": "x-key"}
+    assert document["components"]["securitySchemes"] == {"api_key": scheme}
+
+
+def test_mounted_applications_that_describe_themselves() -> None:
+    app = FastAPI(title="inner")
+
+    @app.post("/trees", tags=["Trees"])
+    def plant(node: ThirdNode) -> None: ...
+
+    @bentoml.service(path_prefix="/v1")
+    class Garden:
+        @bentoml.api
+        def tree(self, node: Node, /) -> Node:
+            return node
+
+    service: Any = Garden
+    service.mount_asgi_app(app, "/inner", "more")
+    document = openapi(service, version=None)
+    validate(document)
+    operation = document["paths"]["/v1/inner/trees"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/more__Node"}
+    assert "weight" in component(document, "more__Node")["properties"]
+    assert "children" in component(document, "Node")["properties"]

@@ -1,0 +1,95 @@
+"""The bodies of an API: what it takes and what it gives, by media type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..method import APIMethod
+from .schemas import BINARY, Json, Schemas, binary
+
+__all__ = ["answer", "request"]
+
+_JSON, _FORM, _BYTES, _NPY = (
+    "application/json",
+    "multipart/form-data",
+    "application/octet-stream",
+    "application/x-npy",
+)
+_URLENCODED = "application/x-www-form-urlencoded"
+_SCALARS = {"string", "integer", "number", "boolean"}
+
+
+def request(method: APIMethod[..., Any], schemas: Schemas) -> Json:
+    """Return the request body of an API: each media type that its input is meant to come as."""
+    schema, taken = method.input.schema(), method.input
+    body: Json = {"schema": schemas.add(f"{method.name}__Input", schema)}
+    if taken.root:
+        media_type = _file_type(schema) if taken.files else "text/plain" if taken.is_raw else _JSON
+        required = "default" not in schema
+        return {"required": required, "content": {media_type: body} | _npy([schema])}
+    required = bool(schema.get("required"))
+    properties: dict[str, Json] = schema.get("properties", {})
+    if taken.files:
+        return {"required": required, "content": {_FORM: body | _encoding(properties, taken.files)}}
+    content = {_JSON: body} | _npy(list(properties.values()))
+    if properties and all(_is_scalar(p) for p in properties.values()):
+        content[_URLENCODED] = body
+    return {"required": required, "content": content}
+
+
+def answer(method: APIMethod[..., Any], schemas: Schemas) -> Json:
+    """Return the content of an answer by its media type; an optional file has two of them."""
+    schema, media_type = method.output.schema(), method.output.media_type.partition(";")[0]
+    if method.output.is_stream:
+        return {media_type: {"schema": {"type": "string"}}}
+    branches = schema.get("anyOf", [schema])
+    files = {_file_type(branch): {"schema": binary(branch)} for branch in branches if _is_file(branch)}
+    if files:
+        null = {_JSON: {"schema": {"type": "null"}}} if {"type": "null"} in branches else {}
+        return files | null
+    body: Json = {"schema": schemas.add(f"{method.name}__Output", schema)}
+    if _holds_file(schema):
+        return {_FORM: body}
+    return {media_type: body} | _npy([schema])
+
+
+def _encoding(properties: Mapping[str, Json], files: frozenset[str]) -> Json:
+    """Say how the parts of a form are written: files of a declared type as that, all else as JSON."""
+    encoding = {name: {"contentType": _JSON} for name in properties if name not in files}
+    for name in files & properties.keys():
+        item = properties[name].get("items", properties[name])
+        if "content_type" in item or item.get("format") in ("image", "audio", "video"):
+            encoding[name] = {"contentType": _file_type(item)}
+    return {"encoding": encoding} if encoding else {}
+
+
+def _npy(schemas: list[Json]) -> Json:
+    """Return the binary form of an array that is all that an API takes or gives."""
+    if len(schemas) == 1 and schemas[0].get("contentMediaType") == _NPY:
+        return {_NPY: {"schema": BINARY | {"contentMediaType": _NPY}}}
+    return {}
+
+
+def _file_type(schema: Mapping[str, Any]) -> str:
+    kind = schema.get("format", "binary")
+    return str(schema.get("content_type") or (_BYTES if kind == "binary" else f"{kind}/*"))
+
+
+def _is_file(schema: Json) -> bool:
+    return schema.get("type") == "file"
+
+
+def _is_scalar(schema: Json) -> bool:
+    return schema.get("type") in _SCALARS and not schema.get("nullable")
+
+
+def _holds_file(node: Any) -> bool:
+    """Say whether a file is anywhere in a value: then the answer is a form."""
+    if isinstance(node, list):
+        return any(map(_holds_file, node))
+    if not isinstance(node, dict):
+        return False
+    return _is_file(node) or any(
+        _holds_file(v) for k, v in node.items() if k not in ("default", "examples", "enum")
+    )
