@@ -8,6 +8,7 @@
     ├── NotFound                         404  a model, bento, API or task does not exist
     ├── UnprocessableEntity              422
     ├── ServiceUnavailable               503  the server is not ready, overloaded or unreachable
+    │   └── RequestTimeout                    it did not answer in time (a `TimeoutError` as well)
     ├── InternalServerError              500
     ├── RemoteException                  500  an error that a remote service reported
     ├── BentoMLConfigException           500  a configuration (build file, service settings) is wrong
@@ -42,6 +43,7 @@ __all__ = [
     "MissingDependencyException",
     "NotFound",
     "RemoteException",
+    "RequestTimeout",
     "ServerStateException",
     "ServiceUnavailable",
     "StateException",
@@ -51,9 +53,13 @@ __all__ = [
 
 
 class BentoMLException(Exception):
-    """Be the root of this library's errors; ``message`` is what a person reads, ``error_code`` the HTTP status."""
+    """Be the root of this library's errors; ``message`` is what a person reads, ``error_code`` the HTTP status.
+
+    ``body`` is the whole body of the answer that a client raised the error for.
+    """
 
     error_code: HTTPStatus = HTTPStatus.INTERNAL_SERVER_ERROR
+    body: bytes | None = None
     error_mapping: ClassVar[dict[HTTPStatus, type[BentoMLException]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -100,6 +106,10 @@ class ServiceUnavailable(BentoMLException):
     """The server is not ready, overloaded or unreachable."""
 
     error_code = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class RequestTimeout(ServiceUnavailable, TimeoutError):
+    """The server did not answer in time."""
 
 
 class InternalServerError(BentoMLException):
