@@ -33,6 +33,7 @@ if _TYPE_CHECKING:
     from .sdk.hooks import on_startup as on_startup
     from .sdk.loader import load as load
     from .sdk.method import api as api
+    from .sdk.method import task as task
     from .sdk.service import Service as Service
     from .sdk.service import get_current_service as get_current_service
     from .sdk.service import service as service
@@ -68,6 +69,7 @@ _PUBLIC: dict[str, str | None] = {
     "on_startup": ".sdk.hooks",
     "server_context": ".sdk.context",
     "service": ".sdk.service",
+    "task": ".sdk.method",
     "validators": None,
 }
 
@@ -99,6 +101,7 @@ __all__ = [
     "on_startup",
     "server_context",
     "service",
+    "task",
     "validators",
 ]
 

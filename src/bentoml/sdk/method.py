@@ -17,12 +17,13 @@ from .output import Output
 from .serde import Input, Parameter
 from .types import stream_chunk
 
-__all__ = ["APIMethod", "api"]
+__all__ = ["APIMethod", "api", "task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _EMPTY = inspect.Parameter.empty
+_NO_STREAM = "Async task cannot return a stream."
 
 
 class APIMethod(Generic[P, R]):
@@ -40,6 +41,7 @@ class APIMethod(Generic[P, R]):
         batch_dim: int | tuple[int, int] = 0,
         max_batch_size: int = 100,
         max_latency_ms: int = 60000,
+        is_task: bool = False,
     ) -> None:
         if not inspect.isfunction(func):
             raise TypeError(f"@bentoml.api goes on a method, not on `{func!r}`")
@@ -53,7 +55,9 @@ class APIMethod(Generic[P, R]):
         self.doc = inspect.getdoc(func)
         self.is_async = inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func)
         self._generates = inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func)
-        self.is_task = False
+        self.is_task = is_task
+        if is_task and self._generates:
+            raise ValueError(_NO_STREAM)
         self.batchable = batchable
         self.batch_dim = (
             (batch_dim, batch_dim) if isinstance(batch_dim, int) else (batch_dim[0], batch_dim[1])
@@ -101,6 +105,8 @@ class APIMethod(Generic[P, R]):
         self._namespace = namespace
         with suppress(NameError):
             _ = self.input, self.output
+            if self.is_task and self.is_stream:
+                raise ValueError(_NO_STREAM)
             self._namespace = {}
 
     @functools.cached_property
@@ -213,6 +219,35 @@ def api(func: Any = None, /, **options: Any) -> Any:
     if func is None:
         return lambda function: APIMethod(function, **options)
     return APIMethod(func, **options)
+
+
+@overload
+def task(func: Callable[Concatenate[Any, P], R], /) -> APIMethod[P, R]: ...
+@overload
+def task(func: Callable[..., R], /) -> APIMethod[..., R]: ...  # type: ignore[overload-cannot-match]  # `**fields` does
+@overload
+def task(
+    *,
+    route: str | None = None,
+    name: str | None = None,
+    input_spec: type[BaseModel] | None = None,
+    output_spec: Any = None,
+    batchable: bool = False,
+    batch_dim: int | tuple[int, int] = 0,
+    max_batch_size: int = 100,
+    max_latency_ms: int = 60000,
+) -> Decorator: ...
+def task(func: Any = None, /, **options: Any) -> Any:
+    """Make a method of a service an endpoint that can also be run in the background: submitted now, fetched later.
+
+    It takes what ``@bentoml.api`` takes. Beside the route, where a call is answered as that of any API, the server has
+    ``<route>/submit``, ``/status``, ``/get``, ``/retry`` and ``/cancel``.
+
+    Raises:
+        ValueError: as with ``@bentoml.api``, and for a generator: what is fetched later is whole.
+        TypeError: what is decorated is not a function.
+    """
+    return api(**options, is_task=True) if func is None else APIMethod(func, is_task=True)
 
 
 def _checked_route(route: str) -> str:
