@@ -60,13 +60,16 @@ class Served:
         headers: Mapping[str, str] | None = None,
         pieces: int = 1,
         on_chunk: Callable[[Reply], bool] | None = None,
+        gone_after: float | None = None,
     ) -> Reply:
-        """Send one request; ``on_chunk`` returns True when the client goes away."""
+        """Send one request; the client goes away when ``on_chunk`` returns True, or after ``gone_after`` seconds."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         sent = {"content-length": str(len(data)), **(headers or {"content-type": "application/json"})}
         size = max(1, -(-len(data) // pieces))
         bodies = [data[i : i + size] for i in range(0, len(data), size)] or [b""]
         gone = asyncio.Event()
+        if gone_after is not None:
+            asyncio.get_running_loop().call_later(gone_after, gone.set)
         reply = Reply()
 
         async def receive() -> dict[str, Any]:

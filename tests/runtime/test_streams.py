@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+import time
 from collections.abc import AsyncGenerator, Generator, Iterator
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from tests.runtime.served import Served, served
 
 import bentoml
+from bentoml.io import SSE
+from bentoml.validators import ContentType
 
 ENDED: list[str] = []
 MADE: list[int] = []
@@ -87,6 +92,54 @@ class Streams:
     def quick(self) -> int:
         return 1
 
+    @bentoml.api
+    async def never(self) -> AsyncGenerator[str, None]:
+        try:
+            await asyncio.sleep(60)
+            yield "never"
+        finally:
+            await asyncio.sleep(0.001)
+            ENDED.append("never")
+
+    @bentoml.api
+    async def stubborn(self) -> AsyncGenerator[str, None]:
+        try:
+            while True:
+                try:
+                    await asyncio.sleep(0.01)
+                except asyncio.CancelledError:
+                    MADE.append(1)
+                yield "still here"
+        finally:
+            ENDED.append("stubborn")
+
+    @bentoml.api
+    async def busy(self) -> AsyncGenerator[str, None]:
+        try:
+            while True:
+                yield "x"
+        finally:
+            ENDED.append("busy")
+
+    @bentoml.api
+    async def events(self, fail: str = "") -> AsyncGenerator[SSE, None]:
+        yield SSE("a\nb", event="note", id="1", retry=3)
+        if fail:
+            raise bentoml.exceptions.InvalidArgument(fail)
+        yield SSE("c")
+
+    @bentoml.api
+    async def lines(self) -> Annotated[AsyncGenerator[str, None], ContentType("text/plain")]:
+        yield "half of"
+        raise bentoml.exceptions.InvalidArgument("a bad line")
+
+    @bentoml.api
+    def after(self, ctx: bentoml.Context) -> Generator[str, None, None]:
+        ctx.response.background.add_task(ENDED.append, "after")
+        ctx.response.background.add_task(lambda: 1 / 0)
+        ctx.response.background.add_task(ENDED.append, "and after")
+        yield "a"
+
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Served]:
@@ -124,10 +177,49 @@ def test_an_error_in_the_first_step_is_an_ordinary_error(app: Served, path: str)
 
 
 @pytest.mark.parametrize("path", ["/count", "/count_async"])
-def test_a_later_error_ends_the_stream(app: Served, path: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_later_error_is_the_last_event(app: Served, path: str, caplog: pytest.LogCaptureFixture) -> None:
     reply = app.ask(path, {"n": 9, "fail_at": 2})
-    assert (reply.status, reply.body, reply.complete, len(ENDED)) == (200, b"0 1 ", True, 1)
+    assert (reply.status, reply.complete, len(ENDED)) == (200, True, 1)
+    sent, _, event = reply.body.partition(b"\n\nevent: error\ndata: ")
+    assert sent == b"0 1 "
+    assert event.endswith(b"}\n\n")
+    error = "An unexpected error has occurred, please check the server log."
+    assert json.loads(event) == {"error": error, "status": 500}
     assert "ValueError: a secret" in caplog.text
+
+
+def test_events(app: Served) -> None:
+    assert app.ask("/events").body == b"event: note\nid: 1\nretry: 3\ndata: a\ndata: b\n\ndata: c\n\n"
+    failed = app.ask("/events", {"fail": "no more"})
+    assert failed.body.endswith(b'b\n\nevent: error\ndata: {"error": "no more", "status": 400}\n\n')
+
+
+def test_a_stream_that_is_no_stream_of_events_is_cut_off(app: Served) -> None:
+    reply = app.ask("/lines")
+    assert (reply.status, reply.body, reply.complete) == (200, b"half of", False)
+
+
+def test_background_tasks_run_after_the_stream_each_for_itself(
+    app: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert app.ask("/after").complete
+    assert ENDED == ["after", "and after"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/never", "never"), ("/stubborn", "stubborn"), ("/busy", "busy"), ("/forever", "forever")],
+)
+def test_a_client_that_goes_away_ends_the_generator_at_once(app: Served, path: str, name: str) -> None:
+    async def seconds() -> float:
+        began = time.perf_counter()
+        await asyncio.wait_for(app.request(path, gone_after=0.05), 5)
+        return time.perf_counter() - began
+
+    assert app.run(seconds()) < 0.05 + 0.2
+    assert [name] == ENDED
+    assert len(MADE) <= 2 or name == "forever"
 
 
 def test_a_sync_stream_runs_ahead_and_leaves_in_few_messages(app: Served) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.responses import FileResponse, Response
 from starlette.types import Message
 
@@ -34,18 +36,25 @@ class Answer:
 
 
 class Stream:
-    """A stream whose first chunk is already there."""
+    """A stream whose first chunk is already there; ``watcher`` is cancelled when it ends."""
 
-    __slots__ = ("chunks", "first", "headers", "media_type", "status")
+    __slots__ = ("chunks", "first", "headers", "media_type", "status", "watcher")
 
     def __init__(
-        self, status: int, first: bytes | None, chunks: Chunks, media_type: bytes, headers: Headers | None
+        self,
+        status: int,
+        first: bytes | None,
+        chunks: Chunks,
+        media_type: bytes,
+        headers: Headers | None,
+        watcher: asyncio.Task[None],
     ) -> None:
         self.status = status
         self.first = first
         self.chunks = chunks
         self.media_type = media_type
         self.headers = headers
+        self.watcher = watcher
 
 
 def overridden(ours: Headers, theirs: Headers) -> Headers:

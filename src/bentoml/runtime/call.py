@@ -55,6 +55,7 @@ class Call:
     length = b""  # ... which says what it is as soon as it is known
     task: asyncio.Task[Any] | None = None
     expired = False
+    gone = False  # the client of a stream has disconnected
     job: asyncio.Future[Any] | None = None  # what a thread does for it
     lent = False  # a thread still uses the folder, and will give it back
     folder: Path | None = None

@@ -20,7 +20,7 @@ from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response
 from .body import decode, read_body, whole_body
 from .call import Call, Receive, Scope, Send, Server
 from .errors import error_body, of_exception, users_traceback
-from .streams import AsyncChunks, ThreadChunks, send_chunks
+from .streams import AsyncChunks, Chunks, ThreadChunks, error_event, send_chunks, watch
 
 __all__ = ["Endpoint"]
 
@@ -57,8 +57,7 @@ class Endpoint:
         self._media_type_bytes = method.output.media_type.encode("latin-1")
         self._server_header = (b"server", f"BentoML Service/{server.service}".encode())
         self._is_inline = method.is_async and not method.is_stream
-        self._respond: Callable[[Call, bytes], Awaitable[Answer | Stream | Response]]
-        self._respond = self._stream if method.is_stream else self._run_in_thread
+        self._is_stream = method.is_stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,8 +81,10 @@ class Endpoint:
                     self._make_context(call, body)
                 if self._is_inline:
                     answer = self._encoded(call, await self._called(call, body))
+                elif self._is_stream:
+                    answer = await self._stream(call, body, receive)
                 else:
-                    answer = await self._respond(call, body)
+                    answer = await self._run_in_thread(call, body)
             except asyncio.CancelledError as e:
                 answer = self._cancelled(call, e)
             except Exception as e:  # the boundary of the user's code
@@ -93,7 +94,7 @@ class Endpoint:
                 await send(self._head(call, answer))
                 await send({"type": "http.response.body", "body": answer.body})
             elif type(answer) is Stream:
-                await self._send_stream(call, answer, receive, send)
+                await self._send_stream(call, answer, send)
             elif isinstance(answer, Response):
                 await self._send_response(call, answer, receive, send)
         finally:
@@ -118,8 +119,20 @@ class Endpoint:
     def _work(self, call: Call, body: bytes) -> Answer | Response:
         return self._encoded(call, self._called(call, body))
 
-    async def _stream(self, call: Call, body: bytes) -> Stream:
+    async def _stream(self, call: Call, body: bytes, receive: Receive) -> Stream:
+        """Run a generator to its first step; from here on it ends when the client goes away."""
         args, kwargs = self._arguments(call, body)
+        watcher = watch(call, receive)
+        try:
+            chunks = await self._chunks(call, args, kwargs)
+            first = await self._first(call, chunks)
+            status, headers = _context_answer(call)
+        except BaseException:
+            watcher.cancel()
+            raise
+        return Stream(status, first, chunks, self._media_type_bytes, headers, watcher)
+
+    async def _chunks(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Chunks:
         server = self._server
         if self._is_async or inspect.isgeneratorfunction(self._function):  # calling these does nothing yet
             steps = self._function(*args, **kwargs)
@@ -129,21 +142,19 @@ class Endpoint:
             )
         if inspect.isawaitable(steps):
             steps = await steps
-        chunks: AsyncChunks | ThreadChunks
         if hasattr(steps, "__aiter__"):
-            chunks = AsyncChunks(steps, self._output.encode_chunk)
-        else:
-            chunks = ThreadChunks(iter(steps), self._output.encode_chunk, server.threads, server.loop)
+            return AsyncChunks(steps, self._output.encode_chunk)
+        return ThreadChunks(iter(steps), self._output.encode_chunk, server.threads, server.loop)
+
+    async def _first(self, call: Call, chunks: Chunks) -> bytes | None:
         try:
-            first = await chunks.first()
+            return await chunks.first()
         except asyncio.CancelledError:
             call.lent = chunks.abandon(call.release)
             raise
         except Exception:
             await chunks.close()
             raise
-        status, headers = _context_answer(call)
-        return Stream(status, first, chunks, self._media_type_bytes, headers)
 
     # Input and output.
 
@@ -192,10 +203,12 @@ class Endpoint:
         call.lent = call.lent or (call.job is not None and call.job.cancelled())
         if call.task is None or not call.task.cancelling():
             return self._failed(call, error)  # the user's code let one of its own tasks be cancelled
-        if not call.expired:
+        if not call.expired and not call.gone:
             raise error
         call.task.uncancel()
         call.context = None
+        if call.gone:
+            return Answer(_CLIENT_GONE, b"")  # for the log: nobody reads it
         timeout = self._server.traffic.timeout
         return Answer(504, error_body(f"Not able to process the request in {timeout} seconds"))
 
@@ -218,18 +231,24 @@ class Endpoint:
             headers = overridden(headers, answer.headers)
         return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
-    async def _send_stream(self, call: Call, answer: Stream, receive: Receive, send: Send) -> None:
+    async def _send_stream(self, call: Call, answer: Stream, send: Send) -> None:
         call.status = answer.status
         call.media_type = answer.media_type
         headers = [self._server_header, (b"content-type", answer.media_type), *call.ids()]
         if answer.headers:
             headers = overridden(headers, answer.headers)
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
-            await send_chunks(answer.first, answer.chunks, call, receive, send)
-        except Exception as e:  # the boundary of the user's code: the answer has begun, the log alone is told
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send_chunks(answer.first, answer.chunks, call, send)
+        except Exception as e:  # the boundary of the user's code: the answer has begun
             _log(call, e)
-            await send({"type": "http.response.body", "body": b""})
+            status, body = of_exception(e)
+            if dict(headers)[b"content-type"].startswith(b"text/event-stream"):
+                event = error_event(body, status, answer.chunks.last)
+                await send({"type": "http.response.body", "body": event})
+            # Any other stream is left without its end, and the server cuts it off: nobody takes it for whole.
+        finally:
+            answer.watcher.cancel()
 
     async def _send_response(self, call: Call, answer: Response, receive: Receive, send: Send) -> None:
         await answer(call.scope, receive, Recorder(send, call, [self._server_header, *call.ids()]))
@@ -239,15 +258,21 @@ async def _finish(call: Call) -> None:
     """Run the tasks that the API left for after the answer, then give its folder back."""
     try:
         if call.context is not None and (tasks := call.context.response.background_tasks) is not None:
-            await tasks()
+            for task in tasks.tasks:
+                try:
+                    await task()
+                except Exception as e:  # the boundary of the user's code: the others run all the same
+                    _log(call, e, "background task of ")
     finally:
         if not call.lent:
             call.release()
 
 
-def _log(call: Call, error: BaseException) -> None:
+def _log(call: Call, error: BaseException, part: str = "") -> None:
     exc_info = (type(error), error, users_traceback(error))
-    logger.error("Exception on %s", call.scope["path"], exc_info=exc_info, extra={"trace": call.trace()})
+    logger.error(
+        "Exception on %s%s", part, call.scope["path"], exc_info=exc_info, extra={"trace": call.trace()}
+    )
 
 
 def _context_answer(call: Call) -> tuple[int, Headers | None]:
@@ -266,6 +291,8 @@ def _replay(body: bytes) -> Receive:
 
     return receive
 
+
+_CLIENT_GONE = 499  # as nginx has it in its log
 
 _NOT_ALLOWED = Answer(405, b"Method Not Allowed", TEXT, [(b"allow", b"POST")])
 _TOO_MANY = Answer(429, error_body("Too many requests"), JSON, [(b"retry-after", b"1")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,20 +13,23 @@ from typing import Any, Protocol
 from .call import Call, Receive, Send
 from .threads import WorkerThreads
 
-__all__ = ["AsyncChunks", "Chunks", "ThreadChunks", "send_chunks"]
+__all__ = ["AsyncChunks", "Chunks", "ThreadChunks", "error_event", "send_chunks", "watch"]
 
+_TURN = 64  # steps of an async generator that never waits, until others get their turn
 _AHEAD = 64 * 1024  # bytes that a sync generator may be ahead of the client
 _SLICE = 0.01  # seconds that a sync generator keeps its thread while other requests wait for one
 
 
 class Chunks(Protocol):
-    """The encoded steps of one generator."""
+    """The encoded steps of one generator; ``last`` are the bytes that were sent last."""
+
+    last: bytes
 
     async def first(self) -> bytes | None:
         """Run to the first step; None is a stream without any. An error here is still an ordinary error."""
 
-    async def send_rest(self, send: Send) -> None:
-        """Send each later step as it comes."""
+    async def send_rest(self, call: Call, send: Send) -> None:
+        """Send each later step as it comes, while the client is there."""
 
     async def close(self) -> None:
         """End the generator, wherever it is, and wait for its end."""
@@ -34,38 +38,44 @@ class Chunks(Protocol):
         """End the generator without waiting; return whether it is still running, until ``when_ended`` is called."""
 
 
-async def send_chunks(first: bytes | None, chunks: Chunks, call: Call, receive: Receive, send: Send) -> None:
-    """Send all of a stream, or as much of it as the client stays for."""
-    task = asyncio.current_task()
-    gone = _Gone(task)
-    watcher = call.server.loop.create_task(gone.watch(receive))
+def watch(call: Call, receive: Receive) -> asyncio.Task[None]:
+    """Cancel the task of a call when its client disconnects, as nobody reads the rest; end this with the stream."""
+    return call.server.loop.create_task(_watch(call, receive))
+
+
+async def _watch(call: Call, receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    call.gone = True
+    if call.task is not None:
+        call.task.cancel()
+
+
+async def send_chunks(first: bytes | None, chunks: Chunks, call: Call, send: Send) -> None:
+    """Send all of a stream, or as much of it as the client stays for; then let the generator clean up."""
     try:
         if first is not None:
             await send({"type": "http.response.body", "body": first, "more_body": True})
-            await chunks.send_rest(send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await chunks.send_rest(call, send)
+        if not call.gone:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
     except asyncio.CancelledError:
-        if not gone.is_gone or task is None:
+        if not call.gone or call.task is None:
             raise
-        task.uncancel()
+        call.task.uncancel()
     finally:
-        watcher.cancel()
         await chunks.close()
 
 
-class _Gone:
-    """Cancel the task that sends a stream when its client disconnects, as nobody reads the rest."""
+def error_event(error: bytes, status: int, last: bytes) -> bytes:
+    """Return the event that ends a stream of events that failed; ``error`` is the body that its caller would have got.
 
-    def __init__(self, task: asyncio.Task[Any] | None) -> None:
-        self._task = task
-        self.is_gone = False
-
-    async def watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.is_gone = True
-        if self._task is not None:
-            self._task.cancel()
+    A client takes it off the stream and raises the error (docs/ARCHITECTURE.md, "Services and clients, complete").
+    """
+    message = json.loads(error)["error"]
+    separator = b"" if last.endswith(b"\n\n") else b"\n\n"
+    data = json.dumps({"error": message, "status": status}).encode()
+    return b"%bevent: error\ndata: %b\n\n" % (separator, data)
 
 
 class AsyncChunks:
@@ -74,18 +84,27 @@ class AsyncChunks:
     def __init__(self, steps: AsyncIterator[Any], encode: Callable[[Any], bytes]) -> None:
         self._steps = steps
         self._encode = encode
+        self.last = b""
 
     async def first(self) -> bytes | None:
         """Run to the first step."""
         async for step in self._steps:
-            return self._encode(step)
+            self.last = self._encode(step)
+            return self.last
         return None
 
-    async def send_rest(self, send: Send) -> None:
+    async def send_rest(self, call: Call, send: Send) -> None:
         """Send each step in a message of its own."""
         encode = self._encode
+        sent = 0
         async for step in self._steps:
-            await send({"type": "http.response.body", "body": encode(step), "more_body": True})
+            self.last = chunk = encode(step)
+            if call.gone:  # and the generator has caught its cancellation
+                return
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            sent += 1
+            if not sent % _TURN:
+                await asyncio.sleep(0)
 
     def abandon(self, when_ended: Callable[[], None]) -> bool:
         """Do nothing: the cancellation has ended the generator."""
@@ -115,6 +134,7 @@ class ThreadChunks:
         self._encode = encode
         self._threads = threads
         self._loop = loop
+        self.last = b""
         self._ready: deque[bytes] = deque()
         self._made = 0  # bytes, counted by the thread
         self._taken = 0  # bytes, counted by the loop
@@ -130,9 +150,9 @@ class ThreadChunks:
         """Run to the first step; those that are ready with it come along."""
         return await self._take()
 
-    async def send_rest(self, send: Send) -> None:
+    async def send_rest(self, call: Call, send: Send) -> None:
         """Send what is ready, in one message, each time that something is."""
-        while (ready := await self._take()) is not None:
+        while not call.gone and (ready := await self._take()) is not None:
             await send({"type": "http.response.body", "body": ready, "more_body": True})
 
     async def close(self) -> None:
@@ -159,6 +179,7 @@ class ThreadChunks:
         ready = self._ready
         data = b"".join([ready.popleft() for _ in range(len(ready))])
         self._taken += len(data)
+        self.last = data
         return data
 
     async def _progress(self) -> None:

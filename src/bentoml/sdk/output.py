@@ -16,6 +16,7 @@ from ..exceptions import BentoMLException
 from .files import ContentType, FileAnswer, FileSchema, file_answer
 from .images import PILImageEncoder, encode_image
 from .schema import schema_of
+from .sse import SSE
 from .tensors import TensorSchema
 from .types import adapt, content_type, is_response, not_none, special, stream_chunk, unwrap
 
@@ -58,7 +59,7 @@ class Output:
         self.is_stream = is_stream or chunk is not None
         declared = content_type(annotation)
         if self.is_stream:
-            annotation = Any if chunk is None else chunk
+            annotation = Any if chunk is None else str if chunk is SSE else chunk
             declared = declared or content_type(annotation)
         self._declared = declared
         self._name = _name(annotation)
@@ -103,6 +104,8 @@ class Output:
             return self._utf8(value)
         if isinstance(value, bytes):
             return value
+        if isinstance(value, SSE):
+            return value.marshal().encode()
         if self._whole is not None:
             raise self._error(value, "a file cannot be one step of a stream; yield its bytes")
         body = self._body(value)
