@@ -89,16 +89,21 @@ def test_settings_and_their_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "pattern"),
-    [("With effect", r"[.\"]{}\b"), ("Without effect", r"(settings|traffic|http|resources)\.{}\b")],
+    [("With effect", r"[.\"]{name}\b"), ("Without effect", r"\b{section}\.{name}\b")],
 )
 def test_settings_have_the_effect_that_the_page_says(heading: str, pattern: str) -> None:
     """Each setting with effect is asked for by some module, and none of those without."""
     own = ("settings.py", "resources.py")
     code = "".join(path.read_text() for path in SOURCE.rglob("*.py") if path.name not in own)
     names = [row[0].strip(" `") for row in _ROW.findall(sections("settings.md")[heading])[2:]]
-    asked = [name for name in names if re.search(pattern.format(name.rpartition(".")[2]), code)]
+    asked = [name for name in names if re.search(_asked_for(name, pattern), code)]
     assert names
     assert asked == (names if heading == "With effect" else [])
+
+
+def _asked_for(name: str, pattern: str) -> str:
+    *sections, key = f"settings.{name}".split(".")
+    return pattern.format(section=sections[-1], name=key)
 
 
 def environment_variables() -> set[str]:

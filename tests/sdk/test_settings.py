@@ -67,6 +67,20 @@ def test_resources(given: dict[str, Any], cpu: float, memory: int, gpu: float) -
         pytest.param({"http": {"cors": {"enabled": True}}}, "`http.cors.access_control_allow_origins` is needed", id="cors"),
         pytest.param({"ssl": {"enabled": True}}, "`ssl.certfile` is needed", id="ssl"),
         pytest.param({"metrics": {"duration": {"buckets": [2, 1]}}}, "`metrics.duration.buckets`", id="buckets"),
+        pytest.param({"metrics": {"duration": {"min": 1, "max": 2}}}, "needs all of `min`, `max` and `factor`", id="no factor"),
+        pytest.param({"metrics": {"duration": {"min": 1, "max": 2, "factor": 1}}}, "`metrics.duration.factor` is a number above 1", id="factor"),
+        pytest.param({"metrics": {"duration": {"min": 3, "max": 2, "factor": 2}}}, "`metrics.duration.max` is above `min`", id="max"),
+        pytest.param({"metrics": {"duration": {"min": 1, "max": 9e9, "factor": 1.01}}}, "at most 100 are useful", id="many buckets"),
+        pytest.param({"metrics": {"duration": {"buckets": [1], "min": 1}}}, "not both", id="both"),
+        pytest.param({"metrics": {"namespace": "my app"}}, "`metrics.namespace`", id="namespace"),
+        pytest.param({"logging": {"access": {"format": {"span_id": "%s"}}}}, "`logging.access.format.span_id` is a format", id="format"),
+        pytest.param({"http": {"cors": {"access_control_allow_origin_regex": "("}}}, "is a regular expression", id="regex"),
+        pytest.param({"endpoints": {"readyz": "ready"}}, "`endpoints.readyz` is a path that begins with `/`", id="endpoint"),
+        pytest.param({"endpoints": {"healthz": "/h"}}, "there are `livez`, `readyz`", id="unknown endpoint"),
+        pytest.param({"tracing": {"exporter_type": "x"}}, "`tracing.exporter_type` is `zipkin`, `jaeger`", id="exporter"),
+        pytest.param({"tracing": {"sample_rate": 2}}, "`tracing.sample_rate` is a number from 0 to 1", id="rate"),
+        pytest.param({"runner_probe": {"timeout": 0}}, "`runner_probe.timeout`", id="probe"),
+        pytest.param({"grpc": {"prot": 1}}, "did you mean `grpc.port`?", id="grpc"),
         pytest.param({"nonsense": 1}, "`nonsense` is not known; there are `workers`", id="unknown"),
         pytest.param({"http": {"host": "a\nb"}}, "`http.host` is one line of text", id="line break"),
     ],
@@ -75,6 +89,20 @@ def test_mistakes(config: dict[str, Any], message: str) -> None:
     with pytest.raises(BentoMLConfigException) as caught:
         build(**config)
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("given", ["*", ["*"], ("*",)])
+def test_texts_may_be_one_or_several(given: Any) -> None:
+    cors = build(http={"cors": {f"access_control_{key}": given for key in CORS_LISTS}}).http.cors
+    assert {getattr(cors, f"access_control_{key}") for key in CORS_LISTS} == {("*",)}
+
+
+CORS_LISTS = ("allow_origins", "allow_methods", "allow_headers", "expose_headers")
+
+
+def test_patterns_may_be_one_text_with_commas() -> None:
+    assert build(tracing={"excluded_urls": "livez, readyz"}).tracing.excluded_urls == ("livez", "readyz")
+    assert build(tracing={"excluded_urls": ["a,b"]}).tracing.excluded_urls == ("a,b",)
 
 
 def test_every_mistake_is_named() -> None:
@@ -100,7 +128,8 @@ def test_everything_that_a_service_may_set() -> None:
     assert settings.http.cors.access_control_allow_origins == ("*",)
     assert settings.logging.access.skip_paths == ("/x",)
     assert settings.traffic.max_concurrency == 5
-    assert settings.tracing == {"exporter_type": "otlp"}
+    assert settings.tracing.exporter_type == "otlp"
+    assert not settings.monitoring.enabled
 
 
 @pytest.mark.parametrize(
@@ -142,15 +171,70 @@ def test_overrides(tmp_path: Path) -> None:
     assert settings.metrics.namespace == "mine"
 
 
+OVER = "BENTOML_CONFIG_OVERRIDES"
+
+
+def test_the_order_of_overrides(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("version: 2\nservices: {threads: 2, svc: {threads: 3, backlog: 103, workers: 3}}")
+    env = {
+        "BENTOML_CONFIG": str(file),
+        OVER: '{"services": {"backlog": 104, "svc": {"workers": 4}}}',
+        "BENTOML_CONFIG_OPTIONS": "services.svc.workers=5 services.metrics.enabled=false",
+    }
+    settings = ServiceSettings.build("svc", {"threads": 1, "traffic": {"timeout": 6}}, env)
+    assert (settings.threads, settings.backlog, settings.workers) == (3, 104, 5)
+    assert (settings.metrics.enabled, settings.traffic.timeout) == (False, 6)
+
+
+def test_variables_stand_for_numbers_and_flags_too() -> None:
+    env = {
+        "PORT": "4000",
+        OVER: '{"services": {"http": {"port": "${PORT}"}, "threads": "${THREADS:-3}", '
+        '"metrics": {"namespace": "a${NONE:-}", "enabled": "${ON:-false}"}}}',
+    }
+    settings = ServiceSettings.build("svc", {}, env)
+    assert (settings.http.port, settings.threads) == (4000, 3)
+    assert (settings.metrics.namespace, settings.metrics.enabled) == ("a", False)
+
+
 @pytest.mark.parametrize(
-    "env",
+    ("env", "message"),
     [
-        pytest.param({"BENTOML_CONFIG": "/does/not/exist.yaml"}, id="no file"),
-        pytest.param({"BENTOML_CONFIG_OVERRIDES": "{"}, id="no JSON"),
-        pytest.param({"BENTOML_CONFIG_OVERRIDES": "{}"}, id="no services"),
-        pytest.param({"BENTOML_CONFIG_OVERRIDES": '{"services": {"svc": 3}}'}, id="no mapping"),
+        pytest.param({"BENTOML_CONFIG": "/does/not/exist.yaml"}, "BENTOML_CONFIG=`/does/not/exist.yaml`: ", id="no file"),
+        pytest.param({"BENTOML_CONFIG": "/etc/hosts"}, "has to end in `.yaml`", id="no YAML file"),
+        pytest.param({OVER: "{"}, f"{OVER}: it is not JSON", id="no JSON"),
+        pytest.param({OVER: "3"}, "it is a mapping with `services`", id="a number"),
+        pytest.param({OVER: '{"api_server": {}}'}, "`api_server` is not known; settings lie under `services`", id="root"),
+        pytest.param({OVER: '{"version": 1}'}, "`version` is `2`, not `1`", id="version"),
+        pytest.param({OVER: '{"services": []}'}, "`services` is a mapping", id="services") ,
+        pytest.param({OVER: '{"services": {"svc": 3}}'}, "`services.svc` is", id="no mapping"),
+        pytest.param({OVER: '{"services": {"worker": 3}}'}, "did you mean `services.workers`?", id="typo"),
+        pytest.param({OVER: '{"services": {"http": {"host": "${NOPE}"}}}'}, "`${NOPE}`: the variable is not set", id="unset"),
+        pytest.param({"BENTOML_CONFIG_OPTIONS": "services.threads"}, "`services.threads` is not of the form", id="no value"),
     ],
-)
-def test_overrides_that_are_none(env: dict[str, str]) -> None:
-    with pytest.raises(BentoMLConfigException, match="Invalid configuration file was given"):
+)  # fmt: skip
+def test_overrides_that_are_none(env: dict[str, str], message: str) -> None:
+    with pytest.raises(BentoMLConfigException, match="Invalid configuration file was given") as caught:
         ServiceSettings.build("svc", {}, env)
+    assert message in caught.value.message
+
+
+def test_mistakes_name_who_made_them() -> None:
+    env = {OVER: '{"services": {"svc": {"threads": 0, "trafic": {}}}}'}
+    with pytest.raises(BentoMLConfigException) as caught:
+        ServiceSettings.build("svc", {"workers": 0}, env)
+    own, threads, traffic = caught.value.message.splitlines()[1:]
+    assert own.endswith("not `0`")
+    assert threads.endswith(f"not `0` (in {OVER})")
+    assert "did you mean `traffic`?" in traffic
+
+
+def test_the_environment_of_others_says_nothing() -> None:
+    env = {OVER: '{"services": {"other": {"threads": 4}}}'}
+    assert ServiceSettings.build("svc", {}, env).threads == 1
+
+
+def test_a_mistake_that_is_overridden_is_still_one() -> None:
+    with pytest.raises(BentoMLConfigException, match="`threads`"):
+        ServiceSettings.build("svc", {"threads": "x"}, {OVER: '{"services": {"threads": 2}}'})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -67,6 +68,37 @@ def _growing(value: Any) -> tuple[float, ...]:
     return numbers
 
 
+def _pattern(value: Any) -> str:
+    try:
+        return re.compile(_text(value)).pattern
+    except re.error as e:
+        raise ValueError from e
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    """Return regular expressions: a list of them, or one text with commas between them."""
+    given = value.split(",") if isinstance(value, str) else value
+    return tuple(p for p in _several(given, lambda v: _pattern(v).strip()) if p)
+
+
+def _matching(value: Any, pattern: str) -> str:
+    if not re.fullmatch(pattern, _text(value)):
+        raise ValueError
+    return str(value)
+
+
+def _within(value: Any, least: float, most: float) -> float:
+    if not least <= _number(value) <= most:
+        raise ValueError
+    return value  # type: ignore[no-any-return]  # a number, checked above
+
+
+def _above_one(value: Any) -> float:
+    if _number(value) <= 1:
+        raise ValueError
+    return value  # type: ignore[no-any-return]  # a number, checked above
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError
@@ -92,3 +124,19 @@ MEMORY = Check('an amount such as "512Mi", "500MiB", "4GiB" or "2G", or a number
 SIZE = Check('a number of bytes, also as "64KiB", "10MiB" or "4GB"', parse_size)
 AUTH = Check("`api_key` or `jwt`", lambda v: _one_of(v, "api_key", "jwt"))
 GPU = Check("a number above 0, and a whole one above 1", parse_gpu)
+FACTOR = Check("a number above 1", _above_one)
+SHARE = Check("a number from 0 to 1", lambda v: _within(v, 0, 1))
+LENGTH = Check("a whole number, or -1 for any", lambda v: _integer(v, -1))
+PATTERN = Check("a regular expression", _pattern)
+PATTERNS = Check("a list of regular expressions, or one text with commas between them", _patterns)
+FORMAT = Check(
+    "a format of whole numbers such as `032x` or `d`", lambda v: _matching(v, "0?[0-9]{0,3}[xXdo]")
+)
+METRIC = Check(
+    "the beginning of a metric's name: letters, digits, `_`",
+    lambda v: _matching(v, "[a-zA-Z_:][a-zA-Z0-9_:]*"),
+)
+PATH = Check("a path that begins with `/`", lambda v: _matching(v, "/[^?#]*"))
+EXPORTER = Check(
+    "`zipkin`, `jaeger`, `otlp` or `in_memory`", lambda v: _one_of(v, "zipkin", "jaeger", "otlp", "in_memory")
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,19 +16,26 @@ __all__ = [
     "Auth",
     "Cors",
     "Duration",
+    "Endpoints",
     "EnvVar",
+    "Grpc",
     "Http",
     "HttpResponse",
     "Limits",
     "LogFormat",
     "Logging",
     "Metrics",
+    "Monitoring",
     "Resources",
+    "RunnerConnection",
+    "RunnerProbe",
     "ServiceConfig",
     "Ssl",
+    "Tracing",
     "Traffic",
     "key",
     "mistakes_of_auth",
+    "mistakes_of_duration",
 ]
 
 
@@ -90,8 +98,8 @@ class Cors:
     access_control_allow_credentials: bool | None = key(checks.FLAG)
     access_control_allow_methods: tuple[str, ...] | None = key(checks.TEXTS)
     access_control_allow_headers: tuple[str, ...] | None = key(checks.TEXTS)
-    access_control_allow_origin_regex: str | None = key(checks.TEXT)
-    access_control_max_age: int | None = key(checks.POSITIVE)
+    access_control_allow_origin_regex: str | None = key(checks.PATTERN)
+    access_control_max_age: int | None = key(checks.COUNT)
     access_control_expose_headers: tuple[str, ...] | None = key(checks.TEXTS)
 
 
@@ -136,8 +144,8 @@ class Http:
 class LogFormat:
     """How ids are written, as format specifications."""
 
-    trace_id: str = key(checks.TEXT, "032x")
-    span_id: str = key(checks.TEXT, "016x")
+    trace_id: str = key(checks.FORMAT, "032x")
+    span_id: str = key(checks.FORMAT, "016x")
 
 
 @dataclass(frozen=True)
@@ -167,7 +175,29 @@ class Duration:
     buckets: tuple[float, ...] | None = key(checks.NUMBERS)
     min: float | None = key(checks.SECONDS)
     max: float | None = key(checks.SECONDS)
-    factor: float | None = key(checks.NUMBER)
+    factor: float | None = key(checks.FACTOR)
+
+
+_MAX_BUCKETS = 100
+
+
+def mistakes_of_duration(duration: Duration) -> list[str]:
+    """Return what does not fit together in the buckets of the histogram."""
+    ends = (duration.min, duration.max, duration.factor)
+    if ends == (None, None, None):
+        return []
+    if duration.buckets:
+        return ["`metrics.duration` has either `buckets` or `min`, `max` and `factor`, not both"]
+    if duration.min is None or duration.max is None or duration.factor is None:
+        return ["`metrics.duration` needs all of `min`, `max` and `factor`, or `buckets`"]
+    if duration.max <= duration.min:
+        return [f"`metrics.duration.max` is above `min`, which `{duration.max}` is not"]
+    steps = math.ceil(math.log(duration.max / duration.min, duration.factor))
+    if steps > _MAX_BUCKETS:
+        return [
+            f"`metrics.duration` gives {steps} buckets; at most {_MAX_BUCKETS} are useful, so take a larger `factor`"
+        ]
+    return []
 
 
 @dataclass(frozen=True)
@@ -175,7 +205,7 @@ class Metrics:
     """What is counted, and under which names."""
 
     enabled: bool = key(checks.FLAG, True)
-    namespace: str = key(checks.TEXT, "bentoml_service")
+    namespace: str = key(checks.METRIC, "bentoml_service")
     duration: Duration = field(default_factory=Duration)
 
 
@@ -253,6 +283,68 @@ def _mistakes_of_algorithms(algorithms: tuple[str, ...]) -> list[str]:
 
 
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
+
+
+@dataclass(frozen=True)
+class RunnerProbe:
+    """Whether `/readyz` asks the dependencies that run elsewhere, and for how many seconds each may think."""
+
+    enabled: bool = key(checks.FLAG, True)
+    timeout: float = key(checks.SECONDS, 1)
+    period: float = key(checks.SECONDS, 10)
+
+
+@dataclass(frozen=True)
+class RunnerConnection:
+    """How long connections to other services are kept: a number of requests, and seconds."""
+
+    max_requests: int = key(checks.POSITIVE, 100)
+    max_age: float = key(checks.SECONDS, 300.0)
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Further paths of the probes, for who expects them elsewhere."""
+
+    livez: str | None = key(checks.PATH)
+    readyz: str | None = key(checks.PATH)
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """Where ``bentoml.monitor`` writes; ``options`` are those of the ``type``."""
+
+    enabled: bool = key(checks.FLAG, True)
+    type: str = key(checks.TEXT, "default")
+    options: Mapping[str, Any] | None = key(checks.MAPPING)
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """Where spans go, and how many of the requests have them; the mappings are those of the exporters."""
+
+    exporter_type: Literal["zipkin", "jaeger", "otlp", "in_memory"] | None = key(checks.EXPORTER)
+    sample_rate: float | None = key(checks.SHARE)
+    excluded_urls: tuple[str, ...] | None = key(checks.PATTERNS)
+    timeout: float | None = key(checks.SECONDS)
+    max_tag_value_length: int | None = key(checks.POSITIVE)
+    zipkin: Mapping[str, Any] | None = key(checks.MAPPING)
+    jaeger: Mapping[str, Any] | None = key(checks.MAPPING)
+    otlp: Mapping[str, Any] | None = key(checks.MAPPING)
+
+
+@dataclass(frozen=True)
+class Grpc:
+    """Accepted as BentoML 1.x has it: services of today speak HTTP only."""
+
+    host: str = key(checks.TEXT, "0.0.0.0")
+    port: int = key(checks.PORT, 3000)
+    metrics: Mapping[str, Any] | None = key(checks.MAPPING)
+    reflection: Mapping[str, Any] | None = key(checks.MAPPING)
+    channelz: Mapping[str, Any] | None = key(checks.MAPPING)
+    max_concurrent_streams: int | None = key(checks.POSITIVE)
+    maximum_concurrent_rpcs: int | None = key(checks.POSITIVE)
+    max_message_length: int = key(checks.LENGTH, -1)
 
 
 @dataclass(frozen=True)

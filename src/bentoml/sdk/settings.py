@@ -11,18 +11,25 @@ from typing import Any, Literal, TypeVar
 from ..exceptions import BentoMLConfigException
 from . import checks
 from .checks import Check
-from .overrides import overridden
+from .overrides import Word, layers, merge
 from .sections import (
     Auth,
+    Endpoints,
     EnvVar,
+    Grpc,
     Http,
     Logging,
     Metrics,
+    Monitoring,
     Resources,
+    RunnerConnection,
+    RunnerProbe,
     Ssl,
+    Tracing,
     Traffic,
     key,
     mistakes_of_auth,
+    mistakes_of_duration,
 )
 
 __all__ = ["ServiceSettings", "read_envs"]
@@ -32,7 +39,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """Every setting of a service, checked; those under ``Sections without effect`` are accepted and kept as given."""
+    """Every setting of a service, checked."""
 
     workers: int | Literal["cpu_count"] = key(checks.WORKERS, 1)
     threads: int = key(checks.POSITIVE, 1)
@@ -47,13 +54,12 @@ class ServiceSettings:
     extra_ports: tuple[int, ...] = key(checks.PORTS, ())
     replicate_process: bool = key(checks.FLAG, False)
     max_runner_connections: int = key(checks.POSITIVE, 16)
-    # Sections without effect as yet.
-    grpc: Mapping[str, Any] | None = key(checks.MAPPING)
-    runner_probe: Mapping[str, Any] | None = key(checks.MAPPING)
-    runner_connection: Mapping[str, Any] | None = key(checks.MAPPING)
-    monitoring: Mapping[str, Any] | None = key(checks.MAPPING)
-    tracing: Mapping[str, Any] | None = key(checks.MAPPING)
-    endpoints: Mapping[str, Any] | None = key(checks.MAPPING)
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    monitoring: Monitoring = field(default_factory=Monitoring)
+    tracing: Tracing = field(default_factory=Tracing)
+    runner_probe: RunnerProbe = field(default_factory=RunnerProbe)
+    runner_connection: RunnerConnection = field(default_factory=RunnerConnection)
+    grpc: Grpc = field(default_factory=Grpc)
 
     @classmethod
     def build(
@@ -65,18 +71,29 @@ class ServiceSettings:
             BentoMLConfigException: the message names every mistake, and the nearest key of one that does not exist.
         """
         mistakes: list[str] = []
+        merged: dict[str, Any] = {}
         names = {f.name for f in dataclasses.fields(cls)}
-        settings = _read(cls, overridden(name, config, env or {}, settings=names), "", mistakes)
-        if settings.ssl.enabled and not settings.ssl.certfile:
-            mistakes.append("`ssl.certfile` is needed, as `ssl.enabled` is true")
-        mistakes += mistakes_of_auth(settings.auth)
-        cors = settings.http.cors
-        if cors.enabled and not (cors.access_control_allow_origins or cors.access_control_allow_origin_regex):
-            mistakes.append(
-                "`http.cors.access_control_allow_origins` is needed, as `http.cors.enabled` is true"
-            )
+        for source, layer in layers(name, config, env or {}, settings=names):
+            found: list[str] = []
+            _read(cls, layer, "", found)
+            mistakes += [f"{mistake} (in {source})" if source else mistake for mistake in found]
+            merged = merge(merged, layer)
+        if not mistakes:
+            settings = _read(cls, merged, "", mistakes)
+            mistakes += _disagreements(settings)
         _raise(f"the configuration of service `{name}` is not valid", mistakes)
         return settings
+
+
+def _disagreements(settings: ServiceSettings) -> list[str]:
+    """Return what is wrong with settings that are each right."""
+    mistakes = [*mistakes_of_auth(settings.auth), *mistakes_of_duration(settings.metrics.duration)]
+    if settings.ssl.enabled and not settings.ssl.certfile:
+        mistakes.append("`ssl.certfile` is needed, as `ssl.enabled` is true")
+    cors = settings.http.cors
+    if cors.enabled and not (cors.access_control_allow_origins or cors.access_control_allow_origin_regex):
+        mistakes.append("`http.cors.access_control_allow_origins` is needed, as `http.cors.enabled` is true")
+    return mistakes
 
 
 def read_envs(name: str, envs: Any) -> tuple[EnvVar, ...]:
@@ -113,10 +130,20 @@ def _read(cls: type[S], given: Any, where: str, mistakes: list[str]) -> S:
         elif value is not None:
             check: Check = known[name].metadata["check"]
             try:
-                values[name] = check.read(value)
+                values[name] = _checked(check, value)
             except ValueError:
                 mistakes.append(f"`{where}{name}` is {check.expected}, not `{value!r}`")
     return cls(**values)
+
+
+def _checked(check: Check, value: Any) -> Any:
+    """Return a value as it is kept; one that comes from a variable may be a number or a flag as well as a text."""
+    try:
+        return check.read(value)
+    except ValueError:
+        if not isinstance(value, Word):
+            raise
+        return check.read(value.value())
 
 
 def _section(setting: dataclasses.Field[Any]) -> type[Any] | None:
