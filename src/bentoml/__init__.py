@@ -16,6 +16,7 @@ if _TYPE_CHECKING:
     from . import bentos as bentos
     from . import container as container
     from . import exceptions as exceptions
+    from . import io as io
     from . import models as models
     from . import validators as validators
     from .bentos import build as build
@@ -61,6 +62,7 @@ _PUBLIC: dict[str, str | None] = {
     "exceptions": None,
     "get": ".bentos",
     "get_current_service": ".sdk.service",
+    "io": None,
     "list": ".bentos",
     "load": ".sdk.loader",
     "models": None,
@@ -93,6 +95,7 @@ __all__ = [
     "exceptions",
     "get",
     "get_current_service",
+    "io",
     "list",
     "load",
     "models",
