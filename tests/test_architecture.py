@@ -23,7 +23,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("frameworks", "builder", "runtime", "templates"),
     ("legacy",),
     ("deploy",),
-    ("bentos", "models", "container", "images", "validators"),
+    ("bentos", "models", "container", "images", "io", "validators", "metrics", "gradio", "monitoring"),
     ("cli",),
     ("__main__",),
 )

@@ -16,7 +16,9 @@ if _TYPE_CHECKING:
     from . import bentos as bentos
     from . import container as container
     from . import exceptions as exceptions
+    from . import gradio as gradio
     from . import io as io
+    from . import metrics as metrics
     from . import models as models
     from . import validators as validators
     from .bentos import build as build
@@ -24,6 +26,8 @@ if _TYPE_CHECKING:
     from .bentos import get as get
     from .bentos import list as list
     from .client.sync import SyncHTTPClient as SyncHTTPClient
+    from .sdk.arguments import importing as importing
+    from .sdk.arguments import use_arguments as use_arguments
     from .sdk.context import Context as Context
     from .sdk.context import Cookie as Cookie
     from .sdk.context import server_context as server_context
@@ -35,6 +39,8 @@ if _TYPE_CHECKING:
     from .sdk.loader import load as load
     from .sdk.method import api as api
     from .sdk.method import task as task
+    from .sdk.mounting import asgi_app as asgi_app
+    from .sdk.mounting import mount_asgi_app as mount_asgi_app
     from .sdk.service import Service as Service
     from .sdk.service import get_current_service as get_current_service
     from .sdk.service import service as service
@@ -54,6 +60,7 @@ _PUBLIC: dict[str, str | None] = {
     "SyncHTTPClient": ".client.sync",
     "Tag": ".tag",
     "api": ".sdk.method",
+    "asgi_app": ".sdk.mounting",
     "bentos": None,
     "build": ".bentos",
     "container": None,
@@ -62,16 +69,21 @@ _PUBLIC: dict[str, str | None] = {
     "exceptions": None,
     "get": ".bentos",
     "get_current_service": ".sdk.service",
+    "gradio": None,
     "io": None,
+    "importing": ".sdk.arguments",
     "list": ".bentos",
     "load": ".sdk.loader",
+    "metrics": None,
     "models": None,
+    "mount_asgi_app": ".sdk.mounting",
     "on_deployment": ".sdk.hooks",
     "on_shutdown": ".sdk.hooks",
     "on_startup": ".sdk.hooks",
     "server_context": ".sdk.context",
     "service": ".sdk.service",
     "task": ".sdk.method",
+    "use_arguments": ".sdk.arguments",
     "validators": None,
 }
 
@@ -87,6 +99,7 @@ __all__ = [
     "Tag",
     "__version__",
     "api",
+    "asgi_app",
     "bentos",
     "build",
     "container",
@@ -95,16 +108,21 @@ __all__ = [
     "exceptions",
     "get",
     "get_current_service",
+    "gradio",
     "io",
+    "importing",
     "list",
     "load",
+    "metrics",
     "models",
+    "mount_asgi_app",
     "on_deployment",
     "on_shutdown",
     "on_startup",
     "server_context",
     "service",
     "task",
+    "use_arguments",
     "validators",
 ]
 

@@ -17,7 +17,6 @@ from starlette.routing import Route
 from tests.runtime.served import Served, served
 
 import bentoml
-from bentoml.exceptions import BentoMLConfigException
 from bentoml.runtime.app import AppOptions, create_app
 
 
@@ -264,7 +263,8 @@ def test_mounts_and_prefix() -> None:
             for x in text.splitlines()
             if x.startswith('bentoml_service_request_total{endpoint="/pre/",http_response_code="200"')
         ]
-        assert root.endswith(" 3.0")  # the API, the page and what is mounted there, once each
+        assert root.endswith(" 2.0")  # the API and the page
+        assert 'request_total{endpoint="/pre/more",http_response_code="200"' in text  # what is mounted there
         assert 'request_total{endpoint="/pre/hello",http_response_code="200"' in text
     assert life == ["up", "down"]
 
@@ -335,16 +335,10 @@ def test_a_websocket_that_nobody_takes_is_closed(app: Served) -> None:
     [
         ({"buckets": [0.5, 1, 2]}, ["0.5", "1.0", "2.0", "+Inf"]),
         ({"min": 0.1, "max": 1.0, "factor": 3}, ["0.1", "0.30000000000000004", "0.9", "1.0", "+Inf"]),
-        ({"min": 0.1, "max": 1.0, "factor": 1}, "factor"),
-        ({"min": 0.1, "max": 1.0, "factor": 1.001}, "buckets"),
     ],
 )
-def test_buckets_of_the_users_own(duration: dict[str, Any], bounds: list[str] | str) -> None:
+def test_buckets_of_the_users_own(duration: dict[str, Any], bounds: list[str]) -> None:
     service, _ = around(metrics={"namespace": "mine", "duration": duration})
-    if isinstance(bounds, str):
-        with pytest.raises(BentoMLConfigException, match=bounds), served(service):
-            raise AssertionError("it must not start")
-        return
     with served(service) as app:
         text = app.ask("/metrics", method="GET").body.decode()
     lines = [

@@ -13,7 +13,6 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from ..exceptions import BentoMLConfigException
 from ..sdk.sections import Duration
 from ..sdk.service import Service
 from .access_log import AccessLog, Fields
@@ -22,7 +21,7 @@ from .call import Receive, Scope, Send, Server
 from .folders import Folders
 from .instance import started
 from .metrics import DEFAULT_BUCKETS, Family, Metrics
-from .mounts import lifespan_of
+from .mounts import started_mounts
 from .pages import send_page
 from .routes import Router, make_router
 from .threads import WorkerThreads
@@ -31,7 +30,6 @@ from .traffic import Traffic
 __all__ = ["MAX_BODY", "AppOptions", "create_app", "standalone_app"]
 
 MAX_BODY = 1 << 30  # bytes of a request; the whole body is in memory
-_MAX_BUCKETS = 100
 
 
 @dataclass(frozen=True)
@@ -107,10 +105,14 @@ async def _start(service: Service[Any], options: AppOptions, stack: AsyncExitSta
     """Make what the requests share, the instance and the routes; ``stack`` ends them in the opposite order."""
     server = _server(service, options, stack)
     instance = await stack.enter_async_context(started(service))
-    for app, _, _ in service.mount_apps:
-        await stack.enter_async_context(lifespan_of(app))
+    mounts = await stack.enter_async_context(started_mounts(service, instance))
     return make_router(
-        service, instance, server, version=options.bento_version, metrics_folder=options.metrics_folder
+        service,
+        instance,
+        server,
+        mounts,
+        version=options.bento_version,
+        metrics_folder=options.metrics_folder,
     )
 
 
@@ -181,15 +183,7 @@ def _buckets(duration: Duration) -> tuple[float, ...]:
     if duration.buckets:
         return tuple(sorted(float(b) for b in duration.buckets if b != math.inf))
     if duration.min and duration.max and duration.factor:
-        if duration.factor <= 1 or duration.min >= duration.max:
-            raise BentoMLConfigException(
-                "`metrics.duration` needs a `factor` above 1 and a `max` above `min`"
-            )
         steps = math.ceil(math.log(duration.max / duration.min, duration.factor))
-        if steps > _MAX_BUCKETS:
-            raise BentoMLConfigException(
-                f"`metrics.duration` gives {steps} buckets; at most {_MAX_BUCKETS} are useful"
-            )
         return (*(duration.min * duration.factor**i for i in range(steps)), duration.max)
     return DEFAULT_BUCKETS
 

@@ -6,13 +6,13 @@ import json
 import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .cells import Cells
 
-__all__ = ["DEFAULT_BUCKETS", "OTHER", "Family", "Metrics", "row_key"]
+__all__ = ["DEFAULT_BUCKETS", "OTHER", "Family", "Metrics", "Socket", "row_key"]
 
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0)
 OTHER = "other"  # the endpoint of every path that the service does not have: clients cannot make new series
@@ -20,6 +20,9 @@ OTHER = "other"  # the endpoint of every path that the service does not have: cl
 STARTED = "started"  # [requests that came]                                         by endpoint
 REQUEST = "request"  # [seconds, requests up to each bucket's bound, the rest]      by endpoint and status
 LAST = "last"  # [time of the last request]
+SOCKET = (
+    "socket"  # [opened, closed, messages received, bytes received, messages sent, bytes sent]  by endpoint
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,34 @@ def row_key(kind: str, *labels: str) -> str:
     return json.dumps([kind, *labels])
 
 
+class Socket:
+    """Count what happens on a websocket; without a place, for nobody."""
+
+    def __init__(
+        self, values: MutableSequence[float] | memoryview[float] | None = None, place: int = 0
+    ) -> None:
+        self._values = [0.0] * 6 if values is None else values
+        self._place = place
+
+    def opened(self) -> None:
+        """Count a connection."""
+        self._values[self._place] += 1.0
+
+    def closed(self) -> None:
+        """Count its end."""
+        self._values[self._place + 1] += 1.0
+
+    def received(self, size: int) -> None:
+        """Count a message from the client."""
+        self._values[self._place + 2] += 1.0
+        self._values[self._place + 3] += size
+
+    def sent(self, size: int) -> None:
+        """Count a message to the client."""
+        self._values[self._place + 4] += 1.0
+        self._values[self._place + 5] += size
+
+
 class Metrics:
     """Count the requests of one service in this worker; without a folder, for itself alone."""
 
@@ -58,6 +89,7 @@ class Metrics:
         self._cells = Cells(self.folder, family.to_json())
         self._values = self._cells.values
         self._last = self._cells.row(row_key(LAST), 1)
+        self._started: dict[str, int] = {}
         self._requests: dict[tuple[str, int], int] = {}
         for endpoint in endpoints:
             self.started(endpoint)
@@ -67,7 +99,10 @@ class Metrics:
 
     def started(self, endpoint: str) -> int:
         """Return the place that ``begin`` takes."""
-        return self._cells.row(row_key(STARTED, endpoint), 1)
+        place = self._started.get(endpoint)
+        if place is None:
+            place = self._started[endpoint] = self._cells.row(row_key(STARTED, endpoint), 1)
+        return place
 
     def begin(self, place: int) -> None:
         """Count a request that came."""
@@ -82,6 +117,10 @@ class Metrics:
         values[place] += seconds
         values[place + 1 + bisect_left(self._bounds, seconds)] += 1.0
         values[self._last] = time.time()
+
+    def socket(self, endpoint: str) -> Socket:
+        """Return what counts one websocket of an endpoint."""
+        return Socket(self._values, self._cells.row(row_key(SOCKET, endpoint), 6))
 
     def close(self) -> None:
         """Leave the numbers to the next worker."""
@@ -99,6 +138,8 @@ class Metrics:
         finished: dict[str, float] = {}
         for key, (place, size) in self._cells.rows.items():
             kind, *labels = json.loads(key)
+            if kind == SOCKET:
+                self._values[place] = self._values[place + 1]
             if kind == REQUEST:
                 finished[labels[0]] = finished.get(labels[0], 0.0) + sum(
                     self._values[place + 1 : place + size]

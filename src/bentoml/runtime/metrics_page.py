@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .cells import Rows, read_rows
-from .metrics import LAST, REQUEST, STARTED, Family
+from .metrics import LAST, REQUEST, SOCKET, STARTED, Family
 
 __all__ = ["MEDIA_TYPE", "render"]
 
@@ -41,6 +41,9 @@ class _Totals:
         self.family = family
         self.requests: dict[tuple[str, str], list[float]] = {}
         self.in_progress: dict[str, float] = defaultdict(float)
+        self.sockets: dict[
+            str, list[float]
+        ] = {}  # [open, messages received, bytes received, messages sent, bytes sent]
         self.last = 0.0
         for file in files:
             for key, cells in file.rows.items():
@@ -54,6 +57,11 @@ class _Totals:
                 self.in_progress[endpoint] -= sum(cells[1:]) if alive else 0.0
             case [kind, endpoint] if kind == STARTED:
                 self.in_progress[endpoint] += cells[0] if alive else 0.0
+            case [kind, endpoint] if kind == SOCKET:
+                opened, closed, *data = cells
+                known = self.sockets.setdefault(endpoint, [0.0] * 5)
+                new = [opened - closed if alive else 0.0, *data]
+                self.sockets[endpoint] = [a + b for a, b in zip(known, new, strict=True)]
             case [kind] if kind == LAST:
                 self.last = max(self.last, cells[0])
 
@@ -92,6 +100,24 @@ def _page(namespace: str, services: list[_Totals]) -> Iterator[str]:
     yield _head(name, "gauge", "Timestamp of the last HTTP request")
     for s in services:
         yield _sample(name, s.labels(), s.last)
+    if any(s.sockets for s in services):
+        yield from _sockets(namespace, services)
+
+
+def _sockets(namespace: str, services: list[_Totals]) -> Iterator[str]:
+    name = f"{namespace}_websocket_connections"
+    yield _head(name, "gauge", "Number of websocket connections that are open now")
+    for s in services:
+        for endpoint, values in s.sockets.items():
+            yield _sample(name, s.labels(endpoint=endpoint), values[0])
+    for first, which in ((1, "received"), (3, "sent")):
+        name = f"{namespace}_websocket_data_{which}"
+        yield _head(name, "summary", f"Bytes of websocket messages {which}")
+        for s in services:
+            for endpoint, values in s.sockets.items():
+                labels = s.labels(endpoint=endpoint)
+                yield _sample(f"{name}_count", labels, values[first])
+                yield _sample(f"{name}_sum", labels, values[first + 1])
 
 
 def _histogram(name: str, labels: Labels, bounds: tuple[float, ...], cells: list[float]) -> Iterator[str]:

@@ -41,18 +41,24 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self.routes.get(scope["path"], self.other)(scope, receive, send)
+        routes = self.routes if scope["type"] == "http" else {}
+        await routes.get(scope["path"], self.other)(scope, receive, send)
 
 
 def make_router(
-    service: Service[Any], instance: Any, server: Server, *, version: str, metrics_folder: Path | None
+    service: Service[Any],
+    instance: Any,
+    server: Server,
+    mounts: Mounts,
+    *,
+    version: str,
+    metrics_folder: Path | None,
 ) -> Router:
     """Return the routes of one instance of a service; ``metrics_folder`` is that of all workers, where there are any.
 
     Each API counts and logs its own requests. Where the user added middleware, all is counted and logged around it.
     """
     prefix = service.path_prefix
-    mounts = Mounts(service.mount_apps, prefix)
     layers = _layers(service)
     apis = _apis(service, instance, server, counted_outside=bool(layers))
     pages: dict[str, ASGIApp] = dict(_pages(service, instance, version))
@@ -66,11 +72,31 @@ def make_router(
     other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), mounts, index, prefix)
     uncounted = _metrics_page(instance, server, prefix, metrics_folder)
     if not layers:
-        return Router({p: observed(page) for p, page in pages.items()} | uncounted | apis, observed(other))
-    app: ASGIApp = Router(pages | apis, other)
+        shared = _shared(apis, mounts, observed(other))
+        return Router({p: observed(page) for p, page in pages.items()} | uncounted | shared, observed(other))
+    app: ASGIApp = Router(pages | uncounted | _shared(apis, mounts, other), other)
     for cls, options in reversed(layers):
         app = cls(app, **options)
-    return Router(uncounted, observed(app))
+    return Router(dict.fromkeys(uncounted, app), observed(app))
+
+
+def _shared(apis: dict[str, ASGIApp], mounts: Mounts, other: ASGIApp) -> dict[str, ASGIApp]:
+    """Let mounted applications answer the methods that an API does not, on paths that both have."""
+    return {path: _Shared(api, mounts, other) if mounts.has(path) else api for path, api in apis.items()}
+
+
+class _Shared:
+    """Answer a path that is an API's for POST, and a mounted application's for another method that it has."""
+
+    def __init__(self, api: ASGIApp, mounts: Mounts, other: ASGIApp) -> None:
+        self._api = api
+        self._mounts = mounts
+        self._other = other
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = None if scope["method"] == "POST" else self._mounts.find(scope)
+        is_mounted = found is not None and found.is_full
+        await (self._other if is_mounted else self._api)(scope, receive, send)
 
 
 def _apis(
@@ -105,8 +131,7 @@ class _Other:
         if is_root and self._api is not None and scope["method"] == "POST":
             await self._api(scope, receive, send)
         elif (found := self._mounts.find(scope)) is not None:
-            mount, inner, _ = found
-            await mount.app(inner, receive, send)
+            await self._mounts.answer(found, receive, send)
         elif is_root:
             await self._index(scope, receive, send)
         elif scope["type"] == "http":
@@ -116,7 +141,7 @@ class _Other:
 
 
 def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
-    """Return the middleware, the outermost first: CORS, then the user's own in the order of ``add_asgi_middleware``."""
+    """Return the middleware, the outermost first: the user's own in the order of ``add_asgi_middleware``, then CORS."""
     cors = service.settings.http.cors
     layers: list[tuple[Any, dict[str, Any]]] = []
     if cors.enabled:
@@ -130,7 +155,7 @@ def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
             "expose_headers": cors.access_control_expose_headers,
         }
         layers.append((CORSMiddleware, {k: v for k, v in given.items() if v is not None}))
-    return [*layers, *service.middlewares]
+    return [*service.middlewares, *layers]
 
 
 def _pages(service: Service[Any], instance: Any, version: str) -> dict[str, Page]:
@@ -141,7 +166,9 @@ def _pages(service: Service[Any], instance: Any, version: str) -> dict[str, Page
     for base in {"", prefix}:  # probes and clients that know nothing of the prefix find these at the root too
         pages |= {f"{base}/schema.json": schema, f"{base}/readyz": ready}
         pages |= {f"{base}/livez": alive, f"{base}/healthz": alive}
-    return pages
+    also = service.settings.endpoints
+    more = {also.livez: alive, also.readyz: ready}
+    return pages | {path: page for path, page in more.items() if path is not None}
 
 
 def _metrics_page(instance: Any, server: Server, prefix: str, folder: Path | None) -> dict[str, ASGIApp]:
@@ -190,6 +217,6 @@ def _labels(known: Set[str], mounts: Mounts) -> Callable[[Scope], str]:
         if path in known:
             return path
         found = mounts.find(scope)
-        return OTHER if found is None else found[2]
+        return OTHER if found is None else found.pattern
 
     return label

@@ -15,6 +15,7 @@ from ..store.models import Model
 from .dependency import RESOLVER, Dependency, LocalServices, Resolver
 from .hooks import HookKind, hooks_of
 from .method import APIMethod
+from .mounting import bind_routes, declared_mounts, mounted_app, mounted_paths, wsgi_as_asgi
 from .proxy import Loops, ServiceProxy
 from .sections import ServiceConfig
 from .settings import ServiceSettings, read_envs
@@ -61,7 +62,7 @@ class Service(Generic[T]):
         self.config = dict(config or {})
         self.settings = ServiceSettings.build(self.name, self.config, env)
         self.doc = inspect.getdoc(inner) if inner.__doc__ else None
-        self.mount_apps: list[tuple[ASGIApp, str, str]] = []
+        self.mount_apps: list[tuple[ASGIApp, str, str]] = [*declared_mounts(inner)]
         self.middlewares: list[tuple[type, dict[str, Any]]] = []
         self.working_dir = ""
         self.import_string = ""
@@ -125,6 +126,7 @@ class Service(Generic[T]):
 
     def schema(self) -> dict[str, Any]:
         """Return what `/schema.json` says of this service."""
+        self.bind_mounts()
         schema: dict[str, Any] = {
             "name": self.name,
             "type": "service",
@@ -143,8 +145,26 @@ class Service(Generic[T]):
         return app
 
     def mount_asgi_app(self, app: ASGIApp, path: str = "/", name: str | None = None) -> None:
-        """Serve another ASGI application beside the APIs, under a path."""
-        self.mount_apps.append((app, path, name or type(app).__name__))
+        """Serve another ASGI application beside the APIs, under a path.
+
+        Raises:
+            InvalidArgument: the path does not begin with ``/``.
+        """
+        self.mount_apps.append(mounted_app(app, path, name))
+
+    def mount_wsgi_app(self, app: Callable[..., Any], path: str = "/", name: str | None = None) -> None:
+        """Serve a WSGI application (Flask, Django) beside the APIs, under a path.
+
+        Raises:
+            InvalidArgument: the path does not begin with ``/``.
+            MissingDependencyException: the extra `wsgi` is not installed.
+        """
+        self.mount_asgi_app(wsgi_as_asgi(app), path, name or type(app).__name__)
+
+    def bind_mounts(self) -> None:
+        """Give the routes of mounted applications that are functions of the class their ``self``."""
+        for app, _, _ in self.mount_apps:
+            bind_routes(self.inner, app)
 
     def add_asgi_middleware(self, middleware: type, **options: Any) -> None:
         """Wrap the application of this service in a middleware."""
@@ -191,11 +211,7 @@ class Service(Generic[T]):
         }
 
     def _mounted_paths(self) -> list[str]:
-        paths: list[str] = []
-        for app, path, _ in self.mount_apps:
-            routes = [getattr(route, "path", "") for route in getattr(app, "routes", ())]
-            paths.extend(path.rstrip("/") + route for route in routes or [""])
-        return [p or "/" for p in paths]
+        return [path for app, base, _ in self.mount_apps for path in mounted_paths(app, base)]
 
 
 class _CurrentService:

@@ -16,6 +16,7 @@ _REFERENCE = "#/components/"
 
 def merge_mounts(document: Json, service: Service[Any]) -> Json:
     """Return the document with what the mounted applications say of themselves; the service's own paths win."""
+    service.bind_mounts()
     for app, path, name in service.mount_apps:
         describe = getattr(app, "openapi", None)
         described = describe() if callable(describe) else None
