@@ -65,3 +65,18 @@ def test_nothing_to_serve(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: [serve] `serve` failed: ")
     assert "neither a bento nor a project" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--arg", "x"], "`x` is not of the form KEY=VALUE", id="no value"),
+        pytest.param(["--arg-file", "nope.yaml"], "nope.yaml", id="no file"),
+        pytest.param(["--env", "conda"], "the server makes no environment", id="--env"),
+    ],
+)
+def test_arguments_that_are_none(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = bentoml("serve", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -101,7 +101,7 @@ def _describe(project: Path, config: BuildConfig, home: Home, env: Mapping[str, 
         )
     import_string = import_string_of(config.service, is_src_layout=is_src_layout)
     env = {**env, "BENTOML_HOME": str(home.root)}
-    return describe(project, import_string, env=env, is_src_layout=is_src_layout)
+    return describe(project, import_string, env=env, is_src_layout=is_src_layout, args=config.args)
 
 
 def bento_name(name: str) -> str:

@@ -55,9 +55,14 @@ def import_string_of(service: str, *, is_src_layout: bool) -> str:
 
 
 def describe(
-    project: Path, import_string: str, *, env: Mapping[str, str], is_src_layout: bool = False
+    project: Path,
+    import_string: str,
+    *,
+    env: Mapping[str, str],
+    is_src_layout: bool = False,
+    args: Mapping[str, Any] | None = None,
 ) -> Description:
-    """Import a service in a child process and return what it says of itself.
+    """Import a service in a child process, with its arguments, and return what it says of itself.
 
     Raises:
         ImportServiceError: its code fails; the message holds the traceback.
@@ -70,8 +75,9 @@ def describe(
         )
     # -P: a module of the project must not take the place of one that this library imports before the service.
     command = [sys.executable, "-P", "-m", "bentoml.builder.describe_child", import_string]
+    given = json.dumps(dict(args or {}), default=str).encode()
     try:
-        answer = run(command, cwd=project, env=environment)
+        answer = run(command, cwd=project, env=environment, input=given)
     except CommandFailed as e:
         said = e.output.strip() or _how_it_ended(e.returncode)
         raise ImportServiceError(f"the service `{import_string}` cannot be imported:\n{said}") from e

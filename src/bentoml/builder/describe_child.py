@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config import Home, environment
 from ..exceptions import BentoMLConfigException, ImportServiceError, NotFound
+from ..sdk.arguments import WrongArguments
 from ..sdk.dependency import Dependency
 from ..sdk.loader import Target, load_target
 from ..sdk.openapi import openapi
@@ -71,9 +72,10 @@ def _main(import_string: str) -> None:
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the user's code prints is no part of the answer
     try:
-        service = load_target(Target(import_string, Path.cwd()), home=Home.from_environment(environment()))
+        target = Target(import_string, Path.cwd(), args=json.load(sys.stdin))
+        service = load_target(target, home=Home.from_environment(environment()))
         description = described(service, import_string)
-    except (BentoMLConfigException, ImportServiceError, NotFound) as e:
+    except (BentoMLConfigException, ImportServiceError, NotFound, WrongArguments) as e:
         description = {REFUSED: str(e)}
     except SystemExit as e:
         sys.exit(f"its module ends the process: sys.exit({e.code!r})")

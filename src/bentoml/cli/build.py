@@ -12,6 +12,8 @@ from ..builder.api import build_project, split_target
 from ..builder.bento import BuildOptions
 from ..builder.lock import LockMode
 from ..config import Home, environment
+from ..sdk.argument_file import read_argument_file
+from ._arguments import ArgFileOption, ArgOption, read_words
 from ._steps import is_quiet, step
 
 __all__ = ["app"]
@@ -47,6 +49,8 @@ def build(
             help="The machine to lock packages for: linux/amd64, linux/arm64, aarch64-manylinux_2_36, ...",
         ),
     ] = "linux",
+    arg: ArgOption = None,
+    arg_file: ArgFileOption = None,
     update: Annotated[
         bool, typer.Option("--update", help="Lock anew instead of keeping bentofile.lock.")
     ] = False,
@@ -64,6 +68,7 @@ def build(
         name=name,
         home=Home.from_environment(environment()),
         env=environment(),
+        args={**(read_argument_file(arg_file) if arg_file else {}), **read_words(arg)},
         options=BuildOptions(
             version=version or None,
             labels=dict(_label(text) for text in label or ()),

@@ -13,6 +13,7 @@ from ..runtime.cpus import cpu_count
 from ..runtime.logging import configure
 from ..runtime.plan import Options
 from ..runtime.supervisor import serve as run_server
+from ._arguments import ArgFileOption, ArgOption, read_words
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -47,6 +48,9 @@ def serve(
     working_dir: Annotated[
         str | None, typer.Option("--working-dir", help="The folder to import the service from.")
     ] = None,
+    arg: ArgOption = None,
+    arg_file: ArgFileOption = None,
+    env: Annotated[str | None, typer.Option("--env", hidden=True)] = None,
     api_workers: Annotated[int | None, typer.Option(min=1, envvar="BENTOML_API_WORKERS", hidden=True)] = None,
     timeout: Annotated[float | None, typer.Option(envvar="BENTOML_TIMEOUT", min=0.001, hidden=True)] = None,
     backlog: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
@@ -62,6 +66,11 @@ def serve(
     production: Annotated[bool, typer.Option("--production", hidden=True)] = False,
 ) -> None:
     """Serve a bento, a project or a service over HTTP until CTRL+C."""
+    if env is not None:
+        raise typer.BadParameter(
+            "the server makes no environment; run `bentoml serve` in the one that has the service's packages",
+            param_hint="--env",
+        )
     level = logging.DEBUG if development else logging.getLogger("bentoml").level
     configure("cli", level)
     options = Options(
@@ -72,6 +81,8 @@ def serve(
         workers=workers or api_workers,
         reload=reload,
         development=development,
+        args=read_words(arg),
+        arg_file=None if arg_file is None else str(arg_file.absolute()),
         timeout=timeout,
         backlog=backlog,
         timeout_keep_alive=timeout_keep_alive,

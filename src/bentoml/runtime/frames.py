@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 __all__ = ["Channel", "Deployed", "Description", "Failed", "Frame", "Load", "Ping", "Pong", "Ready", "Serve"]
 
@@ -23,16 +24,18 @@ class Load:
     index: int
     identifier: str
     working_dir: str | None
-    target: dict[str, str | None] | None
+    target: dict[str, Any] | None
     log_level: int
     timeout: float | None
+    args: dict[str, str] = field(default_factory=dict)
+    arg_file: str | None = None
 
 
 @dataclass(frozen=True)
 class Description:
     """From a worker: the service that it has loaded, and what its configuration asks of the server."""
 
-    target: dict[str, str | None]
+    target: dict[str, Any]
     service: str
     workers: int | str
     host: str

@@ -27,6 +27,8 @@ class Options:
     workers: int | None = None
     reload: bool = False
     development: bool = False
+    args: Mapping[str, str] = field(default_factory=dict)
+    arg_file: str | None = None
     timeout: float | None = None
     backlog: int | None = None
     timeout_keep_alive: int | None = None

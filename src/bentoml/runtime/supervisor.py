@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
 from ..exceptions import BentoMLException
 from .child import Child
@@ -65,7 +65,7 @@ def serve(options: Options, *, env: Mapping[str, str], cpus: int, command: Seque
 class _Generation:
     """The workers that run the same code: a server has one of them, with reloading a new one after each change."""
 
-    target: dict[str, str | None]
+    target: dict[str, Any]
     plan: Plan
     url: str
     up: bool = False  # every worker has been ready
@@ -141,6 +141,8 @@ class _Supervisor:
                 target=self._generation.target if self._generation else None,
                 log_level=logger.getEffectiveLevel(),
                 timeout=self._options.timeout,
+                args=dict(self._options.args),
+                arg_file=self._options.arg_file,
             )
         )
 

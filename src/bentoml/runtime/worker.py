@@ -17,6 +17,8 @@ from typing import Any
 
 from ..config import Home, environment, set_variables
 from ..exceptions import BentoMLException, ImportServiceError
+from ..sdk.argument_file import read_argument_file
+from ..sdk.arguments import WrongArguments, plain
 from ..sdk.context import server_context
 from ..sdk.environment import MissingVariables, declared_variables
 from ..sdk.loader import Target, find, load_target
@@ -61,7 +63,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
         return _fail(channel, _CANNOT_START, str(e))
     try:
         _run(target, order, channel, env)
-    except (ImportServiceError, MissingVariables, CertificateError) as e:
+    except (ImportServiceError, MissingVariables, WrongArguments, CertificateError) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
         return _fail(channel, _FAILED, _shown(e))
@@ -90,7 +92,8 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
         access_log=service.settings.logging.access.enabled,
         workers=serve.workers,
     )
-    answer(create_app(service, options=options).dispatch, listening, serve, channel, env)
+    limits = service.settings.http.limits
+    answer(create_app(service, options=options).dispatch, listening, serve, channel, env, limits)
 
 
 def _load(target: Target, order: Load, env: Mapping[str, str]) -> Service[Any]:
@@ -107,13 +110,10 @@ def _load(target: Target, order: Load, env: Mapping[str, str]) -> Service[Any]:
 def _target(order: Load, home: Home) -> Target:
     if order.target is None:
         working_dir = Path(order.working_dir) if order.working_dir else None
-        return find(order.identifier, home=home, working_dir=working_dir)
-    found = order.target
-    return Target(
-        import_string=str(found["import_string"]),
-        working_dir=Path(str(found["working_dir"])),
-        bento_tag=found["bento_tag"],
-    )
+        target = find(order.identifier, home=home, working_dir=working_dir)
+        of_file = read_argument_file(Path(order.arg_file)) if order.arg_file else {}
+        return replace(target, args={**target.args, **plain(of_file), **order.args})
+    return Target(**{**order.target, "working_dir": Path(order.target["working_dir"])})
 
 
 def _fail(channel: Channel, exit_code: int, message: str) -> int:
@@ -133,11 +133,7 @@ def _fill_server_context(service: Service[Any]) -> None:
 def _describe(service: Service[Any], target: Target) -> Description:
     settings = service.settings
     return Description(
-        target={
-            "import_string": target.import_string,
-            "working_dir": str(target.working_dir),
-            "bento_tag": target.bento_tag,
-        },
+        target={**asdict(target), "working_dir": str(target.working_dir)},
         service=service.name,
         workers=settings.workers,
         host=settings.http.host,

@@ -9,7 +9,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +20,7 @@ from ..store import current, document
 from ..store.bentos import Bento, BentoStore
 from ..store.manifest import BentoInfo
 from ..tag import Tag
+from .arguments import give_arguments, plain
 from .service import Service
 
 __all__ = ["Target", "find", "load", "load_target"]
@@ -32,12 +33,14 @@ _OURS = __name__.partition(".")[0]
 class Target:
     """Say where a service is: ``module[:attribute]``, the folder that it is imported from, and its bento if any.
 
-    With a ``bento_tag``, ``working_dir`` is the folder ``src`` of the bento.
+    With a ``bento_tag``, ``working_dir`` is the folder ``src`` of the bento. ``args`` are what its code reads by
+    ``use_arguments``: those of the bento or build file, unless others go over them.
     """
 
     import_string: str
     working_dir: Path
     bento_tag: str | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find(target: str, *, home: Home, working_dir: Path | None = None) -> Target:
@@ -82,6 +85,7 @@ def load_target(target: Target, *, home: Home) -> Service[Any]:
     """
     bento = None if target.bento_tag is None else _bento_at(target.working_dir.parent)
     current.use(_home_of(bento, home), _pins(bento.info) if bento else {})
+    give_arguments(target.args)
     module, _, attribute = target.import_string.partition(":")
     imported = _import(module, target.working_dir)
     service = _attribute(imported, attribute) if attribute else _only_service(imported)
@@ -135,7 +139,7 @@ def _in_folder(folder: Path) -> Target:
         case Path(name="service.py"):
             return Target("service", folder)
         case file:
-            return _inside(folder, _declared_service(file), file)
+            return _inside(folder, _declared_service(file), file, args=_declared(file, "args"))
 
 
 def _project_file(folder: Path) -> Path | None:
@@ -149,12 +153,17 @@ def _project_file(folder: Path) -> Path | None:
 
 
 def _declared_service(file: Path) -> str:
-    """Return the `service` key of a build file; the builder reads and checks the rest."""
+    service = _declared(file, "service")
+    return service if isinstance(service, str) else ""
+
+
+def _declared(file: Path, name: str) -> Any:
+    """Return the value of a key of a build file, or None; the builder reads and checks the rest."""
     is_toml = file.suffix == ".toml"
     data = _toml(file) if is_toml else document.load(file.read_text())
-    for key in ("tool", "bentoml", "build", "service") if is_toml else ("service",):
+    for key in ("tool", "bentoml", "build", name) if is_toml else (name,):
         data = data.get(key) if isinstance(data, Mapping) else None
-    return data if isinstance(data, str) else ""
+    return data
 
 
 def _toml(file: Path) -> Any:
@@ -164,12 +173,15 @@ def _toml(file: Path) -> Any:
         raise ImportServiceError(f"`{file}` is not TOML: {e}") from e
 
 
-def _inside(folder: Path, service: str, declared_in: Path, bento_tag: str | None = None) -> Target:
+def _inside(
+    folder: Path, service: str, declared_in: Path, bento_tag: str | None = None, args: Any = None
+) -> Target:
     """Return the target of a service that a file declares; it must lie in the file's own folder."""
     module, attribute, root = _split(service, folder)
     if root != folder:
         raise ImportServiceError(f"service `{service}` of `{declared_in}` lies outside `{folder}`")
-    return Target(f"{module}:{attribute}" if attribute else module, root, bento_tag)
+    given = plain(args) if isinstance(args, Mapping) else {}
+    return Target(f"{module}:{attribute}" if attribute else module, root, bento_tag, given)
 
 
 def _split(target: str, base: Path) -> tuple[str, str, Path]:
@@ -203,7 +215,10 @@ def _as_tag(target: str) -> str:
 
 def _target_of(bento: Bento) -> Target:
     folder = Path(bento.path)
-    return _inside(folder / "src", bento.info.service or "service", folder / "bento.yaml", str(bento.tag))
+    info = bento.info
+    return _inside(
+        folder / "src", info.service or "service", folder / "bento.yaml", str(bento.tag), info.args
+    )
 
 
 # Loading.
