@@ -27,6 +27,7 @@ from ..sdk.service import Service
 from .app import AppOptions, create_app
 from .errors import users_traceback
 from .frames import Channel, Deployed, Description, Failed, Load, Serve
+from .gpus import TooFewGpus, gpu_variables
 from .logging import configure
 from .server import CertificateError, answer
 from .signals import do_nothing, end_with
@@ -63,7 +64,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
         return _fail(channel, _CANNOT_START, str(e))
     try:
         _run(target, order, channel, env)
-    except (ImportServiceError, MissingVariables, WrongArguments, CertificateError) as e:
+    except (ImportServiceError, MissingVariables, WrongArguments, TooFewGpus, CertificateError) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
         return _fail(channel, _FAILED, _shown(e))
@@ -73,7 +74,9 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
 def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) -> None:
     service = _load(target, order, env)
     set_variables(declared_variables(service, env))
-    configure(f"entry_service:{service.name}:{order.index}", order.log_level)
+    set_variables(gpu_variables(service, env))
+    as_json = service.settings.logging.json
+    configure(f"entry_service:{service.name}:{order.index}", order.log_level, as_json=as_json)
     _fill_server_context(service)
     channel.send(_describe(service, target))
     serve = channel.receive()
@@ -142,6 +145,7 @@ def _describe(service: Service[Any], target: Target) -> Description:
         timeout=settings.traffic.timeout,
         ssl=_ssl(settings.ssl),
         dependencies=[name for name in service.all_services() if name != service.name],
+        json_log=settings.logging.json,
     )
 
 
