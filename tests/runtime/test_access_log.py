@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import subprocess
 import sys
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ def entry(
     sent_length: bytes = b"",
 ) -> Entry:
     request = client, "http", "POST", path, sent, sent_length
-    return (*request, 200, b"application/json", b"74", 4.687, 0xABC, 0xDEF)
+    return (*request, 200, b"application/json", b"74", 4.687, 0xABC, 0xDEF, 0)
 
 
 def written(*entries: Entry, fields: Fields = DEFAULT) -> list[str]:
@@ -72,6 +74,43 @@ def test_a_client_cannot_forge_a_line() -> None:
     assert "] -:0 (" in text
 
 
+def test_json() -> None:
+    (text,) = written(
+        entry("/x\n\u2028\ud800é", sent=b"text/plain", sent_length=b"2"),
+        entry("/y", sent_length=b"a lot"),
+        fields=Fields(as_json=True),
+    )
+    first, second = map(json.loads, text.removesuffix("\n").split("\n"))
+    assert datetime.fromisoformat(first.pop("time")).tzinfo is not None
+    assert first == {
+        "level": "INFO",
+        "logger": "bentoml.access",
+        "component": "entry_service:Iris:1",
+        "client": "127.0.0.1:43142",
+        "scheme": "http",
+        "method": "POST",
+        "path": "/x\n\u2028\\ud800é",
+        "status": 200,
+        "request_type": "text/plain",
+        "request_length": 2,
+        "response_type": "application/json",
+        "response_length": 74,
+        "duration_ms": 4.687,
+        "trace_id": "00000000000000000000000000000abc",
+        "span_id": "0000000000000def",
+        "sampled": False,
+        "service": "Iris%",
+    }
+    assert second["request_length"] == "a lot"
+
+
+def test_json_without_what_is_not_wanted() -> None:
+    (text,) = written(
+        entry(sent=b"a", sent_length=b"1"), fields=Fields(False, False, False, False, as_json=True)
+    )
+    assert not {"request_type", "request_length", "response_type", "response_length"} & set(json.loads(text))
+
+
 def test_a_logger_that_the_user_configured_gets_records() -> None:
     records: list[logging.LogRecord] = []
 
@@ -107,7 +146,7 @@ from bentoml.runtime.access_log import AccessLog, Entry, Fields
 logging.getLogger("bentoml").setLevel(logging.INFO)
 async def main():
     log = AccessLog("S", component="c", fields=Fields(), loop=asyncio.get_running_loop())
-    log.append((None, "http", "POST", "/last", b"", b"", 200, b"", b"", 0.1, 1, 2))
+    log.append((None, "http", "POST", "/last", b"", b"", 200, b"", b"", 0.1, 1, 2, 0))
     raise SystemExit(3)
 asyncio.run(main())
 """

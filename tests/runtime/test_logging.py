@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 from collections.abc import Iterator
 
 import pytest
 
-from bentoml.runtime.logging import configure
+from bentoml.runtime.logging import Trace, configure
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
 
@@ -60,3 +61,27 @@ def test_the_http_server_speaks_only_of_problems_and_the_root_logger_is_the_user
     logging.getLogger("uvicorn.error").warning("trouble")
     assert "chatter" not in stream.getvalue() and "trouble" in stream.getvalue()
     assert logging.getLogger().handlers == handlers
+
+
+def test_json_has_the_ids_and_the_traceback_in_one_line() -> None:
+    stream = io.StringIO()
+    configure("entry_service:iris:1", logging.INFO, stream, as_json=True)
+    trace = Trace("0abc", "0def", 1, "iris")
+    try:
+        raise ValueError("why\nnot")
+    except ValueError:
+        logging.getLogger("bentoml.x").exception("failed\n%s", "\ud800", extra={"trace": trace})
+    (text,) = stream.getvalue().splitlines()
+    line = json.loads(text)
+    assert (line["level"], line["component"], line["logger"]) == (
+        "ERROR",
+        "entry_service:iris:1",
+        "bentoml.x",
+    )
+    assert (line["trace_id"], line["span_id"], line["sampled"]) == ("0abc", "0def", True)
+    assert line["message"] == "failed\n\ud800"
+    assert "ValueError: why\nnot" in line["exception"]
+
+
+def test_the_trace_as_text() -> None:
+    assert str(Trace("a", "b", 0, "iris")) == " (trace=a,span=b,sampled=0,service.name=iris)"

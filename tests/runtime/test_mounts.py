@@ -113,7 +113,8 @@ def test_what_a_route_needs_is_still_asked_for(client: TestClient) -> None:
 
 def test_websockets(client: TestClient) -> None:
     with client.websocket_connect("/v1/ws/red", subprotocols=["other", "chat"]) as socket:
-        assert socket.accepted_subprotocol == "chat"
+        chosen: str | None = socket.accepted_subprotocol
+        assert chosen == "chat"
         for n in range(100):
             socket.send_text(str(n))
             assert socket.receive_text() == f"red: hello {n}"

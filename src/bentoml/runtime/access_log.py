@@ -9,8 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 __all__ = ["AccessLog", "Entry", "Fields"]
 
@@ -21,7 +24,7 @@ _NOBODY = ("-", 0)  # the client of a socket that has no address
 
 
 class Fields(NamedTuple):
-    """Say which optional parts a line has, and how its ids are written (the ``logging.access`` settings)."""
+    """Say which optional parts a line has, and how it is written (the ``logging.access`` settings)."""
 
     request_content_length: bool = True
     request_content_type: bool = True
@@ -29,13 +32,15 @@ class Fields(NamedTuple):
     response_content_type: bool = True
     trace_id: str = "032x"
     span_id: str = "016x"
+    as_json: bool = False
 
 
 # What is kept of a request until its line is written: address and port of the client, scheme, method and path, media type
-# and length of the body; status, media type and length of the answer; milliseconds; trace and span ids. A plain tuple of plain
-# values: it is the only thing of a request that outlives it, so all other memory is used again while it is in the cache.
+# and length of the body; status, media type and length of the answer; milliseconds; trace and span ids, and 1 where they are
+# exported. A plain tuple of plain values: it is the only thing of a request that outlives it, so all other memory is used again
+# while it is in the cache.
 Entry = tuple[
-    tuple[str, int] | None, str, str, str, bytes, bytes, int, bytes, bytes, float, int, int
+    tuple[str, int] | None, str, str, str, bytes, bytes, int, bytes, bytes, float, int, int, int
 ]  # fmt: skip
 
 
@@ -57,9 +62,11 @@ class AccessLog:
     ) -> None:
         self._about = _about(fields)
         self._line = (
-            f"%s:%d %s %.3fms (trace=%{fields.trace_id},span=%{fields.span_id},sampled=0,"
+            f"%s:%d %s %.3fms (trace=%{fields.trace_id},span=%{fields.span_id},sampled=%d,"
             f"service.name={service.replace('%', '%%')})"
         )
+        self._fields = fields
+        self._service = service
         self._component = component
         self._loop = loop
         self._write = write or _to_stdout
@@ -77,10 +84,13 @@ class AccessLog:
         entries, self._entries = self._entries, []
         if not entries or not logger.isEnabledFor(logging.INFO):
             return
-        lines = self._lines(entries)
+        lines = self._objects(entries) if self._fields.as_json else self._lines(entries)
         if logger.handlers:
             for line in lines:
                 logger.info("%s", line)
+            return
+        if self._fields.as_json:
+            self._write("\n".join(lines) + "\n")
             return
         prefix = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} [INFO] [{self._component}] "
         self._write(prefix + f"\n{prefix}".join(lines) + "\n")
@@ -90,8 +100,53 @@ class AccessLog:
         lines = []
         for entry in entries:
             host, port = entry[0] or _NOBODY
-            lines.append(form % (host, port, about(*entry[1:9]), *entry[9:]))
+            lines.append(form % (_printable(host), port, about(*entry[1:9]), *entry[9:]))
         return lines
+
+    def _objects(self, entries: list[Entry]) -> list[str]:
+        """Return a JSON object for each entry; whatever is in it, it is one line."""
+        time = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        first = {"time": time, "level": "INFO", "logger": logger.name, "component": self._component}
+        return [orjson.dumps({**first, **self._object(entry)}).decode() for entry in entries]
+
+    def _object(self, entry: Entry) -> dict[str, Any]:
+        fields = self._fields
+        (
+            client,
+            scheme,
+            method,
+            path,
+            sent,
+            sent_length,
+            status,
+            media_type,
+            length,
+            ms,
+            trace,
+            span,
+            sampled,
+        ) = entry
+        host, port = client or _NOBODY
+        optional = (
+            ("request_type", fields.request_content_type, sent),
+            ("request_length", fields.request_content_length, sent_length),
+            ("response_type", fields.response_content_type, media_type),
+            ("response_length", fields.response_content_length, length),
+        )
+        about = {name: _json_value(name, value) for name, wanted, value in optional if wanted and value}
+        return {
+            "client": f"{host}:{port}",
+            "scheme": scheme,
+            "method": method,
+            "path": path.encode(errors="backslashreplace").decode(),
+            "status": status,
+            **about,
+            "duration_ms": round(ms, 3),
+            "trace_id": f"%{fields.trace_id}" % trace,
+            "span_id": f"%{fields.span_id}" % span,
+            "sampled": bool(sampled),
+            "service": self._service,
+        }
 
     def close(self) -> None:
         """Write what is there, for good."""
@@ -113,9 +168,9 @@ def _about(fields: Fields) -> Callable[..., str]:
             request += f",length={_printable(sent_length.decode('latin-1'))}"
         response = f"status={status}"
         if fields.response_content_type:
-            response += f",type={media_type.decode('latin-1')}"
+            response += f",type={_printable(media_type.decode('latin-1'))}"
         if fields.response_content_length:
-            response += f",length={length.decode('latin-1')}"
+            response += f",length={_printable(length.decode('latin-1'))}"
         return f"({request}) ({response})"
 
     return about
@@ -126,7 +181,15 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
+def _json_value(name: str, value: bytes) -> str | int:
+    text = value.decode("latin-1")
+    return int(text) if name.endswith("length") and text.isascii() and text.isdigit() else text
+
+
 def _to_stdout(text: str) -> None:
-    with suppress(BrokenPipeError):  # who read the log is gone; the requests are not
-        sys.stdout.write(text)
+    with suppress(OSError):  # who read the log is gone, or the disk is full; the requests go on
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:  # a terminal of old
+            sys.stdout.write(text.encode("ascii", "backslashreplace").decode())
         sys.stdout.flush()

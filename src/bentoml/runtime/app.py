@@ -197,6 +197,7 @@ def _access_log(service: Service[Any], options: AppOptions, loop: asyncio.Abstra
         response_content_type=access.response_content_type,
         trace_id=access.format.trace_id,
         span_id=access.format.span_id,
+        as_json=service.settings.logging.json if access.json is None else access.json,
     )
     component = f"entry_service:{service.name}:{options.worker_index or 1}"
     return AccessLog(service.name, component=component, fields=fields, loop=loop)

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from ..sdk.context import Context
 from .access_log import AccessLog
 from .folders import Folders
+from .logging import Trace
 from .metrics import Metrics
 from .threads import WorkerThreads
 from .traffic import Traffic
@@ -51,6 +52,7 @@ class Call:
     """A request: when it came, who it is in the logs, and what must be given back when it is over."""
 
     status = 500  # of the answer, ...
+    sampled = 0  # whether its spans are exported
     media_type = b""
     length = b""  # ... which says what it is as soon as it is known
     task: asyncio.Task[Any] | None = None
@@ -67,7 +69,7 @@ class Call:
         self.started = perf_counter()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         if _SEEN in scope:
-            self.trace_id, self.span_id = scope[_SEEN]
+            self.trace_id, self.span_id, self.sampled = scope[_SEEN]
         else:
             parent = self.headers.get(b"traceparent")
             self.trace_id = _random_bits(128) if parent is None else _trace_of(parent)
@@ -77,7 +79,7 @@ class Call:
     def observed(cls, scope: Scope, server: Server) -> Call:
         """Return a call whose ids later calls with the same scope have too (for what is asked through middleware)."""
         call = cls(scope, server)
-        scope[_SEEN] = (call.trace_id, call.span_id)
+        scope[_SEEN] = (call.trace_id, call.span_id, call.sampled)
         return call
 
     def expire(self) -> None:
@@ -106,11 +108,11 @@ class Call:
             headers.append((b"x-bentoml-trace-id", server.trace_id_format % self.trace_id))
         return headers
 
-    def trace(self) -> str:
+    def trace(self) -> Trace:
         """Return what the log says about which request it is."""
         server = self.server
         trace, span = server.trace_id_format % self.trace_id, server.span_id_format % self.span_id
-        return f" (trace={trace.decode()},span={span.decode()},sampled=0,service.name={server.service})"
+        return Trace(trace.decode(), span.decode(), self.sampled, server.service)
 
     def end(self, label: str) -> None:
         """Count and log this request, which has been answered; ``label`` is its endpoint in the metrics."""
@@ -133,6 +135,7 @@ class Call:
                 seconds * 1000,
                 self.trace_id,
                 self.span_id,
+                self.sampled,
             )
             server.access_log.append(entry)
 

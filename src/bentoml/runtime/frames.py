@@ -44,6 +44,7 @@ class Description:
     timeout: float
     ssl: dict[str, str | int | None] = field(default_factory=dict)
     dependencies: list[str] = field(default_factory=list)
+    json_log: bool = False
 
 
 @dataclass(frozen=True)

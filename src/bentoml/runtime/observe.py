@@ -165,4 +165,4 @@ def _log_talk(call: Call, status: int) -> None:
     if log is not None:
         asked = (scope["client"], scope["scheme"], "GET", scope["path"], b"", b"")
         milliseconds = (perf_counter() - call.started) * 1000
-        log.append((*asked, status, b"", b"", milliseconds, call.trace_id, call.span_id))
+        log.append((*asked, status, b"", b"", milliseconds, call.trace_id, call.span_id, call.sampled))

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from ..exceptions import BentoMLException
 from .child import Child
 from .frames import Deployed, Description, Frame, Load, Ready, Serve
+from .logging import configure
 from .plan import Options, Plan, make_plan, restart_delay, table, url
 from .reload import Watcher
 from .signals import SignalPipe
@@ -171,6 +172,8 @@ class _Supervisor:
 
     def _begin(self, described: Description) -> _Generation:
         """Decide what runs where, from what the first worker of a generation says, and take the address."""
+        if described.json_log:
+            configure("cli", logger.getEffectiveLevel(), as_json=True)
         plan = make_plan(self._options, described, cpus=self._cpus)
         taken = self._reservation
         if taken is None or (taken.host, taken.asked_port) != (plan.host, plan.port):

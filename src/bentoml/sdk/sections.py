@@ -158,13 +158,15 @@ class AccessLog:
     response_content_length: bool = key(checks.FLAG, True)
     response_content_type: bool = key(checks.FLAG, True)
     skip_paths: tuple[str, ...] = key(checks.TEXTS, ("/metrics", "/healthz", "/livez", "/readyz"))
+    json: bool | None = key(checks.FLAG)
     format: LogFormat = field(default_factory=LogFormat)
 
 
 @dataclass(frozen=True)
 class Logging:
-    """What is logged."""
+    """What is logged, and how: lines of text, or a JSON object a line."""
 
+    json: bool = key(checks.FLAG, False)
     access: AccessLog = field(default_factory=AccessLog)
 
 
