@@ -25,6 +25,7 @@ if _TYPE_CHECKING:
     from .bentos import delete as delete
     from .bentos import get as get
     from .bentos import list as list
+    from .client.aio import AsyncHTTPClient as AsyncHTTPClient
     from .client.sync import SyncHTTPClient as SyncHTTPClient
     from .sdk.arguments import importing as importing
     from .sdk.arguments import use_arguments as use_arguments
@@ -50,6 +51,7 @@ if _TYPE_CHECKING:
 
 # Name -> the module that defines it; `None` marks a submodule that is itself the public name.
 _PUBLIC: dict[str, str | None] = {
+    "AsyncHTTPClient": ".client.aio",
     "Bento": ".store.bentos",
     "Context": ".sdk.context",
     "Cookie": ".sdk.context",
@@ -88,6 +90,7 @@ _PUBLIC: dict[str, str | None] = {
 }
 
 __all__ = [
+    "AsyncHTTPClient",
     "Bento",
     "Context",
     "Cookie",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import os
 from pathlib import Path
 from urllib.parse import quote
 
 import PIL.Image
 import pytest
 
-from bentoml.client.downloads import file_value, save
+from bentoml.client.downloads import Downloads, file_value
 from bentoml.exceptions import BentoMLException
 
 
@@ -28,26 +30,58 @@ from bentoml.exceptions import BentoMLException
         ("", "answer.png"),
     ],
 )
-def test_names(tmp_path: Path, disposition: str, name: str) -> None:
-    path = save([b"a", b"b"], tmp_path, {"content-disposition": disposition, "content-type": "image/png"})
-    assert path.parent == tmp_path
+def test_names(disposition: str, name: str) -> None:
+    downloads = Downloads()
+    path = save(downloads, {"content-disposition": disposition, "content-type": "image/png"})
+    assert path.parent.name.startswith("bentoml-client-")
     assert path.name.partition("-")[2] == name
-    assert path.read_bytes() == b"ab"
+    assert path.read_bytes() == b"content"
+    downloads.close()
 
 
-def test_the_same_name_twice(tmp_path: Path) -> None:
+def save(downloads: Downloads, headers: dict[str, str]) -> Path:
+    path, file = downloads.new(headers)
+    with file:
+        file.write(b"content")
+    return path
+
+
+def test_the_same_name_twice() -> None:
+    downloads = Downloads()
     headers = {"content-disposition": 'attachment; filename="a"'}
-    assert save([b"1"], tmp_path, headers) != save([b"2"], tmp_path, headers)
-    assert sorted(p.read_bytes() for p in tmp_path.iterdir()) == [b"1", b"2"]
+    first, second = save(downloads, headers), save(downloads, headers)
+    assert first != second and first.parent == second.parent
+    downloads.close()
+    assert not first.parent.exists()
 
 
-def test_a_long_name_keeps_its_end(tmp_path: Path) -> None:
-    path = save([], tmp_path, {"content-disposition": f'attachment; filename="{"x" * 500}.txt"'})
-    assert path.name.endswith("x.txt")
+def test_a_long_name_keeps_its_end() -> None:
+    downloads = Downloads()
     long = quote("\u65e5" * 100 + ".txt")
-    assert (
-        save([], tmp_path, {"content-disposition": f"attachment; filename*=utf-8''{long}"}).suffix == ".txt"
-    )
+    for name in (f'filename="{"x" * 500}.txt"', f"filename*=utf-8''{long}"):
+        path = save(downloads, {"content-disposition": f"attachment; {name}"})
+        assert path.suffix == ".txt"
+    downloads.close()
+
+
+def test_a_forgotten_folder_is_removed() -> None:
+    downloads = Downloads()
+    path = save(downloads, {})
+    del downloads
+    gc.collect()
+    assert not path.parent.exists()
+
+
+def test_a_forked_process_leaves_the_folder_alone() -> None:
+    downloads = Downloads()
+    path = save(downloads, {})
+    child = os.fork()
+    if child == 0:
+        downloads.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert path.exists()
+    downloads.close()
 
 
 def test_an_image_of_several_frames_leaves_no_file_open(tmp_path: Path) -> None:
@@ -71,3 +105,16 @@ def test_an_image_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(BentoMLException, match="is not an image"):
         file_value(tmp_path / "a.png", {"type": "file", "pil": True})
+
+
+def test_an_image_is_also_the_path_of_its_file(tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (3, 2), "red").save(tmp_path / "a.png")
+    image = file_value(tmp_path / "a.png", {"type": "file", "pil": True})
+    assert isinstance(image, PIL.Image.Image) and image.format == "PNG"
+    assert f"{image}" == os.fspath(image) == str(tmp_path / "a.png")
+    assert Path(image) == tmp_path / "a.png"
+    with open(image, "rb") as file:
+        assert file.read(4) == b"\x89PNG"
+    for other in (copy.copy(image), copy.deepcopy(image), image.rotate(90)):
+        assert isinstance(other, PIL.Image.Image) and not isinstance(other, os.PathLike)
+    assert copy.deepcopy(image).getpixel((0, 0)) == (255, 0, 0)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bentoml.client.plan import Endpoint, Field, endpoints_of, method_names
-from bentoml.client.uploads import Upload
+from bentoml.client.uploads import Link, Upload
 from bentoml.exceptions import BentoMLException, NotFound
 
 STRING = {"type": "string"}
@@ -107,9 +107,13 @@ def test_a_file_that_may_be_left_out() -> None:
     assert api.request(("a", None), {}).body == (Field("text", b'"a"'), Field("file", b"null"))
 
 
-def test_the_url_of_a_file_is_sent_as_text() -> None:
-    plan = endpoint({"file": FILE}).request(("https://example.org/1.png",), {})
-    assert plan.body == (Field("file", b"https://example.org/1.png"),)
+def test_the_url_of_a_file_is_sent_where_the_api_takes_it() -> None:
+    url = "https://example.org/a%20b.png?key=1"
+    plan = endpoint({"file": {**FILE, "url": True}}).request((url,), {})
+    assert plan.body == (Field("file", url.encode()),)
+    plan = endpoint({"file": FILE}).request((url,), {})
+    assert plan.body == (Field("file", Upload(Link(url), "a b.png", "image/png")),)
+    assert root({**FILE, "url": True}).request((url,), {}).body == url.encode()
 
 
 @pytest.mark.parametrize(

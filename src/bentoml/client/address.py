@@ -23,7 +23,8 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Parse ``http(s)://host:port/path``, ``tcp://host:port``, ``host:port`` or ``file:///path/of/a/socket``.
+        """Parse ``http(s)://host:port/path``, ``tcp://host:port``, ``host:port`` or ``file:///path/of/a/socket``
+        (also ``unix:/path/of/a/socket``).
 
         ``https://:3000``, as it stands in copies of the documentation that lost their `localhost`, is
         ``http://localhost:3000``.
@@ -31,7 +32,9 @@ class Address:
         Raises:
             InvalidArgument: it is none of these.
         """
-        text = url.strip() if "://" in url else f"http://{url.strip()}"
+        text = url.strip()
+        if "://" not in text and not text.startswith("unix:"):
+            text = f"http://{text}"
         try:
             parts = urlsplit(text)
             port = parts.port

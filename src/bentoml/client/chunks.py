@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from ..exceptions import BentoMLException
+from .failures import failure
 from .values import from_json
 
 __all__ = ["Chunks", "chunks_of"]
+
+EVENTS = "text/event-stream"
 
 _SAYS_NO_TYPE = {"is_stream", "media_type", "title", "description"}
 
@@ -27,12 +30,17 @@ class Chunks(Protocol):
         ...
 
 
-def chunks_of(schema: Mapping[str, Any]) -> Chunks:
+def chunks_of(schema: Mapping[str, Any], media_type: str = "", url: str = "") -> Chunks:
     """Return the decoder for a stream whose steps have this schema.
 
     Text and bytes have no borders between steps: what has arrived is one chunk, a character is never cut in two.
-    Other values are lines of JSON, one for each step.
+    Other values are lines of JSON, one for each step. An error that ends a stream of events is raised.
     """
+    steps = _steps_of(schema)
+    return Events(steps, url) if media_type == EVENTS else steps
+
+
+def _steps_of(schema: Mapping[str, Any]) -> Chunks:
     if schema.get("format") == "binary":
         return RawChunks()
     if schema.get("type") == "string" or not schema.keys() - _SAYS_NO_TYPE:
@@ -99,3 +107,60 @@ class JSONChunks:
                 raise BentoMLException(f"a step of the stream is not JSON: {e}") from e
             yield self._convert(value)
             text = text[length:].lstrip()
+
+
+class Events:
+    """Take the error off the end of a stream of events: ``event: error`` with ``{"error": ..., "status": ...}``.
+
+    Whatever looks like this event waits until it is known whether something comes after it, which makes it one of the
+    user's own. Nothing else waits.
+    """
+
+    _BEGIN = b"\n\nevent: error\ndata: "
+    _MOST = 64 * 1024  # bytes of an error
+
+    def __init__(self, steps: Chunks, url: str) -> None:
+        self._steps = steps
+        self._url = url
+        self._held = b""
+        self._before = b"\n\n"  # what came last: an event begins after an empty line, or with the stream
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Yield what cannot be part of the error."""
+        data = self._held + data
+        keep = len(data) - self._candidate(data)
+        self._held = data[keep:]
+        if keep:
+            self._before = (self._before + data[:keep])[-2:]
+            yield from self._steps.feed(data[:keep])
+
+    def end(self) -> Iterator[Any]:
+        """Yield what is left, or raise the error that the stream ended with."""
+        if (error := self._error()) is not None:
+            raise error
+        if self._held:
+            yield from self._steps.feed(self._held)
+        yield from self._steps.end()
+
+    def _candidate(self, data: bytes) -> int:
+        """Return how many bytes at the end of ``data`` may be the error, or its beginning."""
+        text = self._before + data
+        whole = text.rfind(self._BEGIN)
+        if whole >= 0:
+            event = text[whole + 2 :]
+            if event.find(b"\n\n") in (-1, len(event) - 2) and len(event) < self._MOST:
+                return len(event)
+        tail = text[-len(self._BEGIN) :]
+        part = tail.rfind(b"\n\ne")
+        return len(tail) - part - 2 if part >= 0 and self._BEGIN.startswith(tail[part:]) else 0
+
+    def _error(self) -> BentoMLException | None:
+        event = b"\n\n" + self._held
+        if not (event.startswith(self._BEGIN) and event.endswith(b"\n\n")):
+            return None
+        body = event[len(self._BEGIN) :].strip()
+        try:
+            value = json.loads(body)
+            return failure(int(value["status"]), body, self._url) if isinstance(value["error"], str) else None
+        except (ValueError, KeyError, TypeError):
+            return None

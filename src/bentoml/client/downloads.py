@@ -4,36 +4,61 @@ from __future__ import annotations
 
 import io
 import mimetypes
+import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
 from email.message import Message
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from ..exceptions import BentoMLException
 from .optional import load_optional
 
-__all__ = ["file_value", "save"]
+__all__ = ["Downloads", "file_value", "parameters"]
 
 _LONGEST_NAME = 200  # bytes
 _UNSAFE = re.compile(r"[^\w.()+,=@ -]")
 
 
-def save(pieces: Iterable[bytes], folder: Path, headers: Mapping[str, str]) -> Path:
-    """Write a body to a new file in ``folder``; its name ends with the name that the server gave it."""
-    path = folder / f"{secrets.token_hex(4)}-{_filename(headers)}"
-    with path.open("xb") as file:
-        for piece in pieces:
-            file.write(piece)
-    return path
+class Downloads:
+    """A folder of files, made with the first of them, and removed when the client closes or is forgotten."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._remove: weakref.finalize[[str, int], Downloads] | None = None
+
+    def new(self, headers: Mapping[str, str]) -> tuple[Path, BinaryIO]:
+        """Open a new file for a body with these headers; its name ends with the name that the server gave it."""
+        if self._folder is None:
+            folder = tempfile.mkdtemp(prefix="bentoml-client-")
+            self._remove = weakref.finalize(self, _remove, folder, os.getpid())
+            self._folder = Path(folder)
+        path = self._folder / f"{secrets.token_hex(8)}-{_filename(headers)}"
+        return path, path.open("xb")
+
+    def close(self) -> None:
+        """Remove the files."""
+        if self._remove is not None:
+            self._remove()
+            self._folder = None
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # a process forked from the client's leaves it its files
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def file_value(path: Path, schema: Mapping[str, Any]) -> Any:
     """Return what the caller gets for a saved file: the path, or the PIL image where the API returns one.
 
-    The ``filename`` attribute of the image is the path of the file.
+    The image stands for the path of its file as well: ``str()`` and ``os.fspath()`` give it, so that ``print(image)``,
+    ``open(image)`` and ``shutil.copy(image, ...)`` mean the file.
 
     Raises:
         BentoMLException: the file is not an image that can be read.
@@ -48,16 +73,54 @@ def file_value(path: Path, schema: Mapping[str, Any]) -> Any:
     except (OSError, SyntaxError, ValueError) as e:
         raise BentoMLException(f"the server's answer is not an image that can be read: {e}") from e
     image.filename = str(path)
+    image.__class__ = _saved(image.__class__)
     return image
 
 
-def _filename(headers: Mapping[str, str]) -> str:
+class _Saved:
+    """An image that is also the path of its file."""
+
+    filename: str
+
+    def __fspath__(self) -> str:
+        return self.filename
+
+    def __str__(self) -> str:
+        return self.filename
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Be copied, and sent to another process, as an image without a file."""
+        return self.copy().__reduce_ex__(protocol)  # type: ignore[attr-defined]  # of Pillow's image
+
+
+@cache
+def _saved(kind: type) -> type:
+    return type(kind.__name__, (_Saved, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+
+
+def parameters(header: str) -> dict[str, str]:
+    """Return the parameters of a header value such as ``form-data; name="a"; filename="b.png"``."""
     message = Message()
-    message["content-disposition"] = headers.get("content-disposition", "")
-    name = unquote(message.get_filename("")).replace("\\", "/").rpartition("/")[2]
+    message["content-type"] = header
+    return {key.lower(): _text(value) for key, value in message.get_params([]) or []}
+
+
+def _text(value: str | tuple[str | None, str | None, str]) -> str:
+    """Return a parameter as text; one of RFC 2231 names its encoding."""
+    if isinstance(value, str):
+        return value
+    encoding, _, raw = value
+    try:
+        return raw.encode("latin-1").decode(encoding or "utf-8", errors="replace")
+    except (LookupError, UnicodeEncodeError):
+        return raw
+
+
+def _filename(headers: Mapping[str, str]) -> str:
+    named = parameters(headers.get("content-disposition", "")).get("filename", "")
+    name = unquote(named).replace("\\", "/").rpartition("/")[2]
     safe = _UNSAFE.sub("_", name).encode()[-_LONGEST_NAME:].decode(errors="ignore")
     if safe.strip("."):
         return safe
-    return "answer" + (
-        mimetypes.guess_extension(headers.get("content-type", "").partition(";")[0].strip()) or ""
-    )
+    media_type = headers.get("content-type", "").partition(";")[0].strip()
+    return "answer" + (mimetypes.guess_extension(media_type) or "")

@@ -1,4 +1,4 @@
-"""Failures: the answer of a server that refused or failed, as the exception that its status stands for."""
+"""Failures: what a server refused, and connections that failed, as the exceptions that they stand for."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from ..exceptions import BentoMLException
+from ..exceptions import BentoMLException, ServiceUnavailable
 
-__all__ = ["failure"]
+__all__ = ["BrokenConnection", "Unreachable", "failure"]
+
+
+class Unreachable(ServiceUnavailable):
+    """No connection came about: nothing was sent."""
+
+
+class BrokenConnection(ServiceUnavailable):
+    """The connection ended before the answer did; the server may have done what was asked."""
 
 
 def failure(status: int, body: bytes, url: str) -> BentoMLException:
     """Return the exception for an answer with an error status.
 
     Its class is the one that has the status as its ``error_code``, else ``BentoMLException``; its message is the
-    ``error`` text of a service's JSON, with where and why an input did not fit, or the body as it is.
+    ``error`` text of a service's JSON, with where and why an input did not fit, or the body as it is. The body
+    itself is the attribute ``body``.
     """
     code = _status(status)
     kind = BentoMLException.error_mapping.get(code, BentoMLException)
     error = kind.__new__(kind)  # a class of the user's may want other arguments than a message
     BentoMLException.__init__(error, _message(status, body, url), error_code=code)
+    error.body = body
     return error
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
 
 from ..exceptions import BentoMLException
+from .arrays import NPY, takes_npy, to_array, to_npy
 from .chunks import Chunks, chunks_of
 from .failures import failure
 from .uploads import Upload, file_shape, upload
@@ -17,6 +19,9 @@ __all__ = ["Endpoint", "Field", "RequestPlan", "endpoints_of", "method_names"]
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+FORM = "multipart/form-data"
+ARRAY_OR_JSON = f"{NPY}, {JSON};q=0.9, */*;q=0.8"
+NPY_FROM = 4096  # bytes of an array; below, its text is not slower
 
 
 class Field(NamedTuple):
@@ -28,11 +33,16 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RequestPlan:
-    """One POST: its body is bytes, a file, or the fields of a form."""
+    """One request: its body is bytes, a file, or the fields of a form."""
 
     route: str
-    body: bytes | Upload | tuple[Field, ...]
+    body: bytes | Upload | tuple[Field, ...] = b""
     media_type: str | None = None  # a form's holds its boundary and is known when it is sent
+    method: str = "POST"
+    accept: str | None = None
+
+
+_Content = tuple[bytes | Upload | tuple[Field, ...], str | None]  # a body and its media type
 
 
 @dataclass(frozen=True)
@@ -63,14 +73,24 @@ class Endpoint:
             TypeError: the arguments are not those of the API.
             InvalidArgument: an argument cannot be sent.
         """
-        if self.input.get("root_input"):
-            return self._root(args, kwargs)
-        arguments = self._bind(args, kwargs)
-        files = {n: shape for n in arguments if (shape := file_shape(self.parameters[n]))}
-        if files:
-            return RequestPlan(self.route, tuple(self._fields(arguments, files)))
-        pairs = [encode(n, n, {}) + b":" + encode(n, v, self.parameters[n]) for n, v in arguments.items()]
-        return RequestPlan(self.route, b"{" + b",".join(pairs) + b"}", JSON)
+        body, media_type = (
+            self._root(args, kwargs)
+            if self.input.get("root_input")
+            else self._object(self._bind(args, kwargs))
+        )
+        return RequestPlan(self.route, body, media_type, accept=self._accept)
+
+    def submission(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> RequestPlan:
+        """Return what to send to have a call made in the background; raises what ``request`` raises."""
+        if not self.is_task:
+            raise TypeError(f"endpoint {self.name} is not a task: call it, `client.{self.name}(...)`")
+        return replace(self.request(args, kwargs), route=self._task_route("submit"), accept=None)
+
+    def task(self, verb: Literal["status", "get", "retry", "cancel"], task_id: str) -> RequestPlan:
+        """Return what to send about one task of this API."""
+        method = {"retry": "POST", "cancel": "PUT"}.get(verb, "GET")
+        route = f"{self._task_route(verb)}?task_id={quote(task_id, safe='')}"
+        return RequestPlan(route, method=method, accept=self._accept if verb == "get" else None)
 
     def gives_file(self, headers: Mapping[str, str]) -> bool:
         """Say whether a successful answer with these headers is a file, to be written rather than read."""
@@ -79,6 +99,11 @@ class Endpoint:
             "nullable" in schema and "content-disposition" not in headers and _media_type(headers) == JSON
         )
         return schema.get("type") == "file" and not is_null
+
+    @staticmethod
+    def gives_form(headers: Mapping[str, str]) -> bool:
+        """Say whether a successful answer with these headers has several fields, each with a value or a file."""
+        return _media_type(headers) == FORM
 
     def response(self, status: int, headers: Mapping[str, str], body: bytes) -> Any:
         """Return the value of an answer that is neither a file nor a stream.
@@ -90,22 +115,42 @@ class Endpoint:
             raise failure(status, body, self.route)
         return decode(body, _media_type(headers), self.output)
 
-    def chunks(self) -> Chunks:
+    def chunks(self, headers: Mapping[str, str]) -> Chunks:
         """Return a new decoder for the steps of an answer."""
-        return chunks_of(self.output)
+        return chunks_of(self.output, _media_type(headers), self.route)
 
-    def _root(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> RequestPlan:
+    def _task_route(self, verb: str) -> str:
+        return f"{self.route.rstrip('/')}/{verb}"
+
+    @cached_property
+    def _accept(self) -> str | None:
+        return ARRAY_OR_JSON if takes_npy(plain_optional(self.output)) else None
+
+    def _root(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Content:
         if kwargs or len(args) > 1:
             raise TypeError(f"Expected one positional argument for root input of endpoint {self.name}")
         if not args:
-            return RequestPlan(self.route, b"", TEXT if self.input.get("type") == "string" else JSON)
+            return b"", TEXT if self.input.get("type") == "string" else JSON
         value, schema = args[0], plain_optional(self.input)
-        if schema.get("type") == "file":
+        if schema.get("type") == "file" and value is not None:
             file = upload(self.name, value, schema)
-            return RequestPlan(self.route, file, TEXT if isinstance(file, bytes) else file.media_type)
-        if schema.get("type") == "string" and isinstance(value, str | bytes):
-            return RequestPlan(self.route, value.encode() if isinstance(value, str) else value, TEXT)
-        return RequestPlan(self.route, encode(self.name, value, schema), JSON)
+            return file, TEXT if isinstance(file, bytes) else file.media_type
+        if schema.get("type") == "string" and isinstance(value, str | bytes | bytearray):
+            return value.encode() if isinstance(value, str) else bytes(value), TEXT
+        if (npy := _npy(value, schema)) is not None:
+            return npy, NPY
+        return encode(self.name, value, schema), JSON
+
+    def _object(self, arguments: Mapping[str, Any]) -> _Content:
+        """Return the arguments as JSON; as a form where there are files or large arrays among them."""
+        files = {n: shape for n in arguments if (shape := file_shape(self.parameters[n]))}
+        arrays = {n: npy for n, v in arguments.items() if (npy := _npy(v, self.parameters[n])) is not None}
+        if arrays and len(self.parameters) == 1:
+            return next(iter(arrays.values())), NPY
+        if files or arrays:
+            return tuple(self._fields(arguments, files, arrays)), None
+        pairs = [encode(n, n, {}) + b":" + encode(n, v, self.parameters[n]) for n, v in arguments.items()]
+        return b"{" + b",".join(pairs) + b"}", JSON
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, in the order of the parameters."""
@@ -124,11 +169,15 @@ class Endpoint:
             raise TypeError(f"Missing required arguments in endpoint {self.name}: {_listed(missing)}")
         return {n: given[n] for n in names if n in given}
 
-    def _fields(self, arguments: Mapping[str, Any], files: Mapping[str, str]) -> list[Field]:
+    def _fields(
+        self, arguments: Mapping[str, Any], files: Mapping[str, str], arrays: Mapping[str, bytes]
+    ) -> list[Field]:
         fields = []
         for name, value in arguments.items():
             schema = self.parameters[name]
-            if name not in files or value is None:
+            if name in arrays:
+                fields.append(Field(name, Upload(arrays[name], f"{name}.npy", NPY)))
+            elif name not in files or value is None:
                 fields.append(Field(name, encode(name, value, schema)))
             elif files[name] == "one":
                 fields.append(Field(name, upload(name, value, schema)))
@@ -165,6 +214,13 @@ def _endpoint(route: Mapping[str, Any]) -> Endpoint:
         name=route["name"], route=path, input=dict(route["input"]), output=dict(route["output"]),
         doc=route.get("doc") or "", is_task=bool(route.get("is_task")),
     )  # fmt: skip
+
+
+def _npy(value: object, schema: Mapping[str, Any]) -> bytes | None:
+    """Return an array in the NPY format where that is taken and worth it."""
+    if not takes_npy(schema) or (array := to_array(value)) is None or array.nbytes < NPY_FROM:
+        return None
+    return None if array.dtype.hasobject else to_npy(array)
 
 
 def _items(name: str, value: object) -> Sequence[object]:

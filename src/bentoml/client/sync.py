@@ -2,46 +2,87 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from ..exceptions import BentoMLException, NotFound, ServiceUnavailable
 from .address import Address
-from .downloads import file_value, save
-from .failures import failure
-from .plan import Endpoint, RequestPlan, endpoints_of, method_names
-from .transport import SyncTransport
+from .base import BaseClient
+from .plan import Endpoint, RequestPlan
+from .retries import Options
+from .session import END, Session, Stream
+from .tasks import ResultStatus, Task, status_of, task_id_of
+from .transport import MAX_CONNECTIONS, SyncWire, translated
+from .wire import run
 
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["SyncHTTPClient"]
-
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 1.0
-_PROBE_SECONDS = 5.0
+__all__ = ["SyncHTTPClient", "SyncMethod"]
 
 
-class SyncHTTPClient:
+class SyncMethod:
+    """One API of a service: call it, or, where it is a task, submit it."""
+
+    def __init__(self, client: SyncHTTPClient, name: str, endpoint: Endpoint) -> None:
+        self._session = client._session
+        self._options = client._options
+        self._endpoint = endpoint
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = endpoint.doc
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the API and return what it returns; for a stream, an iterator over its steps."""
+        plan = self._endpoint.request(args, kwargs)
+        if self._endpoint.is_stream:
+            return _steps(self._session.stream(self._endpoint, plan, self._options))
+        return run(self._session.call(self._endpoint, plan, self._options))
+
+    def submit(self, *args: Any, **kwargs: Any) -> Task:
+        """Have the API called in the background; takes what the API takes."""
+        return self._task(self._endpoint.submission(args, kwargs))
+
+    def get_status(self, task_id: str) -> ResultStatus:
+        """Ask how far a task is."""
+        return status_of(self._ask(self._endpoint.task("status", task_id)))
+
+    def get(self, task_id: str) -> Any:
+        """Return the result of a task, or raise the error that it ended with."""
+        return run(self._session.call(self._endpoint, self._endpoint.task("get", task_id), self._options))
+
+    def cancel(self, task_id: str) -> None:
+        """Ask the service not to go on with a task."""
+        self._ask(self._endpoint.task("cancel", task_id))
+
+    def retry(self, task_id: str) -> Task:
+        """Submit again what a task was given, which gives a new task."""
+        return self._task(self._endpoint.task("retry", task_id))
+
+    def _task(self, plan: RequestPlan) -> Task:
+        return Task(task_id_of(self._ask(plan)), self)
+
+    def _ask(self, plan: RequestPlan) -> Any:
+        return run(self._session.ask(plan, self._options))
+
+
+class SyncHTTPClient(BaseClient[SyncMethod]):
     """Call a service: each of its APIs is a method that takes what the API takes and returns what it returns.
 
-    Files may be given as paths, bytes, open binary files or PIL images; a file comes back as a path in a folder that
-    ``close()`` removes, an image as a PIL image, a stream as a generator. An API whose name the client has itself
-    is called ``api_<name>``.
+    Files may be given as paths, bytes, open binary files, PIL images or URLs; a file comes back as a path in a folder that
+    ``close()`` removes, an image as a PIL image that is also the path of its file, a stream as a generator. An API
+    whose name the client has itself is called ``api_<name>``. Threads may share a client.
 
     Args:
         url: ``http(s)://host:port``, ``tcp://host:port``, or ``file:///path`` of a Unix socket.
         token: sent to this server, and to no other, as ``Authorization: Bearer``. The environment is not read.
         timeout: how long to wait for each answer, in seconds; ``None`` waits for ever.
         server_ready_timeout: how long to wait until the server is ready, by default ``timeout``; 0 does not wait.
+        retries: how often a call is sent again whose connection failed, or that the server was too busy for. It may then
+            run twice: a call may do something, so that nothing is sent again unless it is asked for.
+        max_connections: how many calls may be under way at once; the others wait.
 
     Raises:
-        ServiceUnavailable: the server is not ready in time, or does not answer.
+        ServiceUnavailable: the server is not ready in time, or does not answer (``RequestTimeout`` where it is late).
         BentoMLException: the root of whatever a call raises, but for wrong arguments (``TypeError``).
     """
 
@@ -52,23 +93,38 @@ class SyncHTTPClient:
         token: str | None = None,
         timeout: float | None = 30,
         server_ready_timeout: float | None = None,
+        retries: int = 0,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.url = url
-        self.timeout = timeout
-        self._transport = SyncTransport(Address.parse(url), token=token, timeout=timeout)
-        with ExitStack() as opened:
-            opened.callback(self._transport.close)
-            if server_ready_timeout != 0:
-                self.wait_until_server_ready(server_ready_timeout)
-            self.endpoints: Mapping[str, Endpoint] = endpoints_of(self._schema())
-            self._methods = method_names(self.endpoints, {*dir(type(self)), *self.__dict__})
-            self._folder = Path(opened.enter_context(TemporaryDirectory(prefix="bentoml-client-")))
-            self._opened = opened.pop_all()
+        options = Options(timeout, retries)
+        wire = SyncWire(Address.parse(url), token=token, timeout=timeout, max_connections=max_connections)
+        self._connect(wire, options, timeout if server_ready_timeout is None else server_ready_timeout)
+
+    @classmethod
+    def over(cls, wire: SyncWire, options: Options) -> Self:
+        """Return a client over connections of another kind; nothing is waited for."""
+        client = cls.__new__(cls)
+        client.url = str(wire.address)
+        client._connect(wire, options, 0)
+        return client
+
+    def _connect(self, wire: SyncWire, options: Options, ready_timeout: float | None) -> None:
+        session = Session(wire)
+        self._options = options
+        self._close = weakref.finalize(self, _shut, session)
+        try:
+            run(session.connect(ready_timeout, options))
+        except BaseException:
+            self._close()
+            raise
+        self._session = session
+        self._name_methods()
 
     @property
     def client(self) -> httpx2.Client:
         """The HTTP client beneath."""
-        return self._transport.client
+        return self._wire.client
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call the API of this name.
@@ -77,19 +133,22 @@ class SyncHTTPClient:
             NotFound: the service has no such API.
             TypeError: the arguments are not those of the API.
         """
-        if name not in self.endpoints:
-            raise NotFound(
-                f"Endpoint {name} not found; the service has {', '.join(self.endpoints) or 'none'}"
-            )
-        return self._call(self.endpoints[name], args, kwargs)
+        return self._method(name, self._find(name))(*args, **kwargs)
 
     def request(self, method: str, url: str, **options: Any) -> httpx2.Response:
         """Send a request of your own, with the token; ``options`` are those of the HTTP client's ``request``."""
-        return self._transport.request(method, url, **options)
+        address = self._wire.address
+        with translated(address, self.timeout):
+            return self.client.request(
+                method,
+                address.url(url) if url.startswith("/") else url,
+                **{"timeout": self.timeout} | options,
+            )
 
     def is_ready(self, timeout: float | None = None) -> bool:
         """Say whether the server takes requests now; one that cannot be reached does not."""
-        return self._not_ready(self.timeout if timeout is None else timeout) is None
+        limit = self.timeout if timeout is None else timeout
+        return run(self._session.why_not_ready(limit)) is None
 
     def wait_until_server_ready(self, timeout: float | None = None) -> None:
         """Return as soon as the server is ready.
@@ -97,18 +156,11 @@ class SyncHTTPClient:
         Raises:
             ServiceUnavailable: it is not within ``timeout`` seconds (by default those of the client).
         """
-        limit = self.timeout if timeout is None else timeout
-        deadline = None if limit is None else time.monotonic() + limit
-        pause = _FIRST_PAUSE
-        while reason := self._not_ready(_remaining(deadline, _PROBE_SECONDS)):
-            if deadline is not None and time.monotonic() >= deadline:
-                raise ServiceUnavailable(f"Server is not ready after {limit:g} seconds: {reason}")
-            time.sleep(_remaining(deadline, pause))
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+        run(self._session.wait_until_ready(self.timeout if timeout is None else timeout))
 
     def close(self) -> None:
         """Close the connections and remove the files that the service has answered with."""
-        self._opened.close()
+        self._close()
 
     def __enter__(self) -> Self:
         return self
@@ -116,67 +168,21 @@ class SyncHTTPClient:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        methods: Mapping[str, Endpoint] = self.__dict__.get("_methods", {})
-        if name not in methods:
-            apis = f"; the service has {', '.join(methods)}" if methods else ""
-            raise AttributeError(f"'{type(self).__name__}' has no attribute or API '{name}'{apis}")
-        endpoint = methods[name]
+    @property
+    def _wire(self) -> SyncWire:
+        return cast(SyncWire, self._session.wire)
 
-        def method(*args: Any, **kwargs: Any) -> Any:
-            return self._call(endpoint, args, kwargs)
-
-        method.__name__ = method.__qualname__ = name
-        method.__doc__ = endpoint.doc
-        return method
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self.__dict__.get("_methods", {})})
-
-    def _call(self, endpoint: Endpoint, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        plan = endpoint.request(args, kwargs)
-        if endpoint.is_stream:
-            return self._stream(endpoint, plan)
-        with self._transport.send(plan) as answer:
-            if answer.ok and endpoint.gives_file(answer.headers):
-                path = save(answer.pieces(), self._folder, answer.headers)
-                return file_value(path, endpoint.output)
-            return endpoint.response(answer.status, answer.headers, answer.read())
-
-    def _stream(self, endpoint: Endpoint, plan: RequestPlan) -> Iterator[Any]:
-        with self._transport.send(plan) as answer:
-            if not answer.ok:
-                raise failure(answer.status, answer.read(), plan.route)
-            chunks = endpoint.chunks()
-            for piece in answer.pieces():
-                yield from chunks.feed(piece)
-            yield from chunks.end()
-
-    def _schema(self) -> Mapping[str, Any]:
-        page = f"`{self._transport.address}/schema.json`"
-        status, body = self._transport.get("/schema.json", timeout=self.timeout)
-        if status != 200:
-            error = failure(status, body, "/schema.json")
-            raise BentoMLException(
-                f"Failed to fetch schema from {page}: {error}", error_code=error.error_code
-            )
-        try:
-            schema: Mapping[str, Any] = json.loads(body)
-        except ValueError as e:
-            raise BentoMLException(f"Failed to fetch schema from {page}: it is not JSON") from e
-        return schema
-
-    def _not_ready(self, timeout: float | None) -> str | None:
-        """Return why the server does not take requests, or nothing when it does."""
-        try:
-            status, body = self._transport.get("/readyz", timeout=timeout)
-        except ServiceUnavailable as e:
-            return str(e)
-        if status == 200:
-            return None
-        return f"`{self._transport.address}/readyz` answered {status} {body.decode(errors='replace').strip()}"
+    def _method(self, name: str, endpoint: Endpoint) -> SyncMethod:
+        return SyncMethod(self, name, endpoint)
 
 
-def _remaining(deadline: float | None, longest: float) -> float:
-    """Return the seconds left until the deadline: no more than ``longest``, and never quite none."""
-    return longest if deadline is None else min(longest, max(0.001, deadline - time.monotonic()))
+def _steps(stream: Stream) -> Iterator[Any]:
+    try:
+        while (step := run(stream.next())) is not END:
+            yield step
+    finally:
+        run(stream.close())
+
+
+def _shut(session: Session) -> None:
+    run(session.close())

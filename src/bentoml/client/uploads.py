@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import mimetypes
 import os
@@ -10,20 +11,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from urllib.parse import unquote, urlsplit
 
 from ..exceptions import InvalidArgument
+from .optional import is_instance_of
 
-__all__ = ["Upload", "file_shape", "upload"]
+__all__ = ["UNKNOWN", "Link", "Upload", "file_shape", "upload"]
 
-_UNKNOWN = "application/octet-stream"
+UNKNOWN = "application/octet-stream"
 _PNG_MODES = {"1", "I", "I;16", "L", "LA", "P", "RGB", "RGBA"}
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A file to send: bytes, the path of a local file, or an open binary file."""
+class Link:
+    """The address of a file that lies elsewhere, to be fetched before it is sent."""
 
-    content: bytes | Path | BinaryIO
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send: bytes, the path of a local file, an open binary file, or one that must be fetched."""
+
+    content: bytes | Path | BinaryIO | Link
     filename: str
     media_type: str
 
@@ -37,10 +47,10 @@ def file_shape(schema: Mapping[str, Any]) -> str | None:
 
 
 def upload(name: str, value: object, schema: Mapping[str, Any]) -> Upload | bytes:
-    """Return what to send for the file ``name``; the text of an http(s) URL, which the server may fetch, as bytes.
+    """Return what to send for the file ``name``; as bytes the text of an http(s) URL that the API itself fetches.
 
-    A path or the name of a local file, bytes, a file open in binary mode, and a PIL image are taken. An image
-    that was opened and not touched is sent as the file that it came from; any other one is encoded as PNG, which
+    A path or the name of a local file, bytes, a file open in binary mode, a PIL image and an http(s) URL are taken. An
+    image that was opened and not touched is sent as the file that it came from; any other one is encoded as PNG, which
     loses nothing, or in the format it came in where PNG cannot hold it.
 
     Raises:
@@ -48,24 +58,33 @@ def upload(name: str, value: object, schema: Mapping[str, Any]) -> Upload | byte
         TypeError: the value is nothing that can be sent as a file.
     """
     declared = _concrete(schema.get("content_type"))
+    if is_instance_of(value, "PIL.Image", "Image"):  # before paths: an image that a client saved is both
+        return _image(name, value)
     if isinstance(value, str) and value.startswith(("http://", "https://")):
-        return value.encode()
+        return value.encode() if schema.get("url") else _elsewhere(name, value, declared)
     if isinstance(value, str | os.PathLike):
         return _local(name, Path(value), declared)
     if isinstance(value, bytes | bytearray | memoryview):
-        return Upload(bytes(value), name, declared or _UNKNOWN)
-    if _is_image(value):
-        return _image(name, value)
+        return Upload(bytes(value), name, declared or UNKNOWN)
     if hasattr(value, "read"):
         return _open_file(name, value, declared)
     raise TypeError(
-        f"`{name}` is a file: give a path, bytes, a file open in binary mode or a PIL image, "
+        f"`{name}` is a file: give a path, bytes, a file open in binary mode, a PIL image or a URL, "
         f"not `{type(value).__name__}`"
     )
 
 
+def _elsewhere(name: str, url: str, declared: str | None) -> Upload:
+    filename = _safe(unquote(urlsplit(url).path).rpartition("/")[2]) or name
+    return Upload(Link(url), filename, _media_type(filename, declared))
+
+
 def _local(name: str, path: Path, declared: str | None) -> Upload:
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except ValueError:  # a null byte
+        found = False
+    if not found:
         raise InvalidArgument(f"`{name}`: there is no file `{path}`; give the path of an existing one")
     return Upload(path, _safe(path.name), _media_type(path.name, declared))
 
@@ -75,14 +94,11 @@ def _open_file(name: str, file: Any, declared: str | None) -> Upload:
         raise TypeError(
             f"`{name}`: the file is open in text mode; open it in binary mode, `open(path, 'rb')`"
         )
+    if inspect.iscoroutinefunction(file.read):
+        raise TypeError(f"`{name}`: the file is read by `await`; read it and give its bytes")
     own_name = getattr(file, "name", None)
     filename = _safe(os.path.basename(own_name)) if isinstance(own_name, str) and own_name else name
     return Upload(cast(BinaryIO, file), filename, _media_type(filename, declared))
-
-
-def _is_image(value: object) -> bool:
-    pillow = sys.modules.get("PIL.Image")  # whoever has an image has loaded it
-    return pillow is not None and isinstance(value, pillow.Image)
 
 
 def _image(name: str, image: Any) -> Upload:
@@ -92,7 +108,7 @@ def _image(name: str, image: Any) -> Upload:
     path = getattr(image, "filename", "") if untouched else ""
     filename = os.path.basename(path) if isinstance(path, str) and path else f"{name}.{kind}".lower()
     content = image.fp if untouched else _encoded(name, image, kind)
-    return Upload(content, _safe(filename), str(sys.modules["PIL.Image"].MIME.get(kind, _UNKNOWN)))
+    return Upload(content, _safe(filename), str(sys.modules["PIL.Image"].MIME.get(kind, UNKNOWN)))
 
 
 def _encoded(name: str, image: Any, kind: str) -> bytes:
@@ -107,7 +123,7 @@ def _encoded(name: str, image: Any, kind: str) -> bytes:
 
 
 def _media_type(filename: str, declared: str | None) -> str:
-    return declared or mimetypes.guess_type(filename)[0] or _UNKNOWN
+    return declared or mimetypes.guess_type(filename)[0] or UNKNOWN
 
 
 def _concrete(media_type: object) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import orjson
 from pydantic_core import PydanticSerializationError, to_json
 
 from ..exceptions import BentoMLException, InvalidArgument
+from .arrays import NPY, from_npy, to_array
 from .optional import load_optional
 
 __all__ = ["decode", "encode", "from_json", "plain_optional"]
@@ -28,8 +28,8 @@ def encode(name: str, value: object, schema: Schema) -> bytes:
     if schema.get("type") == "dataframe" and hasattr(value, "to_dict"):
         value = value.to_dict(orient="list" if schema.get("orient") == "columns" else "records")
     try:
-        if _is_array(value):
-            return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+        if (array := to_array(value)) is not None:
+            return orjson.dumps(array, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
         return to_json(value, fallback=_plain, inf_nan_mode="constants")
     except (TypeError, ValueError, PydanticSerializationError) as e:
         raise InvalidArgument(f"argument `{name}` cannot be sent as JSON: {e}") from e
@@ -46,6 +46,8 @@ def decode(body: bytes, media_type: str, schema: Schema) -> Any:
         MissingDependencyException: numpy or pandas is needed and not installed.
     """
     schema = plain_optional(schema)
+    if media_type == NPY:
+        return from_npy(body)
     if schema.get("type") == "string" and "nullable" not in schema:
         return body if schema.get("format") == "binary" else body.decode(errors="replace")
     if not _is_json(media_type):
@@ -91,21 +93,18 @@ def _loads_array(body: bytes) -> Any:
         return json.loads(body)
 
 
-def _is_array(value: object) -> bool:
-    numpy = sys.modules.get("numpy")  # whoever has an array has loaded it
-    return numpy is not None and isinstance(value, numpy.ndarray)
-
-
 def _is_json(media_type: str) -> bool:
     return not media_type or media_type == "application/json" or media_type.endswith("+json")
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold for arrays, tensors, numpy's numbers and paths."""
+    """Return what JSON can hold for arrays, tensors, numpy's numbers, tables and paths."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(value, "to_dict"):
         return value.to_dict(orient="records")
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if (array := to_array(value)) is not None:
+        return array.tolist()
     raise TypeError(f"a value of type `{type(value).__name__}` has no JSON")

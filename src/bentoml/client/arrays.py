@@ -1,0 +1,49 @@
+"""Arrays as they are: the NPY format, which needs no text for numbers and never holds pickled objects."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from ..exceptions import BentoMLException
+from .optional import is_instance_of, load_optional
+
+__all__ = ["NPY", "from_npy", "takes_npy", "to_array", "to_npy"]
+
+NPY = "application/x-npy"
+
+
+def takes_npy(schema: Mapping[str, Any]) -> bool:
+    """Say whether a value with this schema may be sent, or asked for, as NPY."""
+    return schema.get("contentMediaType") == NPY
+
+
+def to_array(value: object) -> Any:
+    """Return the numpy array that holds an array or a tensor; None where the value is neither, or no such array can."""
+    if is_instance_of(value, "numpy", "ndarray"):
+        return value
+    if is_instance_of(value, "torch", "Tensor"):
+        value = value.detach().cpu()  # type: ignore[attr-defined]  # a tensor of an optional library
+    elif not is_instance_of(value, "tensorflow", "Tensor"):
+        return None
+    try:
+        return value.numpy()  # type: ignore[attr-defined]  # as above
+    except TypeError:  # bfloat16, which numpy does not have
+        return None
+
+
+def to_npy(array: Any) -> bytes:
+    """Return an array in the NPY format; ``ValueError`` where only pickle could hold it."""
+    buffer = io.BytesIO()
+    load_optional("numpy", "an array", "numpy").save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def from_npy(body: bytes) -> Any:
+    """Return the array that a body in the NPY format holds."""
+    numpy = load_optional("numpy", "an array as the answer of an API", "numpy")
+    try:
+        return numpy.load(io.BytesIO(body), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as e:
+        raise BentoMLException(f"the server's answer is not an array in the NPY format: {e}") from e

@@ -1,0 +1,163 @@
+"""Parts: an answer of several fields, ``multipart/form-data``, taken apart while it arrives; its files go to the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..exceptions import BentoMLException
+from .downloads import parameters
+from .uploads import file_shape
+from .values import decode, plain_optional
+
+__all__ = ["FormReader", "ReceivedPart", "form_value"]
+
+_MOST_HEADERS = 16 * 1024  # bytes of one part
+_ROOT = "root"
+
+NewFile = Callable[[Mapping[str, str]], tuple[Path, BinaryIO]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPart:
+    """One field: a file that lies at ``path``, or ``data``."""
+
+    name: str
+    media_type: str
+    data: bytes
+    path: Path | None
+
+
+class FormReader(AbstractContextManager["FormReader"]):
+    """Cut a body into its parts, piece by piece; a part with a file name is written to a file of ``new_file``."""
+
+    def __init__(self, content_type: str, new_file: NewFile) -> None:
+        boundary = parameters(content_type).get("boundary", "")
+        if not boundary:
+            raise _broken("it names no boundary")
+        self._delimiter = b"\r\n--" + boundary.encode()
+        self._new_file = new_file
+        self._buffer = bytearray(b"\r\n")  # so that the first boundary looks like the others
+        self._step = self._skip
+        self._parts: list[ReceivedPart] = []
+        self._head: dict[str, str] = {}
+        self._path: Path | None = None
+        self._sink: BinaryIO | None = None
+        self._data = bytearray()
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._sink is not None:
+            self._sink.close()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of the body."""
+        self._buffer += data
+        while self._step():
+            pass
+
+    def end(self) -> list[ReceivedPart]:
+        """Return the parts; BentoMLException if the body ended before its last boundary."""
+        if self._step != self._done:
+            raise _broken("it is cut off")
+        return self._parts
+
+    def _skip(self) -> bool:
+        """Pass over what comes before the first boundary."""
+        found = self._buffer.find(self._delimiter)
+        del self._buffer[: found if found >= 0 else max(0, len(self._buffer) - len(self._delimiter) + 1)]
+        if found < 0:
+            return False
+        self._step = self._boundary
+        return True
+
+    def _boundary(self) -> bool:
+        """Go past a boundary, which begins a part or ends the body."""
+        start = len(self._delimiter)
+        if len(self._buffer) < start + 2:
+            return False
+        if self._buffer[start : start + 2] == b"--":
+            self._step = self._done
+            return False
+        line_end = self._buffer.find(b"\r\n", start)
+        if line_end < 0:
+            return False
+        del self._buffer[: line_end + 2]
+        self._step = self._headers
+        return True
+
+    def _headers(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._buffer) > _MOST_HEADERS:
+                raise _broken("the headers of a part do not end")
+            return False
+        lines = self._buffer[:end].decode(errors="replace").split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        self._head = {key.strip().lower(): value.strip() for key, _, value in pairs}
+        del self._buffer[: end + 4]
+        if "filename" in parameters(self._head.get("content-disposition", "")):
+            self._path, self._sink = self._new_file(self._head)
+        self._step = self._content
+        return True
+
+    def _content(self) -> bool:
+        found = self._buffer.find(self._delimiter)
+        end = found if found >= 0 else max(0, len(self._buffer) - len(self._delimiter) + 1)
+        if self._sink is not None:
+            self._sink.write(self._buffer[:end])
+        else:
+            self._data += self._buffer[:end]
+        del self._buffer[:end]
+        if found < 0:
+            return False
+        self._finish()
+        self._step = self._boundary
+        return True
+
+    def _done(self) -> bool:
+        return False
+
+    def _finish(self) -> None:
+        name = parameters(self._head.get("content-disposition", "")).get("name", "")
+        media_type = self._head.get("content-type", "").partition(";")[0].strip().lower()
+        self._parts.append(ReceivedPart(name, media_type, bytes(self._data), self._path))
+        if self._sink is not None:
+            self._sink.close()
+        self._path, self._sink = None, None
+        self._data.clear()
+
+
+def form_value(
+    parts: list[ReceivedPart],
+    schema: Mapping[str, Any],
+    file_value: Callable[[Path, Mapping[str, Any]], Any],
+) -> Any:
+    """Return the object or the list that the parts of an answer are the fields of."""
+    schema = plain_optional(schema)
+
+    def value(part: ReceivedPart, its: Mapping[str, Any]) -> Any:
+        return decode(part.data, part.media_type, its) if part.path is None else file_value(part.path, its)
+
+    def field(name: str, its: Mapping[str, Any]) -> Any:
+        mine = [part for part in parts if part.name == name]
+        is_list = file_shape(its) == "many"
+        if len(mine) == 1 and (not is_list or mine[0].path is None):
+            return value(mine[0], its)
+        return [value(part, plain_optional(its["items"]) if is_list else its) for part in mine]
+
+    if schema.get("type") == "array" or {part.name for part in parts} == {_ROOT}:
+        its = schema if schema.get("type") == "array" else {}
+        return field(_ROOT, its)
+    properties: Mapping[str, Any] = schema.get("properties", {})
+    other = schema.get("additionalProperties")
+    names = dict.fromkeys(part.name for part in parts)
+    names |= {name: None for name, its in properties.items() if file_shape(plain_optional(its)) == "many"}
+    rest: Mapping[str, Any] = other if isinstance(other, dict) else {}
+    return {name: field(name, plain_optional(properties.get(name, rest))) for name in names}
+
+
+def _broken(why: str) -> BentoMLException:
+    return BentoMLException(f"the server's answer is not a form that can be read: {why}")

@@ -1,0 +1,266 @@
+"""Session: the flow of every call, written once for both clients; the wire beneath says what waiting means."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from ..exceptions import BentoMLException, InvalidArgument, RequestTimeout, ServiceUnavailable
+from .body import Body, body_of
+from .downloads import Downloads, file_value
+from .failures import failure
+from .parts import FormReader, form_value
+from .plan import Endpoint, RequestPlan, endpoints_of
+from .retries import Options, Retries, is_worth_a_retry, retry_after
+from .uploads import UNKNOWN, Link, Upload
+from .wire import Answer, Wire
+
+__all__ = ["END", "Session", "Stream"]
+
+END: Any = object()
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+_PROBE_SECONDS = 5.0
+_MOST_FETCHED = 1 << 30  # bytes of a file that lies elsewhere
+_FETCH_SECONDS = 600.0
+
+
+class Session:
+    """Call the APIs of one server; what it answers with files is kept until the session closes."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.downloads = Downloads()
+        self.endpoints: Mapping[str, Endpoint] | None = None
+
+    async def connect(self, timeout: float | None, options: Options) -> None:
+        """Wait until the server is ready, for at most ``timeout`` seconds (0: do not), and learn what it offers."""
+        if timeout != 0:
+            await self.wait_until_ready(timeout)
+        self.endpoints = endpoints_of(await self._schema(options))
+
+    async def why_not_ready(self, timeout: float | None) -> str | None:
+        """Return why the server does not take requests, or nothing when it does."""
+        try:
+            answer = await self.wire.send("GET", "/readyz", None, {}, timeout)
+            try:
+                body = await answer.read()
+            finally:
+                await answer.close()
+        except ServiceUnavailable as e:
+            return str(e)
+        if answer.status == 200:
+            return None
+        return (
+            f"`{self.wire.address}/readyz` answered {answer.status} {body.decode(errors='replace').strip()}"
+        )
+
+    async def wait_until_ready(self, limit: float | None) -> None:
+        """Return as soon as the server is ready; ``RequestTimeout`` if it is not within ``limit`` seconds."""
+        deadline = None if limit is None else time.monotonic() + limit
+        pause = _FIRST_PAUSE
+        while reason := await self.why_not_ready(_remaining(deadline, _PROBE_SECONDS)):
+            if deadline is not None and time.monotonic() >= deadline:
+                raise RequestTimeout(f"Server is not ready after {limit:g} seconds: {reason}")
+            await self.wire.sleep(_remaining(deadline, pause))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    async def call(self, endpoint: Endpoint, plan: RequestPlan, options: Options) -> Any:
+        """Send a request and return what its answer means."""
+        with ExitStack() as opened:
+            body = await self.body_of(plan, opened, options)
+            tries = options.for_calls() if plan.method == "POST" else options.for_questions()
+            answer = await self.open(plan, body, tries, options)
+            try:
+                return await self._value(endpoint, answer)
+            finally:
+                await answer.close()
+
+    async def ask(self, plan: RequestPlan, options: Options) -> Any:
+        """Send a request about a task and return the JSON of its answer."""
+        with ExitStack() as opened:
+            body = await self.body_of(plan, opened, options)
+            tries = options.for_questions() if plan.method == "GET" else options.for_calls()
+            answer = await self.open(plan, body, tries, options)
+            try:
+                return _json(answer.status, await answer.read(), plan.route)
+            finally:
+                await answer.close()
+
+    def stream(self, endpoint: Endpoint, plan: RequestPlan, options: Options) -> Stream:
+        """Return the steps of a call whose answer comes in steps; it is sent when the first one is asked for."""
+        return Stream(self, endpoint, plan, options)
+
+    async def close(self) -> None:
+        """Close the connections and remove the files."""
+        self.downloads.close()
+        await self.wire.close()
+
+    async def open(self, plan: RequestPlan, body: Body | None, tries: Retries, options: Options) -> Answer:
+        """Return the beginning of an answer; try again where that is allowed and may help."""
+        headers = {"Accept": plan.accept} if plan.accept else {}
+        began = time.monotonic()
+        tried = 0
+        while True:
+            tried += 1
+            answer: Answer | None = None
+            try:
+                answer = await self.wire.send(plan.method, plan.route, body, headers, options.timeout)
+                outcome: int | Exception = answer.status
+            except ServiceUnavailable as e:
+                outcome = e
+            pause = None
+            if is_worth_a_retry(outcome):
+                asked = retry_after(answer.headers) if answer is not None else None
+                pause = tries.pause(tried, time.monotonic() - began, asked, random.random())
+            if pause is None:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                assert answer is not None
+                return answer
+            if answer is not None:
+                await answer.close()
+            await self.wire.sleep(pause)
+
+    async def body_of(self, plan: RequestPlan, opened: ExitStack, options: Options) -> Body | None:
+        if plan.method != "POST":
+            return None
+        plan = replace(plan, body=await self._fetched(plan.body, options))
+        if isinstance(plan.body, bytes):
+            return body_of(plan, opened)
+        return await self.wire.work(body_of, plan, opened)
+
+    async def _fetched(self, content: Any, options: Options) -> Any:
+        """Return a body in which no file lies elsewhere any more."""
+        if isinstance(content, tuple):
+            values = [await self._fetched(field.value, options) for field in content]
+            return tuple(field._replace(value=value) for field, value in zip(content, values, strict=True))
+        if isinstance(content, Upload) and isinstance(content.content, Link):
+            return await self._fetch(content, content.content.url, options)
+        return content
+
+    async def _fetch(self, upload: Upload, url: str, options: Options) -> Upload:
+        """Return the file at an address as one of this machine's."""
+        answer = await self.wire.fetch(url, options.timeout)
+        try:
+            if not 200 <= answer.status < 300:
+                raise InvalidArgument(
+                    f"`{url}` cannot be sent: its server answered with status {answer.status}"
+                )
+            path, file = self.downloads.new(
+                {"content-disposition": f'attachment; filename="{upload.filename}"'}
+            )
+            began, size = time.monotonic(), 0
+            with file:
+                while (piece := await answer.piece()) is not None:
+                    size += len(piece)
+                    if size > _MOST_FETCHED or time.monotonic() - began > _FETCH_SECONDS:
+                        raise InvalidArgument(
+                            f"`{url}` is larger than {_MOST_FETCHED} bytes, or takes longer than {_FETCH_SECONDS:g} "
+                            "seconds; download it yourself and give its path"
+                        )
+                    file.write(piece)
+        finally:
+            await answer.close()
+        said = answer.headers.get("content-type", UNKNOWN)
+        return replace(
+            upload, content=path, media_type=said if upload.media_type == UNKNOWN else upload.media_type
+        )
+
+    async def _value(self, endpoint: Endpoint, answer: Answer) -> Any:
+        if not 200 <= answer.status < 300:
+            raise failure(answer.status, await answer.read(), endpoint.route)
+        if endpoint.gives_file(answer.headers):
+            path, file = self.downloads.new(answer.headers)
+            with file:
+                while (piece := await answer.piece()) is not None:
+                    file.write(piece)
+            return await self.wire.work(file_value, path, endpoint.output)
+        if endpoint.gives_form(answer.headers):
+            with FormReader(answer.headers["content-type"], self.downloads.new) as reader:
+                while (piece := await answer.piece()) is not None:
+                    reader.feed(piece)
+            return await self.wire.work(form_value, reader.end(), endpoint.output, file_value)
+        return endpoint.response(answer.status, answer.headers, await answer.read())
+
+    async def _schema(self, options: Options) -> Mapping[str, Any]:
+        page = f"`{self.wire.address}/schema.json`"
+        plan = RequestPlan("/schema.json", method="GET")
+        answer = await self.open(plan, None, options.for_questions(), options)
+        try:
+            body = await answer.read()
+        finally:
+            await answer.close()
+        if answer.status != 200:
+            error = failure(answer.status, body, "/schema.json")
+            raise BentoMLException(
+                f"Failed to fetch schema from {page}: {error}", error_code=error.error_code
+            )
+        try:
+            schema: Mapping[str, Any] = json.loads(body)
+        except ValueError as e:
+            raise BentoMLException(f"Failed to fetch schema from {page}: it is not JSON") from e
+        return schema
+
+
+class Stream:
+    """The steps of one answer, for as long as somebody asks for the next."""
+
+    def __init__(self, session: Session, endpoint: Endpoint, plan: RequestPlan, options: Options) -> None:
+        self._session = session
+        self._endpoint = endpoint
+        self._plan = plan
+        self._options = options
+        self._answer: Answer | None = None
+        self._values: Iterator[Any] = iter(())
+        self._is_whole = False
+
+    async def next(self) -> Any:
+        """Return the next step; ``END`` when there is none any more."""
+        if self._answer is None:
+            self._answer = await self._begin()
+            self._chunks = self._endpoint.chunks(self._answer.headers)
+        while True:
+            for value in self._values:
+                return value
+            if self._is_whole:
+                return END
+            piece = await self._answer.piece()
+            self._is_whole = piece is None
+            self._values = self._chunks.end() if piece is None else self._chunks.feed(piece)
+
+    async def close(self) -> None:
+        """Hang up, unless the stream has ended."""
+        if self._answer is not None:
+            await self._answer.close()
+
+    async def _begin(self) -> Answer:
+        with ExitStack() as opened:
+            body = await self._session.body_of(self._plan, opened, self._options)
+            answer = await self._session.open(self._plan, body, self._options.for_calls(), self._options)
+        if 200 <= answer.status < 300:
+            return answer
+        try:
+            raise failure(answer.status, await answer.read(), self._plan.route)
+        finally:
+            await answer.close()
+
+
+def _json(status: int, body: bytes, route: str) -> Any:
+    if not 200 <= status < 300:
+        raise failure(status, body, route)
+    try:
+        return json.loads(body)
+    except ValueError as e:
+        raise BentoMLException(f"the server's answer on `{route}` is not JSON: {e}") from e
+
+
+def _remaining(deadline: float | None, longest: float) -> float:
+    """Return the seconds left until the deadline: no more than ``longest``, and never quite none."""
+    return longest if deadline is None else min(longest, max(0.001, deadline - time.monotonic()))
