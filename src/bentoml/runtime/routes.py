@@ -25,7 +25,8 @@ from .metrics import OTHER
 from .metrics_page import MEDIA_TYPE, render
 from .mounts import Mounts
 from .observe import Observed
-from .pages import HTML, NOT_FOUND, Content, Page, index_html, send_page
+from .pages import NOT_FOUND, Content, Page, send_page
+from .site import Site
 
 __all__ = ["Router", "make_router"]
 
@@ -68,8 +69,7 @@ def make_router(
         label=_labels({*apis, *pages}, mounts),
         skipped=tuple(service.settings.logging.access.skip_paths),
     )
-    index = Page(_constant(HTML, index_html(service, prefix)))
-    other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), mounts, index, prefix)
+    other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), mounts, Site(service))
     uncounted = _metrics_page(instance, server, prefix, metrics_folder)
     if not layers:
         shared = _shared(apis, mounts, observed(other))
@@ -120,21 +120,21 @@ def _apis(
 class _Other:
     """Answer what is not in the table: the API at ``/``, mounted applications, the page at ``/``; else 404."""
 
-    def __init__(self, api: ASGIApp | None, mounts: Mounts, index: ASGIApp, prefix: str) -> None:
+    def __init__(self, api: ASGIApp | None, mounts: Mounts, site: Site) -> None:
         self._api = api
         self._mounts = mounts
-        self._index = index
-        self._roots = {prefix, f"{prefix}/"}
+        self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_root = scope["path"] in self._roots and scope["type"] == "http"
+        is_http = scope["type"] == "http"
+        is_root = is_http and self._site.is_index(scope["path"])
         if is_root and self._api is not None and scope["method"] == "POST":
             await self._api(scope, receive, send)
         elif (found := self._mounts.find(scope)) is not None:
             await self._mounts.answer(found, receive, send)
-        elif is_root:
-            await self._index(scope, receive, send)
-        elif scope["type"] == "http":
+        elif is_http and self._site.has(scope["path"]):
+            await self._site(scope, receive, send)
+        elif is_http:
             await send_page(NOT_FOUND, scope, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
