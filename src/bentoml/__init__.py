@@ -34,6 +34,7 @@ if _TYPE_CHECKING:
     from .sdk.context import server_context as server_context
     from .sdk.dependency import Dependency as Dependency
     from .sdk.dependency import depends as depends
+    from .sdk.descriptor import IODescriptor as IODescriptor
     from .sdk.hooks import on_deployment as on_deployment
     from .sdk.hooks import on_shutdown as on_shutdown
     from .sdk.hooks import on_startup as on_startup
@@ -57,6 +58,7 @@ _PUBLIC: dict[str, str | None] = {
     "Cookie": ".sdk.context",
     "Dependency": ".sdk.dependency",
     "Field": "pydantic",
+    "IODescriptor": ".sdk.descriptor",
     "Model": ".store.models",
     "Service": ".sdk.service",
     "SyncHTTPClient": ".client.sync",
@@ -96,6 +98,7 @@ __all__ = [
     "Cookie",
     "Dependency",
     "Field",
+    "IODescriptor",
     "Model",
     "Service",
     "SyncHTTPClient",

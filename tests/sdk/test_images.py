@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bentoml.sdk.files import ContentType, Part, safe_name
 from bentoml.sdk.images import PILImageEncoder, encode_image
-from bentoml.sdk.types import adapt
+from bentoml.sdk.adapter import adapt
 
 
 def encoded(kind: str) -> bytes:

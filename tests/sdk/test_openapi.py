@@ -202,7 +202,7 @@ def test_arrays_and_unions(document: dict[str, Any]) -> None:
         "maxItems": 2,
         "description": "An array: shape [2, -1]",
     }
-    assert list(answer(document, "array")) == ["application/json"]
+    assert list(answer(document, "array")) == ["application/json", "application/x-npy"]
     assert len(component(document, "pet__Input")["properties"]["pet"]["oneOf"]) == 2
 
 

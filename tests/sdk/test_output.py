@@ -110,7 +110,7 @@ def test_encode(annotation: Any, value: object, body: bytes, media_type: str) ->
         pytest.param(Path, "/does/not/exist", id="no file"),
         pytest.param(Path, 3, id="no path"),
         pytest.param(Image.Image, "text", id="no image"),
-        pytest.param(list[Image.Image], [Image.new("RGB", (1, 1))], id="images"),
+        pytest.param(list[Image.Image], ["text"], id="no images"),
     ],
 )
 def test_a_wrong_value_is_the_fault_of_the_service(annotation: Any, value: object) -> None:
@@ -196,7 +196,7 @@ def test_a_wrong_chunk() -> None:
         pytest.param(None, {"type": "null"}, id="none"),
         pytest.param(bytes, {"type": "string", "format": "binary"}, id="bytes"),
         pytest.param(float | str, {"anyOf": [{"type": "number"}, {"type": "string"}]}, id="union"),
-        pytest.param(npt.NDArray[np.float32], {"type": "tensor", "format": "numpy-array", "dtype": "float32"}, id="array"),
+        pytest.param(npt.NDArray[np.float32], {"type": "tensor", "format": "numpy-array", "dtype": "float32", "contentMediaType": "application/x-npy"}, id="array"),
         pytest.param(Annotated[Path, ContentType("video/*")], {"type": "file", "format": "video", "content_type": "video/*"}, id="file"),
         pytest.param(Image.Image, {"type": "file", "format": "image", "pil": True}, id="image"),
         pytest.param(list[Path], {"type": "array", "items": {"type": "file", "format": "binary"}}, id="files"),

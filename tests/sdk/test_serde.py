@@ -375,6 +375,7 @@ def test_schemas() -> None:
     }
     assert input_of("typed").schema()["properties"]["b"] == {
         "type": "tensor", "format": "numpy-array", "dtype": "int64", "shape": [2, -1], "dim": 2, "title": "B",
+        "contentMediaType": "application/x-npy",
     }  # fmt: skip
     files = input_of("files").schema()["properties"]
     assert files["a"] == {"type": "file", "format": "binary", "title": "A"}

@@ -9,12 +9,15 @@ import pydantic
 from starlette.types import Message
 
 from ..exceptions import BadInput, BentoMLException
+from ..sdk.npy import NPY
 from ..sdk.serde import Input
 from .call import Call, Receive
 from .errors import InvalidInput
 from .multipart import boundary_of, parse_multipart, parse_urlencoded
 
 __all__ = ["decode", "read_body", "whole_body"]
+
+_NPY = NPY.encode()
 
 
 def whole_body(message: Message, limit: int) -> bytes | None:
@@ -76,6 +79,8 @@ def _decode(call: Call, input: Input, body: bytes, content_type: bytes) -> dict[
             "pickled bodies are not allowed: this server never reads them",
             error_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         )
+    if media_type == _NPY and not input.is_raw:
+        return input.from_npy(body)
     if media_type == b"multipart/form-data":
         parts = parse_multipart(body, boundary_of(content_type), files=input.files, folder=call.temp_dir)
         return input.from_parts(parts, call.temp_dir)

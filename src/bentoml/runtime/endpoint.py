@@ -20,6 +20,7 @@ from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response
 from .body import decode, read_body, whole_body
 from .call import Call, Receive, Scope, Send, Server
 from .errors import error_body, of_exception, users_traceback
+from .form_response import FormResponse
 from .streams import AsyncChunks, Chunks, ThreadChunks, error_event, send_chunks, watch
 
 __all__ = ["Endpoint"]
@@ -54,6 +55,7 @@ class Endpoint:
         self._context = context  # whether this or another API may ask for the context
         self._cell = server.metrics.started(label) if server.metrics else 0
         self._media_type = method.output.media_type
+        self._may_be_npy = method.output.may_be_npy
         self._media_type_bytes = method.output.media_type.encode("latin-1")
         self._server_header = (b"server", f"BentoML Service/{server.service}".encode())
         self._is_inline = method.is_async and not method.is_stream
@@ -184,10 +186,13 @@ class Endpoint:
     def _encoded(self, call: Call, value: Any) -> Answer | Response:
         if isinstance(value, Response):
             return value
-        body, media_type = self._output.encode(value)
+        if self._may_be_npy and (accept := call.headers.get(b"accept")):
+            body, media_type = self._output.encode_for(value, accept)
+        else:
+            body, media_type = self._output.encode(value)
         status, headers = (200, None) if call.context is None else _context_answer(call)
-        if isinstance(body, FileAnswer):
-            response = file_response(body)
+        if not isinstance(body, bytes):
+            response = file_response(body) if isinstance(body, FileAnswer) else FormResponse(body)
             response.status_code = status
             response.raw_headers = overridden(response.raw_headers, headers or [])
             return response

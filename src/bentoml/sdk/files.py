@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ __all__ = [
     "FileAnswer",
     "FileSchema",
     "Part",
+    "Sent",
+    "SentFile",
     "check_content_type",
     "file_answer",
     "safe_name",
@@ -89,6 +92,55 @@ class FileSchema:
     ) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
             self.to_path, serialization=core_schema.to_string_ser_schema()
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return self.json_schema()
+
+
+class Sent:
+    """A file or an image inside an answered object: what is sent in a part of its own."""
+
+    __slots__ = ("content", "filename", "media_type")
+
+    def __init__(self, content: bytes | Path, media_type: str, filename: str | None) -> None:
+        self.content = content
+        self.media_type = media_type
+        self.filename = filename
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """Give a ``pathlib.Path`` inside an answered object as the file that lies there."""
+
+    schema: FileSchema
+
+    def to_path(self, value: Any) -> Path:
+        """Return the path of an existing file."""
+        if not isinstance(value, str | os.PathLike):
+            raise ValueError(f"a file is given by its path, not by a value of type {type(value).__name__}")
+        if not (path := Path(value)).is_file():
+            raise ValueError(f"there is no file `{path}`")
+        return path
+
+    def to_sent(self, value: Any) -> Sent | None:
+        """Return what is sent; nothing for nothing."""
+        if value is None:
+            return None
+        answer = file_answer(self.to_path(value), self.schema.content_type)
+        return Sent(answer.path, answer.media_type, answer.filename)
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the schema as `/schema.json` shows it."""
+        return self.schema.json_schema()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.to_path, serialization=core_schema.plain_serializer_function_ser_schema(self.to_sent)
         )
 
     def __get_pydantic_json_schema__(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
-from .files import Part, check_content_type
+from .files import Part, Sent, check_content_type
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["PILImageEncoder", "encode_image"]
+__all__ = ["PILImageEncoder", "SentImage", "encode_image"]
 
 _UNSAFE_FORMATS = {"EPS"}  # PIL decodes it by running Ghostscript
 # The modes that PNG does not know, and the one that shows the same picture.
@@ -50,6 +50,42 @@ class PILImageEncoder:
         return core_schema.no_info_plain_validator_function(
             self.to_image,
             serialization=core_schema.plain_serializer_function_ser_schema(_refuse_json, when_used="json"),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return self.json_schema()
+
+
+@dataclass(frozen=True, slots=True)
+class SentImage:
+    """Give an image inside an answered object as an encoded file."""
+
+    schema: PILImageEncoder
+
+    def check(self, value: Any) -> Any:
+        """Return an image as it is."""
+        if not hasattr(value, "save"):
+            raise ValueError(f"it is no image, but a value of type {type(value).__name__}")
+        return value
+
+    def to_sent(self, value: Any) -> Sent | None:
+        """Return what is sent; nothing for nothing."""
+        if value is None:
+            return None
+        data, media_type = encode_image(self.check(value), self.schema.content_type)
+        return Sent(data, media_type, f"image.{media_type.rpartition('/')[2]}")
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the schema as `/schema.json` shows it."""
+        return self.schema.json_schema()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.check, serialization=core_schema.plain_serializer_function_ser_schema(self.to_sent)
         )
 
     def __get_pydantic_json_schema__(

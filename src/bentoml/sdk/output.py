@@ -10,15 +10,28 @@ from typing import Any, Union, get_args, get_origin
 
 import orjson
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ..exceptions import BentoMLException
-from .files import ContentType, FileAnswer, FileSchema, file_answer
-from .images import PILImageEncoder, encode_image
+from .adapter import adapt
+from .arrays import as_array
+from .files import ContentType, FileAnswer, SentFile, file_answer
+from .form_answer import FormAnswer, answer_parts
+from .frames import DataframeSchema, SeriesSchema
+from .images import SentImage, encode_image
+from .npy import NPY, write_npy
 from .schema import schema_of
 from .sse import SSE
 from .tensors import TensorSchema
-from .types import adapt, content_type, is_response, not_none, special, stream_chunk, unwrap
+from .types import (
+    content_type,
+    holds_files,
+    is_response,
+    not_none,
+    special,
+    stream_chunk,
+    unwrap,
+)
 
 __all__ = ["Output", "OutputError"]
 
@@ -26,7 +39,9 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 STREAM = "text/event-stream"
 
-Answer = tuple[bytes | FileAnswer, str]
+FORM = "multipart/form-data"
+
+Answer = tuple[bytes | FileAnswer | FormAnswer, str]
 
 _dumps = orjson.dumps
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z
@@ -63,7 +78,7 @@ class Output:
             declared = declared or content_type(annotation)
         self._declared = declared
         self._name = _name(annotation)
-        self._annotation = adapt(Any if is_response(annotation) else annotation)
+        self._annotation = adapt(Any if is_response(annotation) else annotation, "output")
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(self._annotation)
             self._schema = schema_of(self._adapter)
@@ -74,8 +89,11 @@ class Output:
         self._is_raw = self._schema.get("type") == "string"
         self._takes_text = self._annotation in (str, Any)
         self._whole = self._file_encoder(self._annotation)
+        self._holds_files = self._whole is None and holds_files(self._schema)
         self._body, default = self._choose()
-        self.media_type = declared or (STREAM if self.is_stream else default)
+        self.media_type = FORM if self._holds_files else declared or (STREAM if self.is_stream else default)
+        tensor = isinstance(special(self._annotation), TensorSchema)
+        self.may_be_npy = tensor and not self.is_stream and declared is None
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the value, or of one step of the stream."""
@@ -92,7 +110,22 @@ class Output:
         """
         if self._whole is not None:
             return self._whole(value)
+        if self._holds_files:
+            return self._form(value), FORM
         return self._body(value), self.media_type
+
+    def encode_for(self, value: Any, accept: bytes) -> Answer:
+        """Return the body in NPY format where the caller's ``Accept`` names that first, else as ``encode`` does.
+
+        Raises:
+            OutputError: the value does not fit the annotation.
+        """
+        if not prefers_npy(accept):
+            return self.encode(value)
+        try:
+            return self._npy(value), NPY
+        except OutputError:
+            return self.encode(value)  # text, which NPY does not hold; or the error as it is always told
 
     def encode_chunk(self, value: Any) -> bytes:
         """Return the bytes of one step of a stream: text and bytes as they are, anything else as one line of JSON.
@@ -106,7 +139,7 @@ class Output:
             return value
         if isinstance(value, SSE):
             return value.marshal().encode()
-        if self._whole is not None:
+        if self._whole is not None or self._holds_files:
             raise self._error(value, "a file cannot be one step of a stream; yield its bytes")
         body = self._body(value)
         return body if self._is_raw else body + b"\n"
@@ -114,8 +147,13 @@ class Output:
     def _choose(self) -> tuple[Callable[[Any], bytes], str]:
         """Return how an ordinary value is encoded and the media type of that."""
         inner, metadata = unwrap(self._annotation)
-        if isinstance(tensor := special(self._annotation), TensorSchema):
-            return self._tensor(tensor), JSON
+        match special(self._annotation):
+            case TensorSchema() if self._declared == NPY:
+                return self._npy, NPY
+            case TensorSchema() as tensor:
+                return self._converted(tensor.to_array), JSON
+            case (DataframeSchema() | SeriesSchema()) as table:
+                return self._converted(table.to_json_value), JSON
         if inner is bytes:
             return self._bytes, TEXT
         if self._is_raw:
@@ -127,10 +165,10 @@ class Output:
     def _file_encoder(self, annotation: Any) -> Callable[[Any], Answer] | None:
         """Return how a file or an image is sent; None where the annotation is neither."""
         match special(annotation):
-            case FileSchema(_, declared):
-                return lambda value: self._file(value, declared)
-            case PILImageEncoder(declared):
-                return lambda value: self._image(value, declared)
+            case SentFile(schema):
+                return lambda value: self._file(value, schema.content_type)
+            case SentImage(schema):
+                return lambda value: self._image(value, schema.content_type)
         if (inner := not_none(annotation)) is annotation or (encode := self._file_encoder(inner)) is None:
             return None
         return lambda value: (b"null", JSON) if value is None else encode(value)
@@ -185,14 +223,29 @@ class Output:
         except (PydanticSerializationError, TypeError, ValueError) as e:
             raise self._error(valid, e) from e
 
-    def _tensor(self, schema: TensorSchema) -> Callable[[Any], bytes]:
+    def _converted(self, convert: Callable[[Any], Any]) -> Callable[[Any], bytes]:
         def encode(value: Any) -> bytes:
             try:
-                return _dumps(schema.to_array(value), _plain, _OPTIONS)
+                return _dumps(convert(value), _plain, _OPTIONS)
             except (ValueError, TypeError) as e:
                 raise self._error(value, e) from e
 
         return encode
+
+    def _npy(self, value: Any) -> bytes:
+        schema = special(self._annotation)
+        try:
+            return write_npy(schema.to_array(value) if isinstance(schema, TensorSchema) else value)
+        except ValueError as e:
+            raise self._error(value, e) from e
+
+    def _form(self, value: Any) -> FormAnswer:
+        valid = self._validated(value)
+        try:
+            tree = self._adapter.serializer.to_python(valid, by_alias=True, warnings=False)
+            return FormAnswer(tuple(answer_parts(tree, lambda part: _dumps(part, _plain, _OPTIONS))))
+        except (PydanticSerializationError, TypeError, ValueError, OSError) as e:
+            raise self._error(valid, e) from e
 
     def _image(self, value: Any, declared: str | None) -> Answer:
         try:
@@ -245,19 +298,47 @@ def _is_simple(annotation: Any) -> bool:
 def _plain(value: Any) -> Any:
     """Return what JSON can hold for the types that the encoders do not know."""
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", by_alias=True)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, set | frozenset):
-        return list(value)
+        return value.model_dump(mode="json", by_alias=True, fallback=_plain)
+    if (converted := _from_array(value)) is not value:
+        return converted
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"a value of type `{type(value).__name__}` has no JSON")
+    try:
+        return to_jsonable_python(value, by_alias=True)
+    except PydanticSerializationError as e:
+        raise TypeError(f"a value of type `{type(value).__name__}` has no JSON") from e
 
 
 def _from_array(value: Any) -> Any:
-    """Return the plain Python of a numpy array or scalar (or a tensor), which pydantic does not take for one."""
-    return value.tolist() if hasattr(value, "tolist") else value
+    """Return the plain Python of an array, tensor or table, or of one of numpy's numbers; any other value as it is."""
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return DataframeSchema().to_json_value(value)
+    if hasattr(value, "isna") and hasattr(value, "tolist"):
+        return SeriesSchema().to_json_value(value)
+    if hasattr(value, "tolist") or type(value).__module__.startswith("tensorflow."):
+        return as_array(value).tolist()
+    return value
+
+
+def prefers_npy(accept: bytes) -> bool:
+    """Say whether an ``Accept`` header names NPY before anything else that it likes as much."""
+    if b"x-npy" not in accept:
+        return False
+    ranges = [(piece.partition(b";")[0].strip().lower(), _quality(piece)) for piece in accept.split(b",")]
+    best = max(quality for _, quality in ranges)
+    return best > 0 and next(name for name, quality in ranges if quality == best) == NPY.encode()
+
+
+def _quality(piece: bytes) -> float:
+    """Return the ``q`` of one range of an ``Accept`` header (RFC 9110, 12.4.2)."""
+    for parameter in piece.split(b";")[1:]:
+        name, _, value = parameter.strip().partition(b"=")
+        if name.lower() == b"q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
 
 
 def _name(annotation: Any) -> str:

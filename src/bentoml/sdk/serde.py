@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,23 +21,27 @@ from pydantic import (
     create_model,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
-from ..exceptions import BadInput
+from ..exceptions import BadInput, BentoMLException
+from .adapter import adapt
 from .files import FileAnswer, Part
+from .forms import Folder, Form, error_line
+from .frames import DataframeSchema, SeriesSchema
+from .npy import NPY, read_npy
 from .output import Output, OutputError
 from .schema import flat_optional, schema_of
+from .structures import AdaptedModel, fields_of
 from .tensors import TensorSchema
-from .types import adapt, file_shape, special, unwrap
+from .types import file_shape, holds_files, special, unwrap
 
 __all__ = ["FileAnswer", "Input", "Output", "OutputError", "Parameter", "Part"]
 
 # The media types of a body whose sender does not know its type: curl's and that of unknown files.
 _UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")
-_NO_LIST = ("list_type", "set_type", "frozen_set_type", "tuple_type")
+_BOM = b"\xef\xbb\xbf"
+_JSON_ALONE = TensorSchema | DataframeSchema | SeriesSchema  # what Python's own lists and objects say in full
 
 Arguments = dict[str, Any]
-Folder = Callable[[], Path]
 
 
 class Parameter(NamedTuple):
@@ -74,8 +79,7 @@ class Input(ABC):
     @classmethod
     def of_spec(cls, spec: type[BaseModel]) -> Input:
         """Return the input that a pydantic model describes; its fields are the keyword arguments."""
-        model = adapt(spec, models=True)
-        return FieldsInput(create_model("Input", __base__=model, __module__=spec.__module__))
+        return FieldsInput(_adapted_class(spec))
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
@@ -88,6 +92,10 @@ class Input(ABC):
     @abstractmethod
     def from_parts(self, parts: Sequence[Part], folder: Folder | None = None) -> Arguments:
         """Return the keyword arguments that a form holds; ``folder`` says where files in memory are to be written."""
+
+    @abstractmethod
+    def from_npy(self, body: bytes) -> Arguments:
+        """Return the one argument, an array, that is the body in NPY format."""
 
     @abstractmethod
     def from_raw(self, body: bytes, media_type: str, folder: Folder) -> Arguments:
@@ -105,11 +113,12 @@ class FieldsInput(Input):
         self._spread = spread
         self._as_it_is = not renamed and spread is None  # the fields of the model are the arguments
         self._validator = model.__pydantic_validator__
-        annotations = {_alias(n, f): _annotation(f) for n, f in model.model_fields.items()}
-        self._names = frozenset(annotations)
-        self._files = {name: shape for name, a in annotations.items() if (shape := file_shape(a))}
-        self.files = frozenset(self._files)
-        self._only_arrays = all(isinstance(special(a), TensorSchema) for a in annotations.values())
+        fields = fields_of(model)
+        self._form = Form(fields, self._validator)
+        self.files = self._form.files
+        self._is_quick = all(isinstance(special(a), _JSON_ALONE) for a in fields.values())
+        arrays = [name for name, a in fields.items() if isinstance(special(a), TensorSchema)]
+        self._array = arrays[0] if len(arrays) == len(fields) == 1 else None
 
     def schema(self) -> dict[str, Any]:
         schema = schema_of(TypeAdapter(self._model))
@@ -118,55 +127,22 @@ class FieldsInput(Input):
         return schema
 
     def from_json(self, body: bytes) -> Arguments:
-        if self._only_arrays:
-            return self._arguments(self._fast(body or b"{}"))
-        model = self._validator.validate_json(body or b"{}")
+        if self._is_quick:
+            return self._arguments(_quickly(self._validator, body or b"{}"))
+        model = _validate_json(self._validator, body or b"{}")
         return model.__dict__ if self._as_it_is else self._arguments(model)
 
     def from_raw(self, body: bytes, media_type: str, folder: Folder) -> Arguments:
         return self.from_json(body)
 
+    def from_npy(self, body: bytes) -> Arguments:
+        if self._array is None:
+            raise _no_array("this API takes other fields than one array")
+        value = _read_npy(body)
+        return self._arguments(self._validator.validate_python({self._array: value}))
+
     def from_parts(self, parts: Sequence[Part], folder: Folder | None = None) -> Arguments:
-        groups = _grouped(parts)
-        texts = {name: group for name, group in groups.items() if name in self._names - self.files}
-        values = self._file_values(groups) | {
-            name: _one(map(_decoded, group)) for name, group in texts.items()
-        }
-        try:
-            model = self._validator.validate_python(values, context=folder)
-        except ValidationError as e:
-            wrong = {error["loc"][0]: error["type"] for error in e.errors() if error["loc"]}
-            plain = {n: _as_text(group, wrong[n]) for n, group in texts.items() if n in wrong}
-            model = self._validated_again(values | plain, folder, e)
-        return self._arguments(model)
-
-    def _file_values(self, groups: Mapping[str, list[Part]]) -> Arguments:
-        values: Arguments = {}
-        for name, shape in self._files.items():
-            files = [_file_value(part) for part in groups.get(name, ()) if not _left_out(part)]
-            if files:
-                values[name] = files if shape == "many" else files[0]
-        return values
-
-    def _validated_again(self, values: Arguments, folder: Folder | None, first: ValidationError) -> BaseModel:
-        """Try with the text of the fields that did not fit as JSON: ``tag=3`` is the text "3" for a string, and a list of
-        one for a list."""
-        try:
-            model: BaseModel = self._validator.validate_python(values, context=folder)
-        except ValidationError:
-            raise first from None
-        return model
-
-    def _fast(self, body: bytes) -> BaseModel:
-        """Read arrays with the quicker of two JSON readers; whatever it refuses, the other one decides and explains.
-
-        It rounds integers of more than 64 bits, which arrays do not hold anyway.
-        """
-        try:
-            model: BaseModel = self._validator.validate_python(orjson.loads(body))
-        except (orjson.JSONDecodeError, ValidationError):
-            model = self._validator.validate_json(body)
-        return model
+        return self._arguments(self._form.read(parts, folder))
 
     def _arguments(self, model: BaseModel) -> Arguments:
         arguments = model.__dict__
@@ -185,21 +161,31 @@ class RootInput(Input):
     def __init__(self, parameter: Parameter) -> None:
         self._name = parameter.name
         self._title = f"{getattr(unwrap(parameter.annotation)[0], '__name__', 'Root')}IODescriptor"
-        annotation = adapt(parameter.annotation, models=True)
+        annotation = adapt(parameter.annotation)
         if parameter.default is not inspect.Parameter.empty:
             given = parameter.default
             field = given if isinstance(given, FieldInfo) else Field(default=given)
             annotation = Annotated[annotation, field]
-        self._adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        except (PydanticSchemaGenerationError, PydanticUserError) as e:
+            raise TypeError(str(e)) from e
         self._schema = flat_optional(schema_of(self._adapter))
+        fields = fields_of(annotation)
+        self._form = Form(fields, self._adapter.validator) if fields else None
         if file_shape(annotation) == "one":
             self.files = frozenset({self._name})
-        elif file_shape(annotation):
+        elif self._form is not None:
+            self.files = self._form.files
+        elif holds_files(self._schema):
             raise TypeError(
                 f"the root input `{self._name}` is one file; make several files an ordinary parameter"
             )
+        self._is_file = file_shape(annotation) == "one"
         self._is_text = self._schema.get("type") == "string"
-        self.is_raw = bool(self.files) or self._is_text
+        self._is_quick = isinstance(special(annotation), _JSON_ALONE)
+        self._is_array = isinstance(special(annotation), TensorSchema)
+        self.is_raw = self._is_file or self._is_text
 
     def schema(self) -> dict[str, Any]:
         return self._schema | {"root_input": True}
@@ -209,10 +195,8 @@ class RootInput(Input):
             return self.from_raw(body, "application/json", _no_folder)
         if not body and (default := self._adapter.get_default_value()) is not None:
             return {self._name: default.value}
-        try:
-            return {self._name: self._adapter.validator.validate_json(body or b"{}")}
-        except ValidationError as e:
-            raise self._located(e) from None
+        read = _quickly if self._is_quick else _validate_json
+        return self._located(lambda: read(self._adapter.validator, body or b"{}"))
 
     def from_raw(self, body: bytes, media_type: str, folder: Folder) -> Arguments:
         if not self.is_raw:
@@ -220,14 +204,23 @@ class RootInput(Input):
         if not body and (default := self._adapter.get_default_value()) is not None:
             return {self._name: default.value}
         said = None if media_type in _UNSAID else media_type
-        value = Part(self._name, self._name, said, body) if self.files else self._text(body)
-        try:
-            return {self._name: self._adapter.validator.validate_python(value, context=folder)}
-        except ValidationError as e:
-            raise self._located(e) from None
+        value = Part(self._name, self._name, said, body) if self._is_file else self._text(body)
+        return self._located(lambda: self._adapter.validator.validate_python(value, context=folder))
+
+    def from_npy(self, body: bytes) -> Arguments:
+        if not self._is_array:
+            raise _no_array(f"the input `{self._name}` is none")
+        value = _read_npy(body)
+        return self._located(lambda: self._adapter.validator.validate_python(value))
 
     def from_parts(self, parts: Sequence[Part], folder: Folder | None = None) -> Arguments:
-        raise BadInput(f"the body itself is the input `{self._name}`; send it without a form")
+        if (form := self._form) is not None:
+            return self._located(lambda: form.read(parts, folder))
+        if not self.is_raw or len(parts) != 1:
+            one = "; a form with the file as its only part will do, too" if self._is_file else ""
+            raise BadInput(f"the body itself is the input `{self._name}`; send it without a form{one}")
+        value = parts[0] if self._is_file else self._text(parts[0].content())
+        return self._located(lambda: self._adapter.validator.validate_python(value, context=folder))
 
     def _text(self, body: bytes) -> str | bytes:
         if self._schema.get("format") == "binary":
@@ -237,11 +230,16 @@ class RootInput(Input):
         except UnicodeDecodeError as e:
             raise BadInput("the body is not UTF-8 text") from e
 
-    def _located(self, error: ValidationError) -> ValidationError:
+    def _located(self, read: Callable[[], Any]) -> Arguments:
         """Name the root in an error: BentoML's title and, where the body is no object, its location."""
-        prefix = () if self._schema.get("type") == "object" else ("root",)
-        lines = [_line(e, () if e["type"] == "json_invalid" else prefix) for e in error.errors()]
-        return ValidationError.from_exception_data(self._title, lines, input_type="json")
+        try:
+            return {self._name: read()}
+        except ValidationError as e:
+            prefix = () if self._form is not None or self._schema.get("type") == "object" else ("root",)
+            lines = [
+                error_line(line, () if line["type"] == "json_invalid" else prefix) for line in e.errors()
+            ]
+        raise ValidationError.from_exception_data(self._title, lines, input_type="json")
 
 
 def _of_fields(parameters: Sequence[Parameter]) -> FieldsInput:
@@ -249,7 +247,7 @@ def _of_fields(parameters: Sequence[Parameter]) -> FieldsInput:
     renamed: dict[str, str] = {}
     spread = None
     for index, parameter in enumerate(parameters):
-        name, annotation = parameter.name, adapt(parameter.annotation, models=True)
+        name, annotation = parameter.name, adapt(parameter.annotation)
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             spread, annotation, default = name, dict[str, annotation], {}  # type: ignore[valid-type]  # made here
@@ -266,62 +264,44 @@ def _of_fields(parameters: Sequence[Parameter]) -> FieldsInput:
     return FieldsInput(model, renamed=renamed, spread=spread)
 
 
-def _annotation(field: FieldInfo) -> Any:
-    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+def _adapted_class(spec: type[BaseModel]) -> type[BaseModel]:
+    """Return the adapted subclass of a model, named as errors name it."""
+    adapted = adapt(spec)
+    model = next((m.adapted for m in unwrap(adapted)[1] if isinstance(m, AdaptedModel)), spec)
+    return create_model("Input", __base__=model, __module__=spec.__module__)
 
 
-def _alias(name: str, field: FieldInfo) -> str:
-    return field.validation_alias if isinstance(field.validation_alias, str) else name
-
-
-def _grouped(parts: Sequence[Part]) -> Mapping[str, list[Part]]:
-    groups: dict[str, list[Part]] = {}
-    for part in parts:
-        groups.setdefault(part.name, []).append(part)
-    return groups
-
-
-def _left_out(part: Part) -> bool:
-    """Say whether a part is what a browser sends for a file field that nobody filled in."""
-    return part.filename == "" and not part.content()
-
-
-def _file_value(part: Part) -> Part | None:
-    return None if part.filename is None and part.content() == b"null" else part
-
-
-def _decoded(part: Part) -> Any:
+def _validate_json(validator: Any, body: bytes) -> Any:
     try:
-        return from_json(part.content())
-    except ValueError:
-        return _text(part)
+        return validator.validate_json(body)
+    except ValidationError:
+        if not body.startswith(_BOM):
+            raise
+    return validator.validate_json(body.removeprefix(_BOM))  # RFC 8259: it may be ignored
 
 
-def _text(part: Part) -> str | bytes:
-    content = part.content()
+def _quickly(validator: Any, body: bytes) -> Any:
+    """Read arrays with the quicker of two JSON readers; whatever it refuses, the other one decides and explains.
+
+    It rounds integers of more than 64 bits, which arrays do not hold anyway.
+    """
     try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return content  # for a field of bytes; any other one refuses it
+        return validator.validate_python(orjson.loads(body))
+    except (orjson.JSONDecodeError, ValidationError):
+        return _validate_json(validator, body)
 
 
-def _as_text(group: Sequence[Part], error: str) -> Any:
-    if error in _NO_LIST and len(group) == 1:
-        item = _decoded(group[0])
-        return [item if isinstance(item, dict) else _text(group[0])]
-    return _one(map(_text, group))
+def _read_npy(body: bytes) -> Any:
+    try:
+        return read_npy(body)
+    except ValueError as e:
+        raise BadInput(str(e)) from e
 
 
-def _one(values: Iterable[Any]) -> Any:
-    """Return the value of a field that came once, and the list of values of one that came several times."""
-    several = list(values)
-    return several[0] if len(several) == 1 else several
-
-
-def _line(error: Any, prefix: tuple[str, ...]) -> InitErrorDetails:
-    kind = error["type"] if "url" in error else PydanticCustomError(error["type"], error["msg"])
-    return InitErrorDetails(
-        type=kind, loc=(*prefix, *error["loc"]), input=error["input"], ctx=error.get("ctx", {})
+def _no_array(reason: str) -> BentoMLException:
+    return BentoMLException(
+        f"a body of type {NPY} is one array, and {reason}; send JSON, or a form with the array as a part",
+        error_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     )
 
 

@@ -1,45 +1,75 @@
-"""Arrays: how nested JSON lists become ``numpy.ndarray`` and back, and the markers that say dtype and shape."""
+"""Array parameters and results: the markers that say dtype and shape, and the schema that `ndarray` and tensors get."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
+from ..exceptions import MissingDependencyException
+from .arrays import as_array, check_dtype, dtype_name
+from .files import Part
+from .npy import NPY, read_npy
+
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["DType", "Shape", "TensorSchema", "as_array"]
+__all__ = ["DType", "Shape", "TensorFormat", "TensorSchema"]
+
+TensorFormat = Literal["numpy-array", "torch-tensor", "tf-tensor"]
+
+_LIBRARIES = {"torch-tensor": "torch", "tf-tensor": "tensorflow"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Shape:
     """Say the shape of an array; ``-1`` is a dimension of any length."""
 
     dimensions: tuple[int, ...]
 
+    def __init__(self, dimensions: Sequence[int]) -> None:
+        wrong = [d for d in dimensions if not isinstance(d, int) or isinstance(d, bool) or d < -1]
+        if wrong:
+            raise ValueError(f"a dimension is a whole number, or -1 for any length, not `{wrong[0]!r}`")
+        object.__setattr__(self, "dimensions", tuple(dimensions))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, init=False)
 class DType:
-    """Say the element type of an array, e.g. ``float32``."""
+    """Say the element type of an array, e.g. ``float32``; a type of numpy or torch names itself."""
 
     dtype: str
+
+    def __init__(self, dtype: Any) -> None:
+        object.__setattr__(self, "dtype", dtype_name(dtype))
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSchema:
-    """Take nested lists of numbers as an array, of this dtype and shape if they are given."""
+    """Take nested lists of numbers, or an NPY part, as an array of this dtype and shape if they are given."""
 
-    format: str = "numpy-array"
+    format: TensorFormat = "numpy-array"
     dtype: str | None = None
     shape: tuple[int, ...] | None = None
 
     def to_array(self, value: Any) -> np.ndarray[Any, Any]:
         """Return the array; ``ValueError`` says why a value is none."""
         return as_array(value, self.dtype, self.shape)
+
+    def to_value(self, value: Any) -> Any:
+        """Return the array as the library of the annotation has it."""
+        if isinstance(value, Part):
+            value = _from_part(value)
+        array = self.to_array(value)
+        if self.format == "torch-tensor":
+            return _to_torch(array, self.dtype)
+        if self.format == "tf-tensor":
+            return _library("tf-tensor").convert_to_tensor(array, dtype=self.dtype)
+        return array
 
     def json_schema(self) -> dict[str, Any]:
         """Return the schema as `/schema.json` shows it."""
@@ -48,14 +78,15 @@ class TensorSchema:
             schema["dtype"] = self.dtype
         if self.shape is not None:
             schema |= {"shape": list(self.shape), "dim": len(self.shape)}
-        return schema
+        return schema | {"contentMediaType": NPY}
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
+        check_dtype(self.dtype)
         return core_schema.no_info_plain_validator_function(
-            self.to_array,
-            serialization=core_schema.plain_serializer_function_ser_schema(_to_list, when_used="json"),
+            self.to_value,
+            serialization=core_schema.plain_serializer_function_ser_schema(self._to_list, when_used="json"),
         )
 
     def __get_pydantic_json_schema__(
@@ -63,69 +94,34 @@ class TensorSchema:
     ) -> dict[str, Any]:
         return self.json_schema()
 
+    def _to_list(self, value: Any) -> Any:
+        return None if value is None else self.to_array(value).tolist()
 
-def as_array(
-    value: Any, dtype: str | None = None, shape: Sequence[int] | None = None
-) -> np.ndarray[Any, Any]:
-    """Return a value as an array of a dtype and shape; nothing is copied that already fits.
 
-    ``None`` among numbers is NaN (JSON has no NaN). A number that the dtype cannot hold is an error, never
-    cut off or wrapped around.
+def _from_part(part: Part) -> Any:
+    media_type = (part.content_type or "").partition(";")[0].strip().lower()
+    if media_type != NPY:
+        raise ValueError(
+            f"an array is a part of type {NPY} or application/json, not {media_type or 'untyped'}"
+        )
+    return read_npy(part.content())
 
-    Raises:
-        ValueError: the value is not a number or nested lists of one shape, or does not fit dtype or shape.
-    """
-    import numpy as np
 
-    if isinstance(value, str | bytes | dict) or value is None:
-        raise ValueError(f"an array is written as nested lists of numbers, not as {type(value).__name__}")
+def _to_torch(array: np.ndarray[Any, Any], dtype: str | None) -> Any:
+    torch = _library("torch-tensor")
+    if array.dtype.kind == "U":
+        raise ValueError("a tensor holds numbers, not text")
+    if not array.flags.writeable:
+        array = array.copy()
+    tensor = torch.from_numpy(array)
+    return tensor if dtype is None else tensor.to(getattr(torch, dtype))
+
+
+def _library(tensor_format: str) -> Any:
+    name = _LIBRARIES[tensor_format]
     try:
-        array = _natural(np.asarray(value), value)
-        if dtype is not None and array.dtype != np.dtype(dtype):
-            array = _converted(array, np.dtype(dtype))
-    except (TypeError, OverflowError, ValueError) as e:
-        raise ValueError(f"not an array: {e}") from e
-    return array if shape is None else _shaped(array, tuple(shape))
-
-
-def _natural(array: np.ndarray[Any, Any], value: Any) -> np.ndarray[Any, Any]:
-    """Refuse the element types that numpy falls back to when it is given something else than numbers."""
-    import numpy as np
-
-    if array.dtype.kind == "O" and array is not value:
-        return np.asarray(value, dtype=np.float64)  # None is NaN; anything else raises
-    if array.dtype.kind in "SV" and array is not value:
-        raise ValueError("it holds bytes")
-    strings = array.dtype.kind == "U" and array is not value
-    if strings and not all(isinstance(item, str) for item in np.asarray(value, dtype=object).flat):
-        raise ValueError("strings and numbers are mixed")
-    return array
-
-
-def _converted(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    if dtype.kind not in "iu" or array.dtype.kind == "b":
-        return array.astype(dtype)
-    exact = array.astype(np.float64) if array.dtype.kind == "U" else array
-    with np.errstate(invalid="ignore"):
-        converted = exact.astype(dtype)
-    if not (converted == exact).all():
-        raise ValueError(f"a number does not fit {dtype}")
-    return converted
-
-
-def _shaped(array: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    if _fits(array.shape, shape):
-        return array
-    if shape.count(-1) > 1:
-        raise ValueError(f"an array of shape {array.shape} is not of shape {shape}")
-    return array.reshape(shape)
-
-
-def _fits(actual: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    return len(actual) == len(wanted) and all(w in (-1, a) for a, w in zip(actual, wanted, strict=True))
-
-
-def _to_list(array: Any) -> Any:
-    return array.tolist() if hasattr(array, "tolist") else array
+        return import_module(name)
+    except ImportError as e:
+        raise MissingDependencyException(
+            f"an API takes `{name}` tensors; install it, e.g. `pip install {name}`"
+        ) from e

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bentoml.sdk.tensors import as_array
+from bentoml.sdk.arrays import as_array
 
 
 @pytest.mark.parametrize(

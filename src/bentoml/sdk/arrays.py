@@ -1,0 +1,141 @@
+"""Arrays: what nested lists, numpy arrays, and the tensors of other libraries mean as one ``numpy.ndarray``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["as_array", "check_dtype", "dtype_name"]
+
+_NUMBERS_AND_TEXT = "biufUMmO"  # kinds of elements that JSON can hold; objects are looked at one by one
+_SMALL_FLOATS = ("bfloat16", "float8")  # which numpy does not have; float32 holds them exactly
+
+
+def as_array(
+    value: Any, dtype: str | None = None, shape: Sequence[int] | None = None
+) -> np.ndarray[Any, Any]:
+    """Return a value as an array of a dtype and shape; nothing is copied that already fits.
+
+    ``None`` among numbers is NaN (JSON has no NaN). A number that the dtype cannot hold is an error, never
+    cut off or wrapped around. Tensors of torch and tensorflow may live on any device and take part in gradients.
+
+    Raises:
+        ValueError: the value is not a number or nested lists of one shape, or does not fit dtype or shape.
+    """
+    import numpy as np
+
+    if isinstance(value, str | bytes | dict | set | frozenset) or value is None:
+        raise ValueError(f"an array is written as nested lists of numbers, not as {type(value).__name__}")
+    try:
+        array = _natural(value)
+        if dtype is not None and array.dtype != (wanted := np.dtype(_numpy_name(dtype))):
+            array = _converted(array, wanted)
+    except (TypeError, OverflowError, FloatingPointError, ValueError) as e:
+        raise ValueError(f"not an array: {e}") from e
+    return array if shape is None else _shaped(array, tuple(shape))
+
+
+def dtype_name(dtype: Any) -> str:
+    """Return the name of an element type that numpy, torch or tensorflow has, or that is a name already."""
+    name = getattr(dtype, "__name__", None) or getattr(dtype, "name", None) or str(dtype)
+    return str(name).removeprefix("torch.")
+
+
+def _numpy_name(dtype: str) -> str:
+    """Return the name of the element type that holds ``dtype`` in numpy: ``bfloat16`` and smaller are ``float32``."""
+    return "float32" if dtype.startswith(_SMALL_FLOATS) else dtype
+
+
+def check_dtype(dtype: str | None) -> None:
+    """Raise ``TypeError`` where JSON cannot hold elements of this type, or there is none of this name."""
+    if dtype is None:
+        return
+    import numpy as np
+
+    try:
+        kind = np.dtype(_numpy_name(dtype)).kind
+    except TypeError as e:
+        raise TypeError(f"there is no element type `{dtype}`: {e}") from e
+    if kind not in "biufU":
+        raise TypeError(f"an array of element type `{dtype}` cannot be sent; take numbers, booleans or text")
+
+
+def _natural(value: Any) -> np.ndarray[Any, Any]:
+    """Refuse the element types that numpy falls back to when it is given something else than numbers."""
+    import numpy as np
+
+    plain = _from_tensor(value)
+    array = np.asarray(plain)
+    if isinstance(plain, np.ndarray | np.generic):
+        if array.dtype.name.startswith(_SMALL_FLOATS):
+            return array.astype(np.float32)
+        if array.dtype.kind not in _NUMBERS_AND_TEXT:
+            raise ValueError(f"elements of type `{array.dtype}` cannot be sent")
+        return array
+    if array.dtype.kind == "O":
+        return np.asarray(plain, dtype=np.float64)  # None is NaN; anything else raises
+    if array.dtype.kind not in "biufU":
+        raise ValueError(f"it holds elements of type `{array.dtype}`")
+    if array.dtype.kind == "U" and not all(isinstance(i, str) for i in np.asarray(plain, dtype=object).flat):
+        raise ValueError("strings and numbers are mixed")
+    return array
+
+
+def _from_tensor(value: Any) -> Any:
+    """Return the numpy array of a tensor of another library; any other value as it is."""
+    module = type(value).__module__.partition(".")[0]
+    if module == "torch" and hasattr(value, "detach"):
+        value = value.detach()
+        if value.is_sparse:
+            value = value.to_dense()
+        if str(value.dtype).removeprefix("torch.").startswith(_SMALL_FLOATS):
+            value = value.float()
+        return value.numpy(force=True)
+    if module in ("tensorflow", "jaxlib", "jax") and hasattr(value, "__array__"):
+        return value.__array__()
+    return value
+
+
+def _converted(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    if dtype.kind == "f":
+        with np.errstate(over="raise"):
+            return array.astype(dtype)
+    if dtype.kind not in "iub" or array.dtype.kind == "b":
+        return array.astype(dtype)
+    exact = array.astype(np.float64) if array.dtype.kind == "U" else array
+    with np.errstate(invalid="ignore"):
+        converted = exact.astype(dtype)
+    if not _same(converted, exact):
+        raise ValueError(f"a number does not fit {dtype}")
+    return converted
+
+
+def _same(converted: np.ndarray[Any, Any], exact: np.ndarray[Any, Any]) -> bool:
+    """Say whether a conversion kept every number.
+
+    Both ways are needed: a float of 2**63 becomes the largest ``int64``, and that compares as equal to it.
+    """
+    import numpy as np
+
+    if exact.dtype.kind == "f" and converted.dtype.kind in "iu" and exact.size:
+        limits = np.iinfo(converted.dtype)
+        if not (float(limits.min) <= exact.min() and exact.max() < float(limits.max) + 1):
+            return False  # also where there is a NaN
+    return bool((converted == exact).all())
+
+
+def _shaped(array: np.ndarray[Any, Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    if _fits(array.shape, shape):
+        return array
+    if shape.count(-1) > 1:
+        raise ValueError(f"an array of shape {array.shape} is not of shape {shape}")
+    return array.reshape(shape)
+
+
+def _fits(actual: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return len(actual) == len(wanted) and all(w in (-1, a) for a, w in zip(actual, wanted, strict=True))

@@ -1,0 +1,149 @@
+"""Forms: how the parts of a request become the fields of an object, and what is done with a text that may be JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError, SchemaValidator, from_json
+
+from ..exceptions import BadInput
+from .files import Part
+from .nested import place
+from .npy import NPY
+from .types import file_shape, not_none, unwrap
+
+__all__ = ["Folder", "Form", "error_line"]
+
+Folder = Callable[[], Path]
+
+_NO_LIST = ("list_type", "set_type", "frozen_set_type", "tuple_type")
+_TEXT_FIRST = (bytes, Decimal)  # types that a JSON reader would change: quotes of bytes, digits of numbers
+
+
+class Form:
+    """Read forms into an object with these fields, each an adapted annotation."""
+
+    def __init__(self, fields: Mapping[str, Any], validator: SchemaValidator | Any) -> None:
+        self._names = frozenset(fields)
+        self._validator = validator
+        self._shapes = {name: shape for name, a in fields.items() if (shape := file_shape(a))}
+        self._as_text = frozenset(n for n, a in fields.items() if not_none(unwrap(a)[0]) in _TEXT_FIRST)
+        self.files = frozenset(self._shapes)
+
+    def read(self, parts: Sequence[Part], folder: Folder | None) -> Any:
+        """Return the object. A text is JSON where that fits, else the text itself: ``tag=3`` is "3" for a string.
+
+        A part named by a path, ``item.image`` or ``items.0.image``, stands at that place of a field.
+
+        Raises:
+            ValidationError: the fields do not fit.
+            BadInput: a part names a place that there is not.
+        """
+        groups = _grouped(parts)
+        texts = {name: groups[name] for name in self._names - self.files if name in groups}
+        inner = {name: group for name, group in groups.items() if self._is_inside(name)}
+        values = self._file_values(groups) | {name: self._value(name, group) for name, group in texts.items()}
+        _place_all(values, inner)
+        try:
+            return self._validator.validate_python(values, context=folder)
+        except ValidationError as e:
+            wrong = {str(error["loc"][0]): error["type"] for error in e.errors() if error["loc"]}
+            plain = {n: _as_text(group, wrong[n]) for n, group in texts.items() if n in wrong}
+            return self._again(values | plain, folder, e) if plain else _raise(e)
+
+    def _is_inside(self, name: str) -> bool:
+        return "." in name and name not in self._names and name.partition(".")[0] in self._names
+
+    def _value(self, name: str, group: Sequence[Part]) -> Any:
+        return _one(map(_text if name in self._as_text else _decoded, group))
+
+    def _file_values(self, groups: Mapping[str, list[Part]]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, shape in self._shapes.items():
+            files = [_file_value(part) for part in groups.get(name, ()) if not _left_out(part)]
+            if files and shape == "many" and files != [[]]:
+                values[name] = files
+            elif files:
+                values[name] = files[0]
+        return values
+
+    def _again(self, values: dict[str, Any], folder: Folder | None, first: ValidationError) -> Any:
+        """Try with the texts of the fields that did not fit as JSON; where that fails too, tell of each what JSON was."""
+        try:
+            return self._validator.validate_python(values, context=folder)
+        except ValidationError as e:
+            wrong = {error["loc"][:1] for error in e.errors()}
+            lines = [error_line(error) for error in first.errors() if error["loc"][:1] in wrong]
+            title = first.title
+        raise ValidationError.from_exception_data(title, lines, input_type="json")
+
+
+def error_line(error: Any, prefix: tuple[str, ...] = ()) -> InitErrorDetails:
+    """Return one error of a ``ValidationError``, to be part of another one."""
+    kind = error["type"] if "url" in error else PydanticCustomError(error["type"], error["msg"])
+    return InitErrorDetails(
+        type=kind, loc=(*prefix, *error["loc"]), input=error["input"], ctx=error.get("ctx", {})
+    )
+
+
+def _raise(error: ValidationError) -> Any:
+    raise error
+
+
+def _grouped(parts: Sequence[Part]) -> Mapping[str, list[Part]]:
+    groups: dict[str, list[Part]] = {}
+    for part in parts:
+        groups.setdefault(part.name, []).append(part)
+    return groups
+
+
+def _place_all(values: dict[str, Any], inner: Mapping[str, list[Part]]) -> None:
+    for name, group in inner.items():
+        try:
+            place(values, name, _one(part if part.filename else _decoded(part) for part in group))
+        except ValueError as e:
+            raise BadInput(f"the form has a part `{name[:100]}`: {e}") from e
+
+
+def _left_out(part: Part) -> bool:
+    """Say whether a part is what a browser sends for a file field that nobody filled in."""
+    return part.filename == "" and not part.content()
+
+
+def _file_value(part: Part) -> Any:
+    """Return a file as its part; a text, which no file is, may be ``null`` or fit another branch of a union."""
+    return _decoded(part) if part.filename is None else part
+
+
+def _decoded(part: Part) -> Any:
+    if (part.content_type or "").partition(";")[0].strip().lower() == NPY:
+        return part
+    try:
+        return from_json(part.content())
+    except ValueError:
+        return _text(part)
+
+
+def _text(part: Part) -> str | bytes:
+    content = part.content()
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content  # for a field of bytes; any other one refuses it
+
+
+def _as_text(group: Sequence[Part], error: str) -> Any:
+    if error in _NO_LIST and len(group) == 1:
+        item = _decoded(group[0])
+        return [item if isinstance(item, dict) else _text(group[0])]
+    return _one(map(_text, group))
+
+
+def _one(values: Iterable[Any]) -> Any:
+    """Return the value of a field that came once, and the list of values of one that came several times."""
+    several = list(values)
+    return several[0] if len(several) == 1 else several
