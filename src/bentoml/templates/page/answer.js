@@ -6,15 +6,17 @@ import { showJson } from "./values.js";
 
 const MOST_SHOWN = 200_000; // characters; more is for a file
 
-/** A place for answers: { element, wait(), show(response, started, fail), stopped(), showFailure(title, text) }. */
+/** A place for answers: { element, tools, wait(), show(response, started, fail), stopped(), showFailure(title, text) }. */
 export function makeAnswer() {
   const head = h("div", { class: "head" });
+  const tools = h("div", { class: "tools" });
   const body = h("div", { class: "body" });
   const element = h("div", { class: "answer", "aria-live": "polite" }, head, body);
   let shown = [];
 
   const clear = () => {
     fill(head);
+    fill(tools);
     fill(body);
     releaseBlobs(shown.splice(0));
   };
@@ -24,6 +26,7 @@ export function makeAnswer() {
   };
   return {
     element,
+    tools,
     wait() {
       clear();
       element.setAttribute("aria-busy", "true");
@@ -49,7 +52,7 @@ export function makeAnswer() {
       };
       tell(0);
       try {
-        await showBody(response, { body, head, tell, keep, fail });
+        await showBody(response, { body, tools, tell, keep, fail });
       } finally {
         element.removeAttribute("aria-busy");
       }
@@ -65,7 +68,7 @@ async function showBody(response, place) {
   const blob = place.keep(await response.blob());
   place.tell(blob.size);
   if (!response.ok) return showError(response, await blob.text(), place);
-  place.head.append(...tools(blob, fileName(response, media), isText));
+  fill(place.tools, toolsOf(blob, fileName(response, media), isText));
   fill(place.body, await contentOf(blob, media, isText, fileName(response, media)));
 }
 
@@ -77,7 +80,7 @@ async function contentOf(blob, media, isText, name) {
   return h("pre", { tabindex: 0 }, /json$/.test(media) ? showJson(text) : text);
 }
 
-async function showStream(response, media, { body, head, tell, keep }) {
+async function showStream(response, media, { body, tools, tell, keep }) {
   const output = h("pre", { class: "stream", tabindex: 0, role: "log", "aria-label": "Stream" });
   fill(body, output);
   const decoder = new TextDecoder();
@@ -96,12 +99,12 @@ async function showStream(response, media, { body, head, tell, keep }) {
     }
   } finally {
     const blob = keep(new Blob([text], { type: media }));
-    head.append(...tools(blob, fileName(response, media), true));
+    fill(tools, toolsOf(blob, fileName(response, media), true));
   }
   const failure = events && failureOf(text);
   if (!failure) return;
   output.textContent = events.isPlain() ? failure.before : output.textContent;
-  body.append(problem("The stream failed", failure.error, failure.status));
+  body.append(problem("The stream failed", failure.error, `Status ${failure.status}`));
 }
 
 async function* chunksOf(stream) {
@@ -121,7 +124,7 @@ async function showParts(form, { body, tell, keep }) {
     const blob = isFile ? keep(value) : keep(new Blob([value], { type: "application/json" }));
     bytes += blob.size;
     const content = await contentOf(blob, blob.type, !isFile || /^text\/|json$/.test(blob.type), isFile ? value.name : name);
-    const head = h("div", { class: "part-head" }, h("h4", {}, name), isFile && h("span", { class: "type" }, value.name), ...tools(blob, isFile ? value.name : `${name}.json`, !isFile));
+    const head = h("div", { class: "part-head" }, h("h4", {}, name), h("span", { class: "type" }, isFile && value.name), toolsOf(blob, isFile ? value.name : `${name}.json`, !isFile));
     parts.push(h("section", { class: "part" }, head, content));
   }
   tell(bytes);
@@ -158,8 +161,8 @@ function requestId(response) {
   return id && h("span", { class: "fact id", title: "The id of the request, as the log has it" }, id, copyButton(() => id, "Copy the request id"));
 }
 
-function tools(blob, name, isText) {
-  return [h("span", { class: "space" }), isText && copyButton(() => blob.text(), "Copy the answer"), downloadLink(blob, name)].filter(Boolean);
+function toolsOf(blob, name, isText) {
+  return [isText && copyButton(() => blob.text(), "Copy the answer"), downloadLink(blob, name)];
 }
 
 function mediaType(response) {

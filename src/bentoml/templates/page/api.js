@@ -29,7 +29,7 @@ export function makeApi(api) {
     h("div", { class: "actions" }, submit, send, stop, note),
   );
   const placeholder = h("p", { class: "note empty" }, "Send a request to see the answer.");
-  const result = h("section", { class: "card result", "aria-label": "Answer" }, h("div", { class: "card-head" }, h("h3", {}, "Answer")), placeholder, answer.element);
+  const result = h("section", { class: "card result", "aria-label": "Answer" }, h("div", { class: "card-head" }, h("h3", {}, "Answer"), answer.tools), placeholder, answer.element);
 
   function keys(event) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {

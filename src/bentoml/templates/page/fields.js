@@ -222,6 +222,7 @@ function unionField(field) {
     fill(place, part.element);
   };
   const { element, fail } = group(field, choice, place);
+  element.classList.add("union");
   const self = {
     element,
     fail,

@@ -7,6 +7,7 @@ import { authHeader, authHeaders, describe, nextTheme, setToken, theme, token } 
 const main = document.getElementById("main");
 const nav = document.getElementById("apis");
 const views = new Map();
+const LONG = 600; // characters of a description that comes before the list of APIs
 let service = null;
 
 async function start() {
@@ -47,8 +48,10 @@ function show(focus = false) {
   fill(main, api ? views.get(name).element : overview());
   document.title = api ? `${name} · ${service.name}` : service.name;
   for (const link of nav.querySelectorAll("a")) {
-    if (link.dataset.name === (api ? name : "")) link.setAttribute("aria-current", "page");
+    const isCurrent = link.dataset.name === (api ? name : "");
+    if (isCurrent) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+    if (isCurrent) nav.scrollTo({ left: link.offsetLeft - nav.clientWidth / 2 + link.offsetWidth / 2 });
   }
   if (focus) main.focus();
   scrollTo(0, 0);
@@ -62,13 +65,10 @@ function overview() {
       {},
       h("a", { href: `#/${encodeURIComponent(name)}` }, h("span", { class: "name" }, name, (output.is_stream || isTask) && h("span", { class: "pill" }, isTask ? "task" : "stream")), h("code", {}, route), doc && h("span", { class: "doc" }, doc.split("\n")[0])),
     );
-  return h(
-    "article",
-    { class: "overview" },
-    h("header", { class: "title" }, h("h1", {}, service.name, version)),
-    service.apis.length > 0 && h("section", {}, h("h2", {}, "APIs"), h("ul", { class: "apis" }, service.apis.map(entry))),
-    service.about && h("section", { class: "prose" }, showMarkdown(service.about)),
-  );
+  const apis = service.apis.length > 0 && h("section", {}, h("h2", {}, "APIs"), h("ul", { class: "apis" }, service.apis.map(entry)));
+  const about = service.about && h("section", { class: "prose" }, showMarkdown(service.about));
+  const sections = service.about.length > LONG ? [apis, about] : [about, apis];
+  return h("article", { class: "overview" }, h("header", { class: "title" }, h("h1", {}, service.name, version)), sections);
 }
 
 function drawTools() {

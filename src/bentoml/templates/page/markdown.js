@@ -7,25 +7,35 @@ export function showMarkdown(text) {
   const lines = text.replace(/<!--[\s\S]*?-->/g, "").split(/\r?\n/);
   const blocks = [];
   while (lines.length) {
-    const block = BLOCKS.map(([pattern, read]) => pattern.test(lines[0]) && read(lines)).find(Boolean);
-    if (block) blocks.push(block);
+    const [, read] = BLOCKS.find(([pattern]) => pattern.test(lines[0]));
+    blocks.push(read(lines));
   }
-  return blocks.filter((block) => block !== true);
+  return blocks.filter((block) => block !== null);
 }
 
 const LIST = /^(\s*)([-*+]|\d+[.)])\s+/;
 const STARTS = /^(#{1,6}\s|\s*(```|~~~)|>|\s*([-*+]|\d+[.)])\s|\s*$)/;
 
 const BLOCKS = [
-  [/^\s*$/, (lines) => Boolean(lines.shift()) || true],
+  [/^\s*$/, blank],
   [/^#{1,6}\s/, heading],
   [/^\s*(```|~~~)/, code],
-  [/^\s*([-*_])(\s*\1){2,}\s*$/, (lines) => lines.shift() && h("hr")],
+  [/^\s*([-*_])(\s*\1){2,}\s*$/, rule],
   [/^>/, quote],
   [/^\s*\|.*\|/, table],
   [LIST, list],
   [/^/, paragraph],
 ];
+
+function blank(lines) {
+  lines.shift();
+  return null;
+}
+
+function rule(lines) {
+  lines.shift();
+  return h("hr");
+}
 
 function heading(lines) {
   const [, marks, text] = /^(#+)\s+(.*?)\s*#*$/.exec(lines.shift()) ?? [null, "#", ""];
@@ -72,7 +82,7 @@ function paragraph(lines) {
   const inside = [lines.shift()];
   while (lines.length && !STARTS.test(lines[0])) inside.push(lines.shift());
   const content = inline(inside.join("\n"));
-  return content.length ? h("p", {}, content) : true;
+  return content.length ? h("p", {}, content) : null;
 }
 
 const INLINE = /`([^`]+)`|!?\[([^\]]*)\]\(\s*<?([^\s)>]*)>?[^)]*\)|\*\*(.+?)\*\*|(?<![\w*])[*_](?!\s)(.+?)[*_](?!\w)|<(https?:\/\/[^>]+)>|<\/?[a-zA-Z][^>]*>/s;

@@ -63,7 +63,7 @@ function typeName(schema, definitions) {
   if (schema.type === "tensor") return ["array", schema.dtype, schema.shape && `(${schema.shape.map((n) => (n < 0 ? "any" : n)).join(" × ")})`].filter(Boolean).join(" ");
   if (schema.type === "dataframe") return `table of ${schema.orient ?? "records"}`;
   if (schema.type === "file") return schema.content_type ?? (schema.format === "binary" ? "file" : schema.format);
-  if (schema.enum || "const" in schema) return "one of these";
+  if (schema.enum || "const" in schema) return "choice";
   if (branchesOf(schema).length) return branchesOf(schema).map((b) => typeName(simple(b, definitions), definitions)).join(" or ");
   if (schema.type === "array") return schema.items ? `list of ${typeName(simple(schema.items, definitions), definitions)}` : "list";
   if (schema.type === "object") return schema.title && schema.properties ? schema.title : "object";

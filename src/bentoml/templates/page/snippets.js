@@ -1,8 +1,8 @@
 // The same request as a command and as a program, to copy and to run.
-import { partsOf } from "./form.js";
+import { jsonOf, partsOf } from "./form.js";
 import { authHeader, serviceUrl, token } from "./session.js";
 import { simple } from "./schema.js";
-import { toCompactJson, toPython } from "./values.js";
+import { toPython } from "./values.js";
 
 const TOKEN = "BENTOML_TOKEN"; // the environment variable; the token itself is never shown
 
@@ -21,7 +21,7 @@ function curlBody(plan) {
   const data = (value) => `-d ${quoted(value)}`;
   switch (plan.kind) {
     case "json":
-      return [`-H 'Content-Type: application/json'`, data(toCompactJson("root" in plan ? (plan.root ?? null) : plan.values))];
+      return [`-H 'Content-Type: application/json'`, data(jsonOf(plan))];
     case "text":
       return [`-H 'Content-Type: text/plain'`, `--data-raw ${quoted(plan.root ?? "")}`];
     case "file":

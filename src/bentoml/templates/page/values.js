@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 
 const JSON_WORDS = { true: "true", false: "false", null: "null" };
 const PYTHON_WORDS = { true: "True", false: "False", null: "None" };
-const WIDTH = 72;
+const WIDTH = 56; // characters of a line; what is longer has a line for each of its parts
 
 /** JSON, on one line where it is short. Whole numbers of any size are BigInts and stay exact. */
 export function toJson(value, indent = "") {
