@@ -23,7 +23,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("frameworks", "builder", "runtime", "templates"),
     ("legacy",),
     ("deploy",),
-    ("bentos", "models", "container", "images", "io", "validators", "metrics", "gradio", "monitoring"),
+    ("bentos", "models", "container", "images", "io", "validators", "metrics", "gradio", "monitoring", "testing"),
     ("cli",),
     ("__main__",),
 )
@@ -46,6 +46,7 @@ RESERVED = {
 # Own imports inside functions, each with its reason.
 LATE_IMPORTS = {
     ("__main__", "cli.main"): "`--version` answers without loading the command table",
+    ("runtime.app", "runtime.tasks.running"): "a service without tasks does not load SQLite",
 }
 PICKLES = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib"}
 

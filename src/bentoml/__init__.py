@@ -20,6 +20,7 @@ if _TYPE_CHECKING:
     from . import io as io
     from . import metrics as metrics
     from . import models as models
+    from . import testing as testing
     from . import validators as validators
     from .bentos import build as build
     from .bentos import delete as delete
@@ -87,6 +88,7 @@ _PUBLIC: dict[str, str | None] = {
     "server_context": ".sdk.context",
     "service": ".sdk.service",
     "task": ".sdk.method",
+    "testing": None,
     "use_arguments": ".sdk.arguments",
     "validators": None,
 }
@@ -128,6 +130,7 @@ __all__ = [
     "server_context",
     "service",
     "task",
+    "testing",
     "use_arguments",
     "validators",
 ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from ..exceptions import NotFound
+from .downloads import Downloads
 from .plan import Endpoint, method_names
 from .retries import Options
 from .session import Session
@@ -56,6 +58,13 @@ class BaseClient(ABC, Generic[M]):
             self.timeout if isinstance(timeout, _Same) else timeout,
             self.retries if retries is None else retries,
         )
+        return other
+
+    def keeping_files_in(self, folder: Path) -> Self:
+        """Return this client with another folder for the files of answers, whose end is the caller's business."""
+        other = copy.copy(self)
+        other._session = Session(self._session.wire, Downloads(folder))
+        other._session.endpoints = self._session.endpoints
         return other
 
     @abstractmethod

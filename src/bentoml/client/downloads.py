@@ -27,10 +27,13 @@ _UNSAFE = re.compile(r"[^\w.()+,=@ -]")
 
 
 class Downloads:
-    """A folder of files, made with the first of them, and removed when the client closes or is forgotten."""
+    """A folder of files, made with the first of them, and removed when the client closes or is forgotten.
 
-    def __init__(self) -> None:
-        self._folder: Path | None = None
+    A ``folder`` that is given is somebody else's, who removes it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._remove: weakref.finalize[[str, int], Downloads] | None = None
 
     def new(self, headers: Mapping[str, str]) -> tuple[Path, BinaryIO]:

@@ -34,9 +34,9 @@ _FETCH_SECONDS = 600.0
 class Session:
     """Call the APIs of one server; what it answers with files is kept until the session closes."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, downloads: Downloads | None = None) -> None:
         self.wire = wire
-        self.downloads = Downloads()
+        self.downloads = Downloads() if downloads is None else downloads
         self.endpoints: Mapping[str, Endpoint] | None = None
 
     async def connect(self, timeout: float | None, options: Options) -> None:
