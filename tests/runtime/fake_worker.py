@@ -17,6 +17,7 @@ from typing import Any
 from bentoml.runtime.frames import Channel, Deployed, Description, Failed, Load, Serve
 from bentoml.runtime.lifespan import ASGIApp, Message, Receive, Send
 from bentoml.runtime.server import answer
+from bentoml.sdk.sections import Limits
 from bentoml.runtime.signals import end_with
 
 
@@ -60,7 +61,8 @@ def main() -> None:
         give_up(channel, 3, "Traceback: cannot start")
     if fail == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
-    answer(tiny_app(marks, order.index), socket.socket(fileno=channel.descriptors.pop()), serve, channel, {})
+    listening = socket.socket(fileno=channel.descriptors.pop())
+    answer(tiny_app(marks, order.index), listening, serve, channel, {}, Limits())
 
 
 def give_up(channel: Channel, exit_code: int, message: str) -> None:

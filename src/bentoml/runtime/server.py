@@ -1,4 +1,4 @@
-"""Answer requests on one socket until the process is told to end: uvicorn, with our own signals, lifespan and pulse."""
+"""Answer requests on one socket until the process is told to end: uvicorn, with our own HTTP, signals, lifespan and pulse."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import uvicorn
 import uvloop
 
 from ..exceptions import BentoMLConfigException
+from ..sdk.sections import Limits
 from .frames import Channel, Ping, Pong, Ready, Serve
 from .lifespan import ASGIApp, running
+from .protocol import Connections
 
 __all__ = ["CertificateError", "answer"]
 
@@ -25,7 +27,12 @@ class CertificateError(BentoMLConfigException):
 
 
 def answer(
-    app: ASGIApp, listening: socket.socket, order: Serve, channel: Channel, env: Mapping[str, str]
+    app: ASGIApp,
+    listening: socket.socket,
+    order: Serve,
+    channel: Channel,
+    env: Mapping[str, str],
+    limits: Limits,
 ) -> None:
     """Serve an application until SIGTERM, then let the requests in flight end; its lifespan's errors are raised.
 
@@ -33,13 +40,12 @@ def answer(
         CertificateError: TLS is asked for with files that cannot be used.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(app, listening, order, channel, env))
+        runner.run(_answer(_config(app, order, env, limits), app, listening, order, channel))
 
 
 async def _answer(
-    app: ASGIApp, listening: socket.socket, order: Serve, channel: Channel, env: Mapping[str, str]
+    config: uvicorn.Config, app: ASGIApp, listening: socket.socket, order: Serve, channel: Channel
 ) -> None:
-    config = _config(app, order, env)
     try:
         config.load()
     except OSError as e:  # also ssl.SSLError
@@ -74,14 +80,14 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _config(app: ASGIApp, order: Serve, env: Mapping[str, str]) -> uvicorn.Config:
+def _config(app: ASGIApp, order: Serve, env: Mapping[str, str], limits: Limits) -> uvicorn.Config:
     proxies = env.get(_TRUSTED_PROXIES)
     ssl = {f"ssl_{name}": value for name, value in order.ssl.items() if value is not None}
     return uvicorn.Config(
         app,
         interface="asgi3",
         loop="uvloop",
-        http="httptools",
+        http=Connections(limits),  # type: ignore[arg-type]  # called as the class of a protocol would be
         lifespan="off",  # ours: see lifespan.py
         log_config=None,
         access_log=False,
