@@ -7,12 +7,13 @@ import gc
 import math
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp
 
+from ..config import Home, environment
 from ..sdk.sections import Duration
 from ..sdk.service import Service
 from .access_log import AccessLog, Fields
@@ -24,8 +25,12 @@ from .metrics import DEFAULT_BUCKETS, Family, Metrics
 from .mounts import started_mounts
 from .pages import send_page
 from .routes import Router, make_router
+from .tasks.place import TaskOptions, place_of
 from .threads import WorkerThreads
 from .traffic import Traffic
+
+if TYPE_CHECKING:
+    from .tasks.running import Tasks
 
 __all__ = ["MAX_BODY", "AppOptions", "create_app", "standalone_app"]
 
@@ -47,6 +52,7 @@ class AppOptions:
     access_log: bool = True
     workers: int = 1
     max_body: int = MAX_BODY
+    tasks: TaskOptions = field(default_factory=TaskOptions)
 
 
 def create_app(service: Service[Any], *, options: AppOptions) -> Application:
@@ -56,7 +62,9 @@ def create_app(service: Service[Any], *, options: AppOptions) -> Application:
 
 def standalone_app(service: Service[Any]) -> ASGIApp:
     """Return the application of a service for a server that is not ours, and that writes its own access log."""
-    options = AppOptions(access_log=False)
+    env = environment()
+    place = place_of(service, home=Home.from_environment(env), env=env, working_dir=Path.cwd())
+    options = AppOptions(access_log=False, tasks=TaskOptions(place))
     if service.bento is not None:
         tag = service.bento.tag
         options = replace(options, bento_name=tag.name, bento_version=str(tag.version))
@@ -70,6 +78,7 @@ class Application:
         self._service = service
         self._options = options
         self._stopped = Router({}, _not_running)
+        self._tasks: Tasks | None = None
         self._use(self._stopped)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,11 +93,17 @@ class Application:
             return self._live(receive, send)
         return self._other(scope, receive, send)
 
+    def end(self) -> None:
+        """Take up no more background tasks: the server has been told to end, and requests that it has are still answered."""
+        if self._tasks is not None:
+            self._tasks.end()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start the service, wait for the end, stop it; what goes wrong is raised, and the server shows it."""
         await receive()
         async with AsyncExitStack() as stack:
-            self._use(await _start(self._service, self._options, stack))
+            router, self._tasks = await _start(self._service, self._options, stack)
+            self._use(router)
             if self._options.worker_index is not None:
                 _spare_the_collector()
             stack.callback(self._use, self._stopped)
@@ -101,19 +116,34 @@ class Application:
         self._other = router.other
 
 
-async def _start(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -> Router:
+async def _start(
+    service: Service[Any], options: AppOptions, stack: AsyncExitStack
+) -> tuple[Router, Tasks | None]:
     """Make what the requests share, the instance and the routes; ``stack`` ends them in the opposite order."""
     server = _server(service, options, stack)
     instance = await stack.enter_async_context(started(service))
     mounts = await stack.enter_async_context(started_mounts(service, instance))
-    return make_router(
+    tasks = await _started_tasks(service, instance, server, options, stack)
+    router = make_router(
         service,
         instance,
         server,
         mounts,
         version=options.bento_version,
         metrics_folder=options.metrics_folder,
+        tasks=tasks,
     )
+    return router, tasks
+
+
+async def _started_tasks(
+    service: Service[Any], instance: Any, server: Server, options: AppOptions, stack: AsyncExitStack
+) -> Tasks | None:
+    if not any(method.is_task for method in service.apis.values()):
+        return None
+    from .tasks.running import running_tasks
+
+    return await stack.enter_async_context(running_tasks(service, instance, server, options.tasks))
 
 
 def _spare_the_collector() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -27,6 +27,9 @@ from .mounts import Mounts
 from .observe import Observed
 from .pages import NOT_FOUND, Content, Page, send_page
 from .site import Site
+
+if TYPE_CHECKING:
+    from .tasks.running import Tasks
 
 __all__ = ["Router", "make_router"]
 
@@ -54,6 +57,7 @@ def make_router(
     *,
     version: str,
     metrics_folder: Path | None,
+    tasks: Tasks | None = None,
 ) -> Router:
     """Return the routes of one instance of a service; ``metrics_folder`` is that of all workers, where there are any.
 
@@ -63,6 +67,7 @@ def make_router(
     layers = _layers(service)
     apis = _apis(service, instance, server, counted_outside=bool(layers))
     pages: dict[str, ASGIApp] = dict(_pages(service, instance, version))
+    pages |= {} if tasks is None else tasks.routes
     observed = partial(
         Observed,
         server=server,
@@ -70,7 +75,7 @@ def make_router(
         skipped=tuple(service.settings.logging.access.skip_paths),
     )
     other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), mounts, Site(service))
-    uncounted = _metrics_page(instance, server, prefix, metrics_folder)
+    uncounted = _metrics_page(instance, server, prefix, metrics_folder, tasks)
     if not layers:
         shared = _shared(apis, mounts, observed(other))
         return Router({p: observed(page) for p, page in pages.items()} | uncounted | shared, observed(other))
@@ -171,7 +176,9 @@ def _pages(service: Service[Any], instance: Any, version: str) -> dict[str, Page
     return pages | {path: page for path, page in more.items() if path is not None}
 
 
-def _metrics_page(instance: Any, server: Server, prefix: str, folder: Path | None) -> dict[str, ASGIApp]:
+def _metrics_page(
+    instance: Any, server: Server, prefix: str, folder: Path | None, tasks: Tasks | None
+) -> dict[str, ASGIApp]:
     if server.metrics is None:
         return {}
     where, shared = server.metrics.folder, folder is not None
@@ -179,6 +186,7 @@ def _metrics_page(instance: Any, server: Server, prefix: str, folder: Path | Non
 
     async def content() -> Content:
         text = await asyncio.to_thread(render, where, shared=shared)
+        text += "" if tasks is None else await tasks.numbers()
         return 200, MEDIA_TYPE, rewrite(text).encode()
 
     page = Page(content)

@@ -31,6 +31,8 @@ from .gpus import TooFewGpus, gpu_variables
 from .logging import configure
 from .server import CertificateError, answer
 from .signals import do_nothing, end_with
+from .tasks.place import TaskOptions, place_of
+from .tasks.queue import TaskStoreError
 
 __all__ = ["main"]
 
@@ -64,7 +66,14 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
         return _fail(channel, _CANNOT_START, str(e))
     try:
         _run(target, order, channel, env)
-    except (ImportServiceError, MissingVariables, WrongArguments, TooFewGpus, CertificateError) as e:
+    except (
+        ImportServiceError,
+        MissingVariables,
+        WrongArguments,
+        TooFewGpus,
+        CertificateError,
+        TaskStoreError,
+    ) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
         return _fail(channel, _FAILED, _shown(e))
@@ -94,6 +103,11 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
         development=serve.development,
         access_log=service.settings.logging.access.enabled,
         workers=serve.workers,
+        tasks=TaskOptions(
+            place_of(service, home=Home.from_environment(env), env=env, working_dir=Path(target.working_dir)),
+            workers=serve.workers,
+            grace=serve.timeout_graceful_shutdown,
+        ),
     )
     limits = service.settings.http.limits
     answer(create_app(service, options=options).dispatch, listening, serve, channel, env, limits)

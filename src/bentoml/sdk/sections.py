@@ -31,6 +31,7 @@ __all__ = [
     "RunnerProbe",
     "ServiceConfig",
     "Ssl",
+    "Tasks",
     "Tracing",
     "Traffic",
     "key",
@@ -47,6 +48,7 @@ class ServiceConfig(TypedDict, total=False):
     threads: int
     backlog: int
     traffic: Mapping[str, Any]
+    tasks: Mapping[str, Any]
     metrics: Mapping[str, Any]
     logging: Mapping[str, Any]
     ssl: Mapping[str, Any]
@@ -87,6 +89,16 @@ class Traffic:
     max_concurrency: int | None = key(checks.POSITIVE)
     concurrency: int | None = key(checks.POSITIVE)
     external_queue: bool | None = key(checks.FLAG)
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """How background tasks are run and kept; times in seconds."""
+
+    ttl: float = key(checks.SECONDS, 86400.0)
+    timeout: float | None = key(checks.SECONDS)
+    attempts: int = key(checks.POSITIVE, 3)
+    max_pending: int = key(checks.POSITIVE, 100_000)
 
 
 @dataclass(frozen=True)

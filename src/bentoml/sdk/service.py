@@ -73,6 +73,8 @@ class Service(Generic[T]):
             name: m for name, m in members.items() if isinstance(m, Dependency)
         }
         self.apis = self._apis(members, namespace or {})
+        if any(method.is_task for method in self.apis.values()):
+            self._expect_tasks()
         self.all_services()  # a conflict of names is an error now
 
     def __call__(self) -> T:
@@ -199,6 +201,14 @@ class Service(Generic[T]):
             apis[method.name] = method
             routes[method.route] = method.name
         return apis
+
+    def _expect_tasks(self) -> None:
+        """Say that requests may wait outside of the workers, each of which runs one task at a time unless it says more."""
+        traffic = self.settings.traffic
+        traffic = dataclasses.replace(traffic, external_queue=True, concurrency=traffic.concurrency or 1)
+        self.settings = dataclasses.replace(self.settings, traffic=traffic)
+        given = self.config.get("traffic") or {}
+        self.config["traffic"] = {"concurrency": 1, **given, "external_queue": True}
 
     def _route(self, name: str, method: APIMethod[..., Any]) -> dict[str, Any]:
         return {

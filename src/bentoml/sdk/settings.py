@@ -25,6 +25,7 @@ from .sections import (
     RunnerConnection,
     RunnerProbe,
     Ssl,
+    Tasks,
     Tracing,
     Traffic,
     key,
@@ -45,6 +46,7 @@ class ServiceSettings:
     threads: int = key(checks.POSITIVE, 1)
     backlog: int = key(checks.BACKLOG, 2048)
     traffic: Traffic = field(default_factory=Traffic)
+    tasks: Tasks = field(default_factory=Tasks)
     resources: Resources = field(default_factory=Resources)
     http: Http = field(default_factory=Http)
     logging: Logging = field(default_factory=Logging)
