@@ -51,8 +51,9 @@ def client(
         timeout: how long to wait for each answer, in seconds.
         retries: how often a call is tried again.
     """
-    app = _app(service, dependencies, settings)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(running(app)):
+    variant = _variant(service, dependencies, settings)
+    app: Any = create_app(variant, options=AppOptions(access_log=False))
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_deployed(variant, app)):
         wire = SyncWire(_ADDRESS, token=token, timeout=timeout, transport=PortalTransport(app, portal))
         with SyncHTTPClient.over(wire, Options(timeout, retries)) as opened:
             yield opened
@@ -69,8 +70,9 @@ async def async_client(
     retries: int = 0,
 ) -> AsyncIterator[AsyncHTTPClient]:
     """Start a service on the running event loop and give an async client on it; see ``client``."""
-    app = _app(service, dependencies, settings)
-    async with running(app):
+    variant = _variant(service, dependencies, settings)
+    app: Any = create_app(variant, options=AppOptions(access_log=False))
+    async with _deployed(variant, app):
         over = AsyncHTTPClient.over(
             lambda: AsyncWire(_ADDRESS, token=token, timeout=timeout, transport=AppTransport(app)),
             Options(timeout, retries),
@@ -79,11 +81,24 @@ async def async_client(
             yield opened
 
 
-def _app(
+@asynccontextmanager
+async def _deployed(service: Service[Any], app: Any) -> AsyncIterator[None]:
+    """Run the deployment hooks, as the first worker of a server does, and then the application."""
+    for one in service.all_services().values():
+        for _, hook in one.hooks("deployment"):
+            result = hook()
+            if inspect.isawaitable(result):
+                await result
+    async with running(app):
+        yield
+
+
+def _variant(
     service: Callable[[], object],
     dependencies: Mapping[str, object] | None,
     settings: Mapping[str, Any] | None,
-) -> Any:
+) -> Service[Any]:
+    """Return the service with what the test changes of it; the service itself stays as it is."""
     if not isinstance(service, Service):
         raise TypeError(f"`{service!r}` is not a service; decorate the class with @bentoml.service")
     variant = copy.copy(service)
@@ -92,7 +107,7 @@ def _app(
     if settings is not None:
         variant.config = _merged(service.config, settings)
         variant.settings = ServiceSettings.build(service.name, variant.config)
-    return create_app(variant, options=AppOptions(access_log=False))
+    return variant
 
 
 def _replace_dependencies(service: Service[Any], given: Mapping[str, object]) -> None:
