@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import uvicorn
@@ -33,25 +33,33 @@ def answer(
     channel: Channel,
     env: Mapping[str, str],
     limits: Limits,
+    on_end: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve an application until SIGTERM, then let the requests in flight end; its lifespan's errors are raised.
+
+    ``on_end()`` is called when the signal comes.
 
     Raises:
         CertificateError: TLS is asked for with files that cannot be used.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(_config(app, order, env, limits), app, listening, order, channel))
+        runner.run(_answer(_config(app, order, env, limits), app, listening, order, channel, on_end))
 
 
 async def _answer(
-    config: uvicorn.Config, app: ASGIApp, listening: socket.socket, order: Serve, channel: Channel
+    config: uvicorn.Config,
+    app: ASGIApp,
+    listening: socket.socket,
+    order: Serve,
+    channel: Channel,
+    on_end: Callable[[], None],
 ) -> None:
     try:
         config.load()
     except OSError as e:  # also ssl.SSLError
         names = f"`{order.ssl.get('certfile')}` and `{order.ssl.get('keyfile')}`"
         raise CertificateError(f"TLS cannot use the certificate and key {names}: {e}") from e
-    server = _Server(config, channel)
+    server = _Server(config, channel, on_end)
     loop = asyncio.get_running_loop()
     async with running(app):
         loop.add_signal_handler(signal.SIGTERM, server.end)
@@ -63,9 +71,10 @@ async def _answer(
 class _Server(uvicorn.Server):
     """A uvicorn server that says when it is ready and leaves the signals to its worker."""
 
-    def __init__(self, config: uvicorn.Config, channel: Channel) -> None:
+    def __init__(self, config: uvicorn.Config, channel: Channel, on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._channel = channel
+        self._on_end = on_end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -78,6 +87,7 @@ class _Server(uvicorn.Server):
     def end(self) -> None:
         """Stop to accept, answer what has been accepted, return from ``serve``."""
         self.should_exit = True
+        self._on_end()
 
 
 def _config(app: ASGIApp, order: Serve, env: Mapping[str, str], limits: Limits) -> uvicorn.Config:

@@ -110,7 +110,8 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
         ),
     )
     limits = service.settings.http.limits
-    answer(create_app(service, options=options).dispatch, listening, serve, channel, env, limits)
+    app = create_app(service, options=options)
+    answer(app.dispatch, listening, serve, channel, env, limits, on_end=app.end)
 
 
 def _load(target: Target, order: Load, env: Mapping[str, str]) -> Service[Any]:
