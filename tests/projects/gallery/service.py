@@ -49,7 +49,9 @@ Scale = Annotated[float, Field(ge=0.1, le=4, description="1 keeps the size")]
 Matrix = Annotated[np.ndarray, Shape((2, 2)), DType("float64")]
 
 
-@bentoml.service(description="A service with **each kind of input and answer**, to try them in the browser.", threads=4)
+@bentoml.service(
+    description="A service with **each kind of input and answer**, to try them in the browser.", threads=4
+)
 class Gallery:
     """Each kind of value and answer."""
 

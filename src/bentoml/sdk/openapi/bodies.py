@@ -31,7 +31,7 @@ def request(method: APIMethod[..., Any], schemas: Schemas) -> Json:
     required = bool(schema.get("required"))
     properties: dict[str, Json] = schema.get("properties", {})
     if taken.files:
-        return {"required": required, "content": {_FORM: body | _encoding(properties, taken.files)}}
+        return {"required": required, "content": {_FORM: body | _encoding(properties)}}
     content = {_JSON: body} | _npy(list(properties.values()))
     if properties and all(_is_scalar(p) for p in properties.values()):
         content[_URLENCODED] = body
@@ -54,12 +54,14 @@ def answer(method: APIMethod[..., Any], schemas: Schemas) -> Json:
     return {media_type: body} | _npy([schema])
 
 
-def _encoding(properties: Mapping[str, Json], files: frozenset[str]) -> Json:
+def _encoding(properties: Mapping[str, Json]) -> Json:
     """Say how the parts of a form are written: files of a declared type as that, all else as JSON."""
-    encoding = {name: {"contentType": _JSON} for name in properties if name not in files}
-    for name in files & properties.keys():
-        item = properties[name].get("items", properties[name])
-        if "content_type" in item or item.get("format") in ("image", "audio", "video"):
+    encoding: Json = {}
+    for name, schema in properties.items():
+        item = schema.get("items", schema)
+        if not _is_file(item):
+            encoding[name] = {"contentType": _JSON}
+        elif _file_type(item) != _BYTES:
             encoding[name] = {"contentType": _file_type(item)}
     return {"encoding": encoding} if encoding else {}
 

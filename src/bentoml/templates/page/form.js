@@ -1,7 +1,6 @@
 // The form of one API: its fields, and what they hold as a request.
 import { h } from "./dom.js";
 import { makeField } from "./fields.js";
-import { simple } from "./schema.js";
 import { same, toCompactJson, toJson } from "./values.js";
 
 /** Make the form of an API: { element, check(), fail(details), plan(), write(values), asJson }. */
@@ -15,7 +14,7 @@ function fieldsForm(schema) {
   const required = new Set(schema.required ?? []);
   const properties = Object.entries(schema.properties ?? {});
   const fields = new Map(properties.map(([name, property]) => [name, makeField(property, { name, definitions, required: required.has(name) })]));
-  const takesFiles = properties.some(([, property]) => isFile(property, definitions));
+  const takesFiles = holdsFile(schema);
   const none = properties.length === 0 && h("p", { class: "note" }, "This API takes no input.");
   return {
     element: h("div", { class: "fields" }, none, [...fields.values()].map((field) => field.element)),
@@ -51,9 +50,11 @@ function rootForm(schema) {
   };
 }
 
-function isFile(property, definitions) {
-  const schema = simple(property, definitions);
-  return schema.type === "file" || (schema.type === "array" && simple(schema.items ?? {}, definitions).type === "file");
+/** Whether a value of a schema may hold a file, at any depth. */
+function holdsFile(schema) {
+  if (schema === null || typeof schema !== "object") return false;
+  const inner = [schema.items, schema.properties, schema.$defs, schema.additionalProperties].flatMap((part) => [part, ...Object.values(part ?? {})]);
+  return schema.type === "file" || [...inner, ...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.prefixItems ?? [])].some((part) => part !== schema && holdsFile(part));
 }
 
 /** The JSON text of a plan, which a person may edit. */
@@ -88,12 +89,23 @@ function formData(values) {
   return form;
 }
 
-/** The parts of a form: files and addresses as they are, all else as JSON. */
+/** The parts of a form: files as they are, all else as JSON; a file deeper in a value is a part named by its place. */
 export function partsOf(values) {
   return Object.entries(values).flatMap(([name, value]) => {
     if (value instanceof File) return [[name, value]];
     if (Array.isArray(value) && value.some((item) => item instanceof File)) return value.map((item) => [name, item]);
-    return [[name, toCompactJson(value)]];
+    const files = [];
+    const plain = withoutFiles(name, value, files);
+    return [[name, toCompactJson(plain)], ...files];
   });
 }
 
+function withoutFiles(name, value, files) {
+  if (value instanceof File) {
+    files.push([name, value]);
+    return null;
+  }
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).map(([key, item]) => [key, withoutFiles(`${name}.${key}`, item, files)]);
+  return Array.isArray(value) ? entries.map(([, item]) => item) : Object.fromEntries(entries);
+}

@@ -56,7 +56,7 @@ const KEYWORDS = new Set("False None True and as assert async await break class 
 /** A program with the synchronous client. */
 export function pythonSnippet(api, plan, asTask = false) {
   const values = "root" in plan ? [["", plan.root]] : Object.entries(plan.values);
-  const needsPath = values.flatMap(([, value]) => value).some((value) => value instanceof File);
+  const needsPath = partsOf(Object.fromEntries(values)).some(([, value]) => value instanceof File);
   const imports = [token() && "import os", needsPath && "from pathlib import Path"].filter(Boolean);
   const client = `${JSON.stringify(serviceUrl)}${token() ? `, token=os.environ["${TOKEN}"]` : ""}`;
   const call = pythonCall(api, values, asTask);
@@ -80,8 +80,6 @@ function pythonCall(api, values, asTask) {
 }
 
 function pythonValue(value) {
-  if (value instanceof File) return `Path(${JSON.stringify(value.name)})`;
-  if (Array.isArray(value) && value.some((item) => item instanceof File)) return `[${value.map(pythonValue).join(", ")}]`;
   return toPython(value ?? null, "        ");
 }
 

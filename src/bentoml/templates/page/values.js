@@ -35,6 +35,7 @@ function write(value, indent, words) {
   if (value === null || typeof value === "boolean") return words[value];
   if (typeof value === "string") return JSON.stringify(value).replace(/[\u007f-\u009f\u2028\u2029]/g, escaped);
   if (typeof value !== "object") return String(value);
+  if (value instanceof File) return `Path(${JSON.stringify(value.name)})`; // in Python; JSON holds none
   const isList = Array.isArray(value);
   const [open, close] = isList ? "[]" : "{}";
   const items = (deeper) =>
