@@ -47,6 +47,7 @@ RESERVED = {
 LATE_IMPORTS = {
     ("__main__", "cli.main"): "`--version` answers without loading the command table",
     ("runtime.app", "runtime.tasks.running"): "a service without tasks does not load SQLite",
+    ("runtime.tracing", "runtime.spans"): "OpenTelemetry is loaded only where an exporter is configured",
 }
 PICKLES = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib"}
 

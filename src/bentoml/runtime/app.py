@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,9 +27,11 @@ from .pages import send_page
 from .routes import Router, make_router
 from .tasks.place import TaskOptions, place_of
 from .threads import WorkerThreads
+from .tracing import Traced, open_spans
 from .traffic import Traffic
 
 if TYPE_CHECKING:
+    from .spans import Spans
     from .tasks.running import Tasks
 
 __all__ = ["MAX_BODY", "AppOptions", "create_app", "standalone_app"]
@@ -52,6 +54,7 @@ class AppOptions:
     access_log: bool = True
     workers: int = 1
     max_body: int = MAX_BODY
+    env: Mapping[str, str] = field(default_factory=dict)
     tasks: TaskOptions = field(default_factory=TaskOptions)
 
 
@@ -64,7 +67,7 @@ def standalone_app(service: Service[Any]) -> ASGIApp:
     """Return the application of a service for a server that is not ours, and that writes its own access log."""
     env = environment()
     place = place_of(service, home=Home.from_environment(env), env=env, working_dir=Path.cwd())
-    options = AppOptions(access_log=False, tasks=TaskOptions(place))
+    options = AppOptions(access_log=False, env=env, tasks=TaskOptions(place))
     if service.bento is not None:
         tag = service.bento.tag
         options = replace(options, bento_name=tag.name, bento_version=str(tag.version))
@@ -120,6 +123,7 @@ async def _start(
     service: Service[Any], options: AppOptions, stack: AsyncExitStack
 ) -> tuple[Router, Tasks | None]:
     """Make what the requests share, the instance and the routes; ``stack`` ends them in the opposite order."""
+    spans = _started_spans(service, options, stack)
     server = _server(service, options, stack)
     instance = await stack.enter_async_context(started(service))
     mounts = await stack.enter_async_context(started_mounts(service, instance))
@@ -133,7 +137,20 @@ async def _start(
         metrics_folder=options.metrics_folder,
         tasks=tasks,
     )
-    return router, tasks
+    return (router if spans is None else _traced(router, spans)), tasks
+
+
+def _started_spans(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -> Spans | None:
+    index = options.worker_index
+    spans = open_spans(service, version=options.bento_version, worker_index=index, env=options.env)
+    if spans is not None:
+        stack.push_async_callback(asyncio.to_thread, spans.close)  # it waits for the collector
+    return spans
+
+
+def _traced(router: Router, spans: Spans) -> Router:
+    routes: dict[str, ASGIApp] = {path: Traced(app, spans, path) for path, app in router.routes.items()}
+    return Router(routes, Traced(router.other, spans))
 
 
 async def _started_tasks(

@@ -21,10 +21,12 @@ from .metrics import Metrics
 from .threads import WorkerThreads
 from .traffic import Traffic
 
-__all__ = ["Call", "Receive", "Scope", "Send", "Server"]
+__all__ = ["IDS", "ROUTE", "SPAN", "Call", "Receive", "Scope", "Send", "Server"]
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_SEEN = "bentoml.ids"
+IDS = "bentoml.ids"  # of a scope: trace and span ids, and whether they are exported
+ROUTE = "bentoml.route"  # of a scope: the endpoint that it is counted under, where that is found out on the way
+SPAN = "bentoml.span"  # of a scope: the span of the request, where there are spans
 _random_bits = Random(
     SystemRandom().getrandbits(256)
 ).getrandbits  # ids name requests; nothing secret needs them
@@ -68,8 +70,8 @@ class Call:
         self.server = server
         self.started = perf_counter()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        if _SEEN in scope:
-            self.trace_id, self.span_id, self.sampled = scope[_SEEN]
+        if IDS in scope:
+            self.trace_id, self.span_id, self.sampled = scope[IDS]
         else:
             parent = self.headers.get(b"traceparent")
             self.trace_id = _random_bits(128) if parent is None else _trace_of(parent)
@@ -79,7 +81,7 @@ class Call:
     def observed(cls, scope: Scope, server: Server) -> Call:
         """Return a call whose ids later calls with the same scope have too (for what is asked through middleware)."""
         call = cls(scope, server)
-        scope[_SEEN] = (call.trace_id, call.span_id, call.sampled)
+        scope[IDS] = (call.trace_id, call.span_id, call.sampled)
         return call
 
     def expire(self) -> None:
@@ -113,6 +115,12 @@ class Call:
         server = self.server
         trace, span = server.trace_id_format % self.trace_id, server.span_id_format % self.span_id
         return Trace(trace.decode(), span.decode(), self.sampled, server.service)
+
+    def failed(self, error: BaseException) -> None:
+        """Note an error of the user's code in the span of this request."""
+        span = self.scope.get(SPAN)
+        if span is not None:
+            span.failed(error)
 
     def end(self, label: str) -> None:
         """Count and log this request, which has been answered; ``label`` is its endpoint in the metrics."""

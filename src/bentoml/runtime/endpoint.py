@@ -274,6 +274,7 @@ async def _finish(call: Call) -> None:
 
 
 def _log(call: Call, error: BaseException, part: str = "") -> None:
+    call.failed(error)
     exc_info = (type(error), error, users_traceback(error))
     logger.error(
         "Exception on %s%s", part, call.scope["path"], exc_info=exc_info, extra={"trace": call.trace()}

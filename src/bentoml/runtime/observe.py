@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from .answer import JSON
-from .call import Call, Receive, Scope, Send, Server
+from .call import ROUTE, Call, Receive, Scope, Send, Server
 from .errors import GENERIC, error_body, users_traceback
 from .metrics import Socket
 
@@ -45,7 +45,7 @@ class Observed:
         """Pass a request on."""
         server = self._silent if scope["path"].startswith(self._skipped) else self._server
         call = Call.observed(scope, server)
-        label = self._label(scope)
+        label = scope[ROUTE] = self._label(scope)
         if scope["type"] == "websocket":
             return await self._talk(call, label, receive, send)
         if server.metrics is not None:
@@ -156,6 +156,7 @@ def _size(message: Message) -> int:
 
 
 def _log(call: Call, error: Exception) -> None:
+    call.failed(error)
     exc_info = (type(error), error, users_traceback(error))
     logger.error("Exception on %s", call.scope["path"], exc_info=exc_info, extra={"trace": call.trace()})
 

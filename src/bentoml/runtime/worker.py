@@ -33,6 +33,7 @@ from .server import CertificateError, answer
 from .signals import do_nothing, end_with
 from .tasks.place import TaskOptions, place_of
 from .tasks.queue import TaskStoreError
+from .tracing import ExporterError
 
 __all__ = ["main"]
 
@@ -73,6 +74,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
         TooFewGpus,
         CertificateError,
         TaskStoreError,
+        ExporterError,
     ) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
@@ -103,6 +105,7 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
         development=serve.development,
         access_log=service.settings.logging.access.enabled,
         workers=serve.workers,
+        env=env,
         tasks=TaskOptions(
             place_of(service, home=Home.from_environment(env), env=env, working_dir=Path(target.working_dir)),
             workers=serve.workers,

@@ -137,6 +137,8 @@ METRIC = Check(
     lambda v: _matching(v, "[a-zA-Z_:][a-zA-Z0-9_:]*"),
 )
 PATH = Check("a path that begins with `/`", lambda v: _matching(v, "/[^?#]*"))
+OTLP = Check("`http` or `grpc`", lambda v: _one_of(str(v).removesuffix("/protobuf"), "http", "grpc"))
+COMPRESSION = Check("`gzip`, `deflate` or `none`", lambda v: _one_of(v, "gzip", "deflate", "none"))
 EXPORTER = Check(
     "`zipkin`, `jaeger`, `otlp` or `in_memory`", lambda v: _one_of(v, "zipkin", "jaeger", "otlp", "in_memory")
 )

@@ -334,6 +334,33 @@ class Monitoring:
 
 
 @dataclass(frozen=True)
+class OtlpHttp:
+    """OTLP over HTTP."""
+
+    certificate_file: str | None = key(checks.TEXT)
+    headers: Mapping[str, Any] | None = key(checks.MAPPING)
+
+
+@dataclass(frozen=True)
+class OtlpGrpc:
+    """OTLP over gRPC."""
+
+    headers: Mapping[str, Any] | None = key(checks.MAPPING)
+    insecure: bool | None = key(checks.FLAG)
+
+
+@dataclass(frozen=True)
+class Otlp:
+    """The collector that takes spans."""
+
+    protocol: Literal["http", "grpc"] = key(checks.OTLP, "http")
+    endpoint: str | None = key(checks.TEXT)
+    compression: Literal["gzip", "deflate", "none"] | None = key(checks.COMPRESSION)
+    http: OtlpHttp = field(default_factory=OtlpHttp)
+    grpc: OtlpGrpc = field(default_factory=OtlpGrpc)
+
+
+@dataclass(frozen=True)
 class Tracing:
     """Where spans go, and how many of the requests have them; the mappings are those of the exporters."""
 
@@ -344,7 +371,7 @@ class Tracing:
     max_tag_value_length: int | None = key(checks.POSITIVE)
     zipkin: Mapping[str, Any] | None = key(checks.MAPPING)
     jaeger: Mapping[str, Any] | None = key(checks.MAPPING)
-    otlp: Mapping[str, Any] | None = key(checks.MAPPING)
+    otlp: Otlp = field(default_factory=Otlp)
 
 
 @dataclass(frozen=True)

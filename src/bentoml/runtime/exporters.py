@@ -1,0 +1,69 @@
+"""Where spans are sent: made from the settings of a service, with the exporters of OpenTelemetry that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from ..sdk.sections import Otlp, Tracing
+from .tracing import ExporterError
+
+__all__ = ["exporter_for", "otlp_options"]
+
+_GRPC = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", "opentelemetry-exporter-otlp-proto-grpc"
+_HTTP = "opentelemetry.exporter.otlp.proto.http.trace_exporter", "bentoml[tracing]"
+_ZIPKIN = "opentelemetry.exporter.zipkin.json", "opentelemetry-exporter-zipkin-json"
+
+
+def exporter_for(kind: Literal["otlp", "zipkin", "in_memory"], settings: Tracing) -> SpanExporter:
+    """Return the exporter that the settings describe; what they leave open, its own ``OTEL_EXPORTER_*`` variables say.
+
+    Raises:
+        ExporterError: its package is not installed.
+    """
+    if kind == "zipkin":
+        return _made(_ZIPKIN, "ZipkinExporter", _zipkin_options(settings))
+    if settings.otlp.protocol == "grpc":
+        return _made(_GRPC, "OTLPSpanExporter", otlp_options(settings.otlp, settings.timeout))
+    return _made(_HTTP, "OTLPSpanExporter", otlp_options(settings.otlp, settings.timeout, path="/v1/traces"))
+
+
+def otlp_options(otlp: Otlp, timeout: float | None, *, path: str = "") -> dict[str, Any]:
+    """Return the arguments of an OTLP exporter; ``path`` is put after an HTTP address that has none."""
+    found: dict[str, Any] = {"endpoint": otlp.endpoint, "timeout": timeout}
+    if otlp.endpoint is not None and urlsplit(otlp.endpoint).path in ("", "/"):
+        found["endpoint"] = otlp.endpoint.rstrip("/") + path
+    if otlp.protocol == "grpc":
+        compression = import_module("grpc").Compression if otlp.compression else None
+        found |= {"headers": _headers(otlp.grpc.headers), "insecure": otlp.grpc.insecure}
+        found["compression"] = compression and getattr(compression, str(otlp.compression).capitalize())
+    else:
+        http = import_module("opentelemetry.exporter.otlp.proto.http")
+        found |= {"headers": _headers(otlp.http.headers), "certificate_file": otlp.http.certificate_file}
+        found["compression"] = http.Compression(otlp.compression) if otlp.compression else None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _zipkin_options(settings: Tracing) -> dict[str, Any]:
+    given = {**(settings.zipkin or {}), "timeout": settings.timeout}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _headers(headers: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return {str(name).lower(): str(value) for name, value in headers.items()} if headers else None
+
+
+def _made(where: tuple[str, str], name: str, options: dict[str, Any]) -> SpanExporter:
+    module, package = where
+    try:
+        cls = getattr(import_module(module), name)
+    except ImportError as e:
+        raise ExporterError(
+            f"this exporter of spans needs `{package}`; install it with `pip install '{package}'`"
+        ) from e
+    made: SpanExporter = cls(**options)
+    return made
