@@ -142,7 +142,7 @@ def hooked(log: list[str], fail: str = "") -> Any:
 def test_the_life_of_a_service(caplog: pytest.LogCaptureFixture) -> None:
     log: list[str] = []
     with caplog.at_level(logging.INFO, logger="bentoml"), served(hooked(log)) as app:
-        assert log == ["made", "dependency made", "dependency up", "up"]
+        assert log == ["dependency made", "made", "dependency up", "up"]
         assert app.ask("/readyz", method="GET").status == 200
         assert app.ask("/metrics", method="GET").body.endswith(b"# mine\n")
     assert log[4:] == ["down", "last", "dependency down"]
@@ -164,7 +164,7 @@ def test_an_error_at_the_start_is_raised_by_the_lifespan(fail: str, message: str
     [
         ("alive", "/livez", b"Service is dead because .__is_alive__() returns False."),
         ("ready", "/readyz", b"Service is not ready because .__is_ready__() returns False."),
-        ("ready error", "/readyz", b"Service is not ready because .__is_ready__() returns False."),
+        ("ready error", "/readyz", b"Service is not ready because .__is_ready__() failed."),
     ],
 )
 def test_a_service_that_is_not_well(fail: str, path: str, body: bytes) -> None:

@@ -318,6 +318,12 @@ def test_what_depends_refuses() -> None:
     dependency: Dependency[Any] = bentoml.depends(Inner)
     with pytest.raises(AttributeError, match="Dependency must be accessed as a class attribute"):
         _ = dependency.sync
-    user: Any = bentoml.service(type("User", (), {"far": bentoml.depends(url="http://127.0.0.1:1")}))()
-    with pytest.raises(BentoMLException, match=r"http://127\.0\.0\.1:1"):
+    with pytest.raises(ValueError, match="such as `http://host:3000`, not `host:3000`"):
+        bentoml.depends(url="host:3000")
+
+
+@pytest.mark.parametrize("more", [{}, {"url": "http://127.0.0.1:1"}, {"on": Inner}])
+def test_a_deployment_says_what_to_do_instead(more: dict[str, Any]) -> None:
+    user: Any = bentoml.service(type("User", (), {"far": bentoml.depends(deployment="d", **more)}))()
+    with pytest.raises(BentoMLException, match=r"deployment `d`: .* give its address"):
         _ = user.far

@@ -25,29 +25,23 @@ async def started(service: Service[Any]) -> AsyncIterator[Any]:
     others run too.
     """
     services = LocalServices()
-    instance = service.create(services)
+    instance = services.start(service)
     set_current_service(instance)
     logger.info("Service %s initialized", service.name)
-    instances = [*_dependencies(service, services), (service, instance)]
-    for one, its_instance in instances:
-        await _run_hooks(one, its_instance, "startup")
+    known = service.all_services()
+    instances = [(known[name], made) for name, made in services.instances.items()] + [(service, instance)]
     try:
-        yield instance
+        for one, its_instance in instances:
+            await _run_hooks(one, its_instance, "startup")
+        try:
+            yield instance
+        finally:
+            for one, its_instance in reversed(instances):
+                await _run_hooks(one, its_instance, "shutdown")
+            logger.info("Service instance cleanup finalized")
     finally:
-        for one, its_instance in reversed(instances):
-            await _run_hooks(one, its_instance, "shutdown")
         set_current_service(None)
-        logger.info("Service instance cleanup finalized")
-
-
-def _dependencies(service: Service[Any], services: LocalServices) -> list[tuple[Service[Any], Any]]:
-    """Make what this service depends on, so that a mistake shows now and the first request is as quick as any."""
-    here: dict[str, Service[Any]] = {}
-    for one in service.all_services().values():
-        for dependency in one.dependencies.values():
-            if dependency.on is not None and not dependency.url and not dependency.deployment:
-                here[dependency.on.name] = dependency.on
-    return [(one, services.proxy(one).instance) for one in reversed(here.values())]
+        await services.close()
 
 
 async def _run_hooks(service: Service[Any], instance: Any, kind: Literal["startup", "shutdown"]) -> None:

@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 
 from ..sdk.openapi import openapi
 from ..sdk.service import Service
-from . import health
 from .answer import JSON
 from .call import Receive, Scope, Send, Server
 from .endpoint import Endpoint
 from .errors import error_body
+from .health import Health
 from .metrics import OTHER
 from .metrics_page import MEDIA_TYPE, render
 from .mounts import Mounts
@@ -107,7 +107,7 @@ class _Shared:
 def _apis(
     service: Service[Any], instance: Any, server: Server, *, counted_outside: bool
 ) -> dict[str, ASGIApp]:
-    context = any(m.ctx_param for s in service.all_services().values() for m in s.apis.values())
+    context = _wants_context(service)
     skipped = tuple(service.settings.logging.access.skip_paths)
     unlogged = replace(server, access_log=None)
     uncounted = replace(unlogged, metrics=None)
@@ -120,6 +120,14 @@ def _apis(
             mine = unlogged if path.startswith(skipped) else server
         routes[path] = Endpoint(method, method.func.__get__(instance), mine, label=path, context=context)
     return routes
+
+
+def _wants_context(service: Service[Any]) -> bool:
+    """Tell whether some API asks for the context, or files may come from another server and belong to the request."""
+    services = service.all_services().values()
+    return any(m.ctx_param for s in services for m in s.apis.values()) or any(
+        not dependency.is_local for s in services for dependency in s.dependencies.values()
+    )
 
 
 class _Other:
@@ -166,7 +174,8 @@ def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
 def _pages(service: Service[Any], instance: Any, version: str) -> dict[str, Page]:
     prefix = service.path_prefix
     schema = Page(_constant(JSON, json.dumps(service.schema()).encode()))
-    ready, alive = Page(lambda: health.ready(instance)), Page(lambda: health.alive(instance))
+    health = Health(service, instance)
+    ready, alive = Page(health.ready), Page(health.alive)
     pages = {f"{prefix}/docs.json": Page(_Docs(service, version))}
     for base in {"", prefix}:  # probes and clients that know nothing of the prefix find these at the root too
         pages |= {f"{base}/schema.json": schema, f"{base}/readyz": ready}

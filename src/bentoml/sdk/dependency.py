@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
@@ -18,12 +20,29 @@ T = TypeVar("T")
 
 RESOLVER = "__bentoml_resolver__"
 
+_URL = re.compile(r"(https?|tcp|file)://.")
+
+# The clients lie above the SDK, which must not import them; what calls by them is loaded when an address is used.
+_REMOTE = "bentoml.runtime.dependencies:remote"
+
 
 class Resolver(Protocol):
     """Find what stands for a dependency: an instance of this process, another process, an address."""
 
     def resolve(self, dependency: Dependency[Any]) -> Any:
         """Return an object with the methods of the service, and ``to_async`` and ``to_sync``."""
+        ...
+
+
+class Remote(Protocol):
+    """Stand for a service at an address."""
+
+    async def is_ready(self, timeout: float) -> bool:
+        """Tell whether it takes requests, within so many seconds."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
         ...
 
 
@@ -42,6 +61,11 @@ class Dependency(Generic[T]):
         self.url = url
         self.deployment = deployment
         self.cluster = cluster
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the service is made here, rather than found at an address."""
+        return self.url is None and self.deployment is None
 
     @overload
     def __get__(self, instance: None, owner: type) -> Dependency[T]: ...
@@ -65,7 +89,8 @@ class Dependency(Generic[T]):
 class LocalServices:
     """Resolve dependencies to instances of this process; services that share a dependency share its instance.
 
-    ``instances`` are those that were made so far, by the name of their service, in the order in which they were made.
+    ``instances`` are those that were made so far, by the name of their service, in the order in which they were made;
+    ``remotes`` stand for the services at an address, by this address and the class that it is taken for.
     """
 
     def __init__(self) -> None:
@@ -73,6 +98,7 @@ class LocalServices:
         self._lock = threading.RLock()  # a service that is being made may itself make the ones it needs
         self._proxies: dict[str, ServiceProxy[Any]] = {}
         self.instances: dict[str, Any] = {}
+        self.remotes: dict[tuple[str, str | None], Remote] = {}
 
     def start(self, service: Service[T]) -> T:
         """Return a new instance of a service that is about to take requests; all that it depends on is made before it."""
@@ -81,22 +107,37 @@ class LocalServices:
 
     def _make_dependencies(self, service: Service[Any]) -> None:
         for dependency in service.dependencies.values():
-            if dependency.on is not None:
+            if dependency.is_local and dependency.on is not None:
                 self._make_dependencies(dependency.on)
-            self.resolve(dependency)
+            if dependency.deployment is None:
+                self.resolve(dependency)
 
-    def resolve(self, dependency: Dependency[Any]) -> ServiceProxy[Any]:
-        """Return the proxy of a dependency; its service is instantiated on first use.
+    def resolve(self, dependency: Dependency[Any]) -> Any:
+        """Return the proxy of a dependency; its service is instantiated on first use, and one at an address called there.
 
         Raises:
-            BentoMLException: the dependency is a URL or a deployment.
+            BentoMLException: the dependency is a deployment.
         """
-        if dependency.on is None or dependency.url or dependency.deployment:
+        if dependency.deployment is not None:
             raise BentoMLException(
-                f"dependency on `{dependency.url or dependency.deployment}`: only services of the same process "
-                "can be used as yet; write `bentoml.depends(Service)`"
+                f"dependency on deployment `{dependency.deployment}`: there is no cloud that knows where it is; give its "
+                'address by `bentoml.depends(Service, url="https://...")`'
             )
-        return self.proxy(dependency.on)
+        if dependency.url is not None:
+            return self._remote(dependency)
+        return self.proxy(cast("Service[Any]", dependency.on))
+
+    async def close(self) -> None:
+        """Close the connections to services at an address."""
+        for remote in self.remotes.values():
+            await remote.close()
+
+    def _remote(self, dependency: Dependency[Any]) -> Remote:
+        key = (cast(str, dependency.url), dependency.on and dependency.on.name)
+        with self._lock:
+            if key not in self.remotes:
+                self.remotes[key] = pkgutil.resolve_name(_REMOTE)(dependency)
+            return self.remotes[key]
 
     def proxy(self, service: Service[T]) -> ServiceProxy[T]:
         """Return the proxy of a service; it is instantiated on first use."""
@@ -110,21 +151,35 @@ class LocalServices:
             return self._proxies[service.name]
 
 
+@overload
 def depends(
-    on: Callable[[], T] | None = None,
+    on: Callable[[], T],
     *,
     url: str | None = None,
     deployment: str | None = None,
     cluster: str | None = None,
-) -> Dependency[T]:
+) -> Dependency[T]: ...
+@overload
+def depends(
+    on: None = None, *, url: str | None = None, deployment: str | None = None, cluster: str | None = None
+) -> Dependency[Any]: ...
+def depends(
+    on: Callable[[], Any] | None = None,
+    *,
+    url: str | None = None,
+    deployment: str | None = None,
+    cluster: str | None = None,
+) -> Dependency[Any]:
     """Use another service: a class attribute ``other = bentoml.depends(Other)`` gives ``self.other.method(...)``.
 
     Raises:
-        ValueError: neither a service nor a URL nor a deployment is given.
+        ValueError: neither a service nor a URL nor a deployment is given, or the URL is none.
         TypeError: ``on`` is not a service; a class becomes one by ``@bentoml.service``.
     """
     if on is None and url is None and deployment is None:
         raise ValueError("depends() needs a service, a url or a deployment")
+    if url is not None and not _URL.match(url):
+        raise ValueError(f"depends() takes a url such as `http://host:3000`, not `{url}`")
     if on is not None and not hasattr(on, "all_services"):
         raise TypeError(f"depends() expects a class decorated with @bentoml.service, not `{on!r}`")
     return Dependency(cast("Service[T] | None", on), url=url, deployment=deployment, cluster=cluster)

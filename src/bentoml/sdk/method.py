@@ -147,6 +147,12 @@ class APIMethod(Generic[P, R]):
         return self._generates or stream_chunk(self._hints.get("return")) is not None
 
     @functools.cached_property
+    def returns(self) -> Any:
+        """The annotation of what a call gives, or of a step where that comes in steps."""
+        annotation = self._hints.get("return", Any) if self._output_spec is None else self._output_spec
+        return (stream_chunk(annotation) or Any) if self.is_stream else annotation
+
+    @functools.cached_property
     def _hints(self) -> dict[str, Any]:
         return get_type_hints(self.func, localns=dict(self._namespace), include_extras=True)
 
