@@ -1,17 +1,15 @@
-"""Arrays as they are: the NPY format, which needs no text for numbers and never holds pickled objects."""
+"""Arrays: what of numpy, torch and tensorflow is one, and the NPY format, which needs no text for its numbers."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
 from ..exceptions import BentoMLException
+from ..sdk.npy import NPY, read_npy, write_npy
 from .optional import is_instance_of, load_optional
 
-__all__ = ["NPY", "from_npy", "takes_npy", "to_array", "to_npy"]
-
-NPY = "application/x-npy"
+__all__ = ["NPY", "from_npy", "takes_npy", "to_array", "write_npy"]
 
 
 def takes_npy(schema: Mapping[str, Any]) -> bool:
@@ -33,17 +31,10 @@ def to_array(value: object) -> Any:
         return None
 
 
-def to_npy(array: Any) -> bytes:
-    """Return an array in the NPY format; ``ValueError`` where only pickle could hold it."""
-    buffer = io.BytesIO()
-    load_optional("numpy", "an array", "numpy").save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
 def from_npy(body: bytes) -> Any:
     """Return the array that a body in the NPY format holds."""
-    numpy = load_optional("numpy", "an array as the answer of an API", "numpy")
+    load_optional("numpy", "an array as the answer of an API", "numpy")
     try:
-        return numpy.load(io.BytesIO(body), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as e:
+        return read_npy(body)
+    except ValueError as e:
         raise BentoMLException(f"the server's answer is not an array in the NPY format: {e}") from e

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..exceptions import BentoMLException
+from ..sdk.nested import place
 from .downloads import parameters
+from .structures import schema_at
 from .uploads import file_shape
 from .values import decode, plain_optional
 
@@ -137,26 +139,30 @@ def form_value(
 ) -> Any:
     """Return the object or the list that the parts of an answer are the fields of."""
     schema = plain_optional(schema)
+    names = dict.fromkeys(part.name for part in parts)
+    inside = {name for name in names if "." in name and name.partition(".")[0] in names}
+    is_root = names.keys() - inside == {_ROOT} and _ROOT not in schema.get("properties", {})
+    if is_root:
+        schema = {"properties": {_ROOT: schema}}
 
     def value(part: ReceivedPart, its: Mapping[str, Any]) -> Any:
         return decode(part.data, part.media_type, its) if part.path is None else file_value(part.path, its)
 
-    def field(name: str, its: Mapping[str, Any]) -> Any:
+    def field(name: str) -> Any:
+        its = schema_at(schema, name)
         mine = [part for part in parts if part.name == name]
-        is_list = file_shape(its) == "many"
-        if len(mine) == 1 and (not is_list or mine[0].path is None):
-            return value(mine[0], its)
-        return [value(part, plain_optional(its["items"]) if is_list else its) for part in mine]
+        if file_shape(its) == "many" and mine[0].path is not None:
+            return [value(part, plain_optional(its["items"])) for part in mine]
+        return value(mine[0], its) if len(mine) == 1 else [value(part, {}) for part in mine]
 
-    if schema.get("type") == "array" or {part.name for part in parts} == {_ROOT}:
-        its = schema if schema.get("type") == "array" else {}
-        return field(_ROOT, its)
-    properties: Mapping[str, Any] = schema.get("properties", {})
-    other = schema.get("additionalProperties")
-    names = dict.fromkeys(part.name for part in parts)
-    names |= {name: None for name, its in properties.items() if file_shape(plain_optional(its)) == "many"}
-    rest: Mapping[str, Any] = other if isinstance(other, dict) else {}
-    return {name: field(name, plain_optional(properties.get(name, rest))) for name in names}
+    tree = {name: field(name) for name in names if name not in inside}
+    for name in names:
+        if name in inside:
+            try:
+                place(tree, name, field(name))
+            except ValueError as e:
+                raise _broken(f"its part `{name}` has no place: {e}") from e
+    return tree[_ROOT] if is_root else tree
 
 
 def _broken(why: str) -> BentoMLException:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from ..exceptions import BentoMLException
-from .arrays import NPY, takes_npy, to_array, to_npy
+from .arrays import NPY, takes_npy, to_array, write_npy
 from .chunks import Chunks, chunks_of
 from .failures import failure
+from .structures import holds_files, without_files
 from .uploads import Upload, file_shape, upload
 from .values import decode, encode, plain_optional
 
@@ -65,6 +66,11 @@ class Endpoint:
     def parameters(self) -> dict[str, Mapping[str, Any]]:
         """The schema of each argument, in the order in which they may be given by position."""
         return {name: plain_optional(schema) for name, schema in self.input.get("properties", {}).items()}
+
+    @cached_property
+    def _in_parts(self) -> frozenset[str]:
+        """The arguments that have files in them."""
+        return frozenset(name for name, schema in self.parameters.items() if holds_files(schema))
 
     def request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> RequestPlan:
         """Return what to send for a call.
@@ -143,12 +149,12 @@ class Endpoint:
 
     def _object(self, arguments: Mapping[str, Any]) -> _Content:
         """Return the arguments as JSON; as a form where there are files or large arrays among them."""
-        files = {n: shape for n in arguments if (shape := file_shape(self.parameters[n]))}
         arrays = {n: npy for n, v in arguments.items() if (npy := _npy(v, self.parameters[n])) is not None}
         if arrays and len(self.parameters) == 1:
             return next(iter(arrays.values())), NPY
-        if files or arrays:
-            return tuple(self._fields(arguments, files, arrays)), None
+        raw = {n: bytes(v) for n, v in arguments.items() if _is_not_text(v, self.parameters[n])}
+        if arrays or raw or not self._in_parts.isdisjoint(arguments):
+            return tuple(self._fields(arguments, arrays, raw)), None
         pairs = [encode(n, n, {}) + b":" + encode(n, v, self.parameters[n]) for n, v in arguments.items()]
         return b"{" + b",".join(pairs) + b"}", JSON
 
@@ -170,22 +176,22 @@ class Endpoint:
         return {n: given[n] for n in names if n in given}
 
     def _fields(
-        self, arguments: Mapping[str, Any], files: Mapping[str, str], arrays: Mapping[str, bytes]
-    ) -> list[Field]:
-        fields = []
+        self, arguments: Mapping[str, Any], arrays: Mapping[str, bytes], raw: Mapping[str, bytes]
+    ) -> Iterator[Field]:
         for name, value in arguments.items():
             schema = self.parameters[name]
             if name in arrays:
-                fields.append(Field(name, Upload(arrays[name], f"{name}.npy", NPY)))
-            elif name not in files or value is None:
-                fields.append(Field(name, encode(name, value, schema)))
-            elif files[name] == "one":
-                fields.append(Field(name, upload(name, value, schema)))
+                yield Field(name, Upload(arrays[name], f"{name}.npy", NPY))
+            elif name in raw:
+                yield Field(name, raw[name])
+            elif name not in self._in_parts or value is None:
+                yield Field(name, encode(name, value, schema))
+            elif (shape := file_shape(schema)) == "one":
+                yield Field(name, upload(name, value, schema))
+            elif shape == "many":
+                yield from (Field(name, upload(name, item, schema["items"])) for item in _items(name, value))
             else:
-                fields.extend(
-                    Field(name, upload(name, item, schema["items"])) for item in _items(name, value)
-                )
-        return fields
+                yield from _structure(name, value, schema)
 
 
 def endpoints_of(schema: Mapping[str, Any]) -> dict[str, Endpoint]:
@@ -220,7 +226,32 @@ def _npy(value: object, schema: Mapping[str, Any]) -> bytes | None:
     """Return an array in the NPY format where that is taken and worth it."""
     if not takes_npy(schema) or (array := to_array(value)) is None or array.nbytes < NPY_FROM:
         return None
-    return None if array.dtype.hasobject else to_npy(array)
+    try:
+        return write_npy(array)
+    except ValueError:  # elements that are no numbers: JSON has more of them
+        return None
+
+
+def _is_not_text(value: object, schema: Mapping[str, Any]) -> bool:
+    """Say whether bytes are some that JSON cannot hold as text."""
+    if not isinstance(value, bytes | bytearray) or schema.get("format") != "binary":
+        return False
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _structure(name: str, value: object, schema: Mapping[str, Any]) -> Iterator[Field]:
+    """Yield a value with files in it: as JSON with null for each, and the files named by their place."""
+    files: list[Field] = []
+
+    def take(place: str, file: object, its: Mapping[str, Any]) -> None:
+        files.append(Field(place, upload(place, file, its)))
+
+    yield Field(name, encode(name, without_files(name, value, schema, take), schema))
+    yield from files
 
 
 def _items(name: str, value: object) -> Sequence[object]:

@@ -1,0 +1,67 @@
+"""Structures: files inside of models, lists and dictionaries, found by the schema and named by their place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .values import plain_optional
+
+__all__ = ["holds_files", "schema_at", "without_files"]
+
+Schema = Mapping[str, Any]
+TakeFile = Callable[[str, object, Schema], None]
+
+
+def holds_files(schema: Schema) -> bool:
+    """Say whether a value with this schema is a file, or has files in it at any depth."""
+    schema = plain_optional(schema)
+    if schema.get("type") == "file":
+        return True
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), *schema.get("prefixItems", ())]
+    inner += [schema.get("items"), schema.get("additionalProperties")]
+    return any(isinstance(one, Mapping) and holds_files(one) for one in inner)
+
+
+def without_files(place: str, value: Any, schema: Schema, take: TakeFile) -> Any:
+    """Return a value with None for each file in it, which is given to ``take`` with its place: ``items.0.image``."""
+    schema = plain_optional(schema)
+    if value is None or not holds_files(schema):
+        return value
+    if schema.get("type") == "file":
+        take(place, value, schema)
+        return None
+    if isinstance(value, list | tuple):
+        its: Schema = schema.get("items", {})
+        return [without_files(f"{place}.{number}", item, its, take) for number, item in enumerate(value)]
+    fields = _fields(value)
+    if fields is None:
+        return value
+    return {n: without_files(f"{place}.{n}", item, _inner(schema, n), take) for n, item in fields.items()}
+
+
+def schema_at(schema: Schema, place: str) -> Schema:
+    """Return the schema of what lies at a place of a value."""
+    for step in place.split("."):
+        schema = plain_optional(schema)
+        is_item = schema.get("type") == "array" and step.isdecimal()
+        schema = schema.get("items", {}) if is_item else _inner(schema, step)
+    return plain_optional(schema)
+
+
+def _inner(schema: Schema, name: str) -> Schema:
+    other = schema.get("additionalProperties")
+    found: Schema = schema.get("properties", {}).get(name, other if isinstance(other, Mapping) else {})
+    return found
+
+
+def _fields(value: Any) -> Mapping[str, Any] | None:
+    """Return the fields of a dictionary, a pydantic model or a dataclass, by the names that they have in JSON."""
+    if isinstance(value, Mapping):
+        return value
+    if models := getattr(type(value), "model_fields", None):
+        return {(field.alias or name): getattr(value, name) for name, field in models.items()}
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return None
