@@ -67,19 +67,22 @@ def _natural(value: Any) -> np.ndarray[Any, Any]:
     """Refuse the element types that numpy falls back to when it is given something else than numbers."""
     import numpy as np
 
-    plain = _from_tensor(value)
+    plain = value if type(value) is list else _from_tensor(value)
     array = np.asarray(plain)
-    if isinstance(plain, np.ndarray | np.generic):
+    kind = array.dtype.kind
+    if kind in "iufb":
+        return array
+    if isinstance(plain, (np.ndarray, np.generic)):
         if array.dtype.name.startswith(_SMALL_FLOATS):
             return array.astype(np.float32)
-        if array.dtype.kind not in _NUMBERS_AND_TEXT:
+        if kind not in _NUMBERS_AND_TEXT:
             raise ValueError(f"elements of type `{array.dtype}` cannot be sent")
         return array
-    if array.dtype.kind == "O":
+    if kind == "O":
         return np.asarray(plain, dtype=np.float64)  # None is NaN; anything else raises
-    if array.dtype.kind not in "biufU":
+    if kind != "U":
         raise ValueError(f"it holds elements of type `{array.dtype}`")
-    if array.dtype.kind == "U" and not all(isinstance(i, str) for i in np.asarray(plain, dtype=object).flat):
+    if not all(isinstance(i, str) for i in np.asarray(plain, dtype=object).flat):
         raise ValueError("strings and numbers are mixed")
     return array
 
@@ -103,8 +106,7 @@ def _converted(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[
     import numpy as np
 
     if dtype.kind == "f":
-        with np.errstate(over="raise"):
-            return array.astype(dtype)
+        return array.astype(dtype) if dtype.itemsize >= array.dtype.itemsize else _rounded(array, dtype)
     if dtype.kind not in "iub" or array.dtype.kind == "b":
         return array.astype(dtype)
     exact = array.astype(np.float64) if array.dtype.kind == "U" else array
@@ -113,6 +115,19 @@ def _converted(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[
     if not _same(converted, exact):
         raise ValueError(f"a number does not fit {dtype}")
     return converted
+
+
+def _rounded(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return an array of a smaller type of floats, which may be too small for a number of it."""
+    import numpy as np
+
+    if array.dtype.kind in "fiu" and array.size:
+        least, most = array.min(), array.max()  # NaN where there is one
+        largest = float(np.finfo(dtype).max)
+        if -largest <= least and most <= largest:
+            return array.astype(dtype)
+    with np.errstate(over="raise"):
+        return array.astype(dtype)
 
 
 def _same(converted: np.ndarray[Any, Any], exact: np.ndarray[Any, Any]) -> bool:

@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, SchemaValidator
 from ..exceptions import BadInput
 from .files import Part
 from .nested import place
-from .npy import NPY
+from .npy import NPY, read_npy
 from .types import file_shape, not_none, unwrap
 
 __all__ = ["Folder", "Form", "error_line"]
@@ -104,7 +104,7 @@ def _grouped(parts: Sequence[Part]) -> Mapping[str, list[Part]]:
 def _place_all(values: dict[str, Any], inner: Mapping[str, list[Part]]) -> None:
     for name, group in inner.items():
         try:
-            place(values, name, _one(part if part.filename else _decoded(part) for part in group))
+            place(values, name, _one(map(_inner_value, group)))
         except ValueError as e:
             raise BadInput(f"the form has a part `{name[:100]}`: {e}") from e
 
@@ -119,9 +119,20 @@ def _file_value(part: Part) -> Any:
     return _decoded(part) if part.filename is None else part
 
 
+def _inner_value(part: Part) -> Any:
+    return part if part.filename and not _is_array(part) else _decoded(part)
+
+
+def _is_array(part: Part) -> bool:
+    return (part.content_type or "").partition(";")[0].strip().lower() == NPY
+
+
 def _decoded(part: Part) -> Any:
-    if (part.content_type or "").partition(";")[0].strip().lower() == NPY:
-        return part
+    if _is_array(part):
+        try:
+            return read_npy(part.content())
+        except ValueError as e:
+            raise BadInput(f"the part `{part.name[:100]}` is no array: {e}") from e
     try:
         return from_json(part.content())
     except ValueError:

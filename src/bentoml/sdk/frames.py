@@ -15,7 +15,7 @@ from .arrays import as_array, check_dtype
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DataframeSchema", "SeriesSchema"]
+__all__ = ["DataframeSchema", "SeriesSchema", "cells"]
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -55,7 +55,7 @@ class DataframeSchema:
         """Return what JSON says for a table: its index is left out, a value that is missing is null."""
         frame = self._selected(self.to_frame(frame))
         names = _names(frame)
-        columns = [_cells(frame.iloc[:, i]) for i in range(len(names))]
+        columns = [cells(frame.iloc[:, i]) for i in range(len(names))]
         if self.orient == "columns":
             return dict(zip(names, columns, strict=True))
         if not names:
@@ -122,7 +122,7 @@ class SeriesSchema:
 
     def to_json_value(self, series: Any) -> list[Any]:
         """Return the values; one that is missing is null."""
-        return _cells(self.to_series(series))
+        return cells(self.to_series(series))
 
     def json_schema(self) -> dict[str, Any]:
         """Return the schema as `/schema.json` shows it."""
@@ -139,6 +139,15 @@ class SeriesSchema:
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         return self.json_schema()
+
+
+def cells(series: Any) -> list[Any]:
+    """Return the values of a column, an index or the like as plain Python, None for each that is missing."""
+    values: list[Any] = series.tolist()
+    missing = series.isna()
+    if not missing.any():
+        return values
+    return [None if gone else value for value, gone in zip(values, missing.tolist(), strict=True)]
 
 
 def _schema(validate: Any, serialize: Any) -> core_schema.CoreSchema:
@@ -169,15 +178,6 @@ def _names(frame: pd.DataFrame) -> list[str]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"two columns are named `{twice}`, which JSON cannot say; rename one")
     return names
-
-
-def _cells(series: Any) -> list[Any]:
-    """Return the values of a column as plain Python, None for each that is missing."""
-    values: list[Any] = series.tolist()
-    missing = series.isna()
-    if not missing.any():
-        return values
-    return [None if gone else value for value, gone in zip(values, missing.tolist(), strict=True)]
 
 
 def _pandas() -> Any:

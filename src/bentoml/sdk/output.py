@@ -17,7 +17,7 @@ from .adapter import adapt
 from .arrays import as_array
 from .files import ContentType, FileAnswer, SentFile, file_answer
 from .form_answer import FormAnswer, answer_parts
-from .frames import DataframeSchema, SeriesSchema
+from .frames import DataframeSchema, SeriesSchema, cells
 from .images import SentImage, encode_image
 from .npy import NPY, write_npy
 from .schema import schema_of
@@ -303,6 +303,10 @@ def _plain(value: Any) -> Any:
         return converted
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if type(value).__name__ in ("NaTType", "NAType"):  # what pandas has where a value is missing
+        return None
+    if isinstance(value, range):
+        return list(value)
     try:
         return to_jsonable_python(value, by_alias=True)
     except PydanticSerializationError as e:
@@ -314,7 +318,7 @@ def _from_array(value: Any) -> Any:
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return DataframeSchema().to_json_value(value)
     if hasattr(value, "isna") and hasattr(value, "tolist"):
-        return SeriesSchema().to_json_value(value)
+        return cells(value)
     if hasattr(value, "tolist") or type(value).__module__.startswith("tensorflow."):
         return as_array(value).tolist()
     return value

@@ -129,7 +129,10 @@ class FieldsInput(Input):
     def from_json(self, body: bytes) -> Arguments:
         if self._is_quick:
             return self._arguments(_quickly(self._validator, body or b"{}"))
-        model = _validate_json(self._validator, body or b"{}")
+        try:
+            model = self._validator.validate_json(body or b"{}")
+        except ValidationError:
+            model = _without_mark(self._validator, body)
         return model.__dict__ if self._as_it_is else self._arguments(model)
 
     def from_raw(self, body: bytes, media_type: str, folder: Folder) -> Arguments:
@@ -275,9 +278,14 @@ def _validate_json(validator: Any, body: bytes) -> Any:
     try:
         return validator.validate_json(body)
     except ValidationError:
-        if not body.startswith(_BOM):
-            raise
-    return validator.validate_json(body.removeprefix(_BOM))  # RFC 8259: it may be ignored
+        return _without_mark(validator, body)
+
+
+def _without_mark(validator: Any, body: bytes) -> Any:
+    """Read JSON that did not fit again where it began with a byte order mark, which may be ignored (RFC 8259, 8.1)."""
+    if body.startswith(_BOM):
+        return validator.validate_json(body.removeprefix(_BOM))
+    raise  # noqa: PLE0704  # the error that is being handled
 
 
 def _quickly(validator: Any, body: bytes) -> Any:

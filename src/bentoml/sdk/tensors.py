@@ -12,8 +12,7 @@ from pydantic_core import core_schema
 
 from ..exceptions import MissingDependencyException
 from .arrays import as_array, check_dtype, dtype_name
-from .files import Part
-from .npy import NPY, read_npy
+from .npy import NPY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +49,7 @@ class DType:
 
 @dataclass(frozen=True, slots=True)
 class TensorSchema:
-    """Take nested lists of numbers, or an NPY part, as an array of this dtype and shape if they are given."""
+    """Take nested lists of numbers as an array of this dtype and shape if they are given."""
 
     format: TensorFormat = "numpy-array"
     dtype: str | None = None
@@ -62,8 +61,6 @@ class TensorSchema:
 
     def to_value(self, value: Any) -> Any:
         """Return the array as the library of the annotation has it."""
-        if isinstance(value, Part):
-            value = _from_part(value)
         array = self.to_array(value)
         if self.format == "torch-tensor":
             return _to_torch(array, self.dtype)
@@ -98,22 +95,16 @@ class TensorSchema:
         return None if value is None else self.to_array(value).tolist()
 
 
-def _from_part(part: Part) -> Any:
-    media_type = (part.content_type or "").partition(";")[0].strip().lower()
-    if media_type != NPY:
-        raise ValueError(
-            f"an array is a part of type {NPY} or application/json, not {media_type or 'untyped'}"
-        )
-    return read_npy(part.content())
-
-
 def _to_torch(array: np.ndarray[Any, Any], dtype: str | None) -> Any:
     torch = _library("torch-tensor")
     if array.dtype.kind == "U":
         raise ValueError("a tensor holds numbers, not text")
     if not array.flags.writeable:
         array = array.copy()
-    tensor = torch.from_numpy(array)
+    try:
+        tensor = torch.from_numpy(array)
+    except TypeError as e:  # torch has fewer types of elements
+        raise ValueError(str(e)) from e
     return tensor if dtype is None else tensor.to(getattr(torch, dtype))
 
 
