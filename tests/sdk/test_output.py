@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import typing
 from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,8 @@ class Colour(enum.Enum):
 @pytest.mark.parametrize(
     ("annotation", "value", "body", "media_type"),
     [
+        pytest.param(typing.Dict, {"a": [1]}, b'{"a":[1]}', JSON, id="typing.Dict alone"),  # noqa: UP006
+        pytest.param(typing.List, [{"a": 1}], b'[{"a":1}]', JSON, id="typing.List alone"),  # noqa: UP006
         pytest.param(str, "é", "é".encode(), TEXT, id="text"),
         pytest.param(Literal["a"], "a", b"a", TEXT, id="literal text"),
         pytest.param(Colour, Colour.RED, b"red", TEXT, id="enum of text"),

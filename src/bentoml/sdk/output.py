@@ -78,7 +78,8 @@ class Output:
             declared = declared or content_type(annotation)
         self._declared = declared
         self._name = _name(annotation)
-        self._annotation = adapt(Any if is_response(annotation) else annotation, "output")
+        self.is_free = is_response(annotation)  # what comes is up to the API: nothing is known before
+        self._annotation = adapt(Any if self.is_free else annotation, "output")
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(self._annotation)
             self._schema = schema_of(self._adapter)
@@ -290,8 +291,8 @@ def _is_simple(annotation: Any) -> bool:
     if inner in (int, float, str, bool, None, type(None)):
         return True
     arguments = [a for a in get_args(inner) if a is not ...]
-    if get_origin(inner) is dict and arguments[0] is not str:
-        return False
+    if not arguments or (get_origin(inner) is dict and arguments[0] is not str):
+        return False  # `typing.Dict` alone has an origin and no arguments
     return get_origin(inner) in (list, tuple, dict, Union, UnionType) and all(map(_is_simple, arguments))
 
 
