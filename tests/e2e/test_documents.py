@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import inspect
 import json
 import os
+import re
 import subprocess
 import sys
+import threading
 import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from tests.support import Project
 
@@ -121,6 +130,66 @@ def test_inference_graph(tmp_path: Path) -> None:
             {"generated": "I have an idea! (gpt2)", "score": 0.22},
             {"generated": "I have an idea! (distilgpt2)", "score": 0.28},
         ]
+
+
+SNIPPETS = SEEDS / "clients" / "snippets"
+SAID = {
+    "sync_client": "Your\n",
+    "async_client": "Your\n",
+    "sync_block": "Your\n",
+    "async_block": "Your\n",
+    "is_ready": "Summarized text: Your\n",
+    "ready_timeout": "Your\n",
+    "json_input": "Encoded sentences result: [[56.   0.5]\n [51.   0.5]\n [50.   0.5]]\n",
+    "json_output": "{'segments': [{'start': 0.009, 'text': 'a sound'}]}\nSegment text: a sound\n",
+    "files": "Generated file saved at: FILE.png\n",
+    "url_input": "Generated file saved at: FILE.png\n",
+    "sync_stream": "chunk: one \nchunk: two \n",
+    "async_stream": "awaited: one \nawaited: two \n",
+    "authorization": "Your\n",
+    "errors": "Your\n",
+    "retry": "Your\n",
+}
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The services that the snippets call, and a server of the files that they name by URL."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "female.wav").write_text("a sound")
+    PIL.Image.new("RGB", (3, 2), "red").save(folder / "1.png")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), handler) as files,
+        document("clients", tmp_path_factory.mktemp("document")).serve(".") as url,
+    ):
+        threading.Thread(target=files.serve_forever).start()
+        yield {
+            "https://:3000": f"https://:{url.rpartition(':')[2]}",
+            "https://example.org": f"http://127.0.0.1:{files.server_port}",
+            "/path/to/example-image.png": str(folder / "1.png"),
+        }
+        files.shutdown()
+
+
+async def _nothing(chunk: str) -> None:
+    print("awaited:", chunk)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SNIPPETS.glob("*.py")))
+def test_snippets_of_clients_run_as_written(
+    name: str, addresses: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (SNIPPETS / f"{name}.py").read_text()
+    for written, here in addresses.items():
+        text = text.replace(written, here)
+    code = compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    # The document shows these two functions after the code that calls them.
+    names = {"process_data": lambda chunk: print("chunk:", chunk), "process_data_async": _nothing}
+    result = eval(code, names)
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+    assert re.sub(r": \S+bentoml-client-\S+(\.\w+)", r": FILE\1", capsys.readouterr().out) == SAID[name]
 
 
 def test_a_document_leaves_nothing_in_its_folder(tmp_path: Path) -> None:

@@ -149,13 +149,15 @@ class Events:
         if whole >= 0:
             event = text[whole + 2 :]
             if event.find(b"\n\n") in (-1, len(event) - 2) and len(event) < self._MOST:
-                return len(event)
+                return (
+                    len(data) if whole == 2 else len(event)
+                )  # the server may have put the empty line before it
         tail = text[-len(self._BEGIN) :]
         part = tail.rfind(b"\n\ne")
         return len(tail) - part - 2 if part >= 0 and self._BEGIN.startswith(tail[part:]) else 0
 
     def _error(self) -> BentoMLException | None:
-        event = b"\n\n" + self._held
+        event = self._held if self._held.startswith(b"\n\n") else b"\n\n" + self._held
         if not (event.startswith(self._BEGIN) and event.endswith(b"\n\n")):
             return None
         body = event[len(self._BEGIN) :].strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from ..sdk.nested import place
 from .downloads import parameters
 from .structures import schema_at
 from .uploads import file_shape
-from .values import decode, plain_optional
+from .values import decode, from_json, plain_optional
 
 __all__ = ["FormReader", "ReceivedPart", "form_value"]
 
@@ -146,7 +147,7 @@ def form_value(
         schema = {"properties": {_ROOT: schema}}
 
     def value(part: ReceivedPart, its: Mapping[str, Any]) -> Any:
-        return decode(part.data, part.media_type, its) if part.path is None else file_value(part.path, its)
+        return _value(part, its) if part.path is None else file_value(part.path, its)
 
     def field(name: str) -> Any:
         its = schema_at(schema, name)
@@ -163,6 +164,15 @@ def form_value(
             except ValueError as e:
                 raise _broken(f"its part `{name}` has no place: {e}") from e
     return tree[_ROOT] if is_root else tree
+
+
+def _value(part: ReceivedPart, schema: Mapping[str, Any]) -> Any:
+    if part.media_type != "application/json":
+        return decode(part.data, part.media_type, schema)
+    try:
+        return from_json(json.loads(part.data), schema)
+    except ValueError as e:
+        raise _broken(f"its part `{part.name}` is not JSON: {e}") from e
 
 
 def _broken(why: str) -> BentoMLException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ class Task:
     """One submitted call; ``api`` is the client's method that it was submitted by."""
 
     id: str
-    api: SyncMethod
+    api: SyncMethod = field(repr=False)
 
     def get_status(self) -> ResultStatus:
         """Ask how far it is."""
@@ -80,7 +80,7 @@ class AsyncTask:
     """One submitted call; ``api`` is the client's method that it was submitted by."""
 
     id: str
-    api: AsyncMethod
+    api: AsyncMethod = field(repr=False)
 
     async def get_status(self) -> ResultStatus:
         """Ask how far it is."""
