@@ -73,7 +73,11 @@ def size(headers: Headers) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-def written(method: bytes, url: bytes, headers: Headers) -> bytes:
+def written(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:
     """Return the head of a request as a client would send it."""
-    lines = [b"%b %b HTTP/1.1" % (method, url), *(b"%b: %b" % header for header in headers), b"\r\n"]
+    lines = [
+        b"%b %b HTTP/%b" % (method, url, version.encode()),
+        *(b"%b: %b" % header for header in headers),
+        b"\r\n",
+    ]
     return b"\r\n".join(lines)

@@ -17,6 +17,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from ..sdk.sections import Limits
+from .deadlines import Deadlines
 from .errors import error_body
 from .exchange import App, Exchange, Message, status_line
 from .heads import Headers, Refused, check, path_of, size, target, written
@@ -34,14 +35,14 @@ _IDLE, _HEAD, _BODY = range(3)  # what is being read: nothing, the head of a req
 
 
 class Connections:
-    """Make connections, as the ``http`` of ``uvicorn.Config``, and watch over the deadlines of all with one timer."""
+    """Make connections, as the ``http`` of ``uvicorn.Config``; this is what they share."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, keep_alive: float) -> None:
         self.limits = limits
-        self.open: set[Connection] = set()
+        self.keep_alive = keep_alive  # seconds that a connection may be idle
+        self.deadlines = Deadlines(min(limits.head_timeout, limits.body_timeout, keep_alive))
         self.headers: list[tuple[bytes, bytes]] | None = None
         self.defaults = (b"", 0)
-        self._timer: asyncio.TimerHandle | None = None
 
     def __call__(
         self,
@@ -53,37 +54,19 @@ class Connections:
         """Return the protocol of one connection."""
         return Connection(self, config, server_state, app_state, _loop or asyncio.get_running_loop())
 
-    def opened(self, connection: Connection) -> None:
-        """Watch over a connection."""
-        self.open.add(connection)
-        if self._timer is None:
-            self._watch(connection.loop, connection.keep_alive)
-
     def use_defaults(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Write down what all answers have; the server makes a new list of it each second, for the date."""
         self.headers = headers
         self.defaults = b"".join(b"%b: %b\r\n" % header for header in headers), len(headers)
-
-    def _watch(self, loop: asyncio.AbstractEventLoop, keep_alive: float) -> None:
-        often = min(1.0, min(self.limits.head_timeout, self.limits.body_timeout, max(keep_alive, 0.2)) / 4)
-        self._timer = loop.call_later(often, self._sweep, loop, keep_alive)
-
-    def _sweep(self, loop: asyncio.AbstractEventLoop, keep_alive: float) -> None:
-        self._timer = None
-        now = loop.time()
-        for connection in [c for c in self.open if c.deadline < now]:
-            connection.expire()
-        if self.open:
-            self._watch(loop, keep_alive)
 
 
 class Connection(asyncio.Protocol):
     """One connection: its requests are answered one after the other, however they arrive."""
 
     __slots__ = (
-        "_active", "_app", "_app_state", "_config", "_current", "_draining", "_fed", "_handshake", "_headers", "_limits",
+        "_active", "_anew", "_app", "_app_state", "_config", "_current", "_draining", "_fed", "_handshake", "_headers", "_limits",
         "_parser", "_paused", "_queue", "_reading", "_refusal", "_since", "_state", "_template", "_timed", "_unparsed",
-        "_url", "deadline", "full", "keep_alive", "loop", "makers", "tasks", "transport",
+        "_url", "deadline", "full", "loop", "makers", "tasks", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -99,7 +82,6 @@ class Connection(asyncio.Protocol):
         self.makers = makers
         self.loop = loop
         self.tasks = state.tasks
-        self.keep_alive: float = config.timeout_keep_alive
         self.full: asyncio.Event | None = None
         self.deadline = _NEVER
         self._limits = makers.limits
@@ -119,6 +101,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()  # which are to be answered after it
         self._unparsed = b""  # what came behind these
         self._handshake: bytes | None = None  # the request that turns this into a websocket
+        self._anew = b""  # the one that is to be read again, as its upgrade is of no use
         self._paused = False
         self._draining = False
         self._refusal: bytes | None = None  # the last word; from then on nothing is read
@@ -139,7 +122,7 @@ class Connection(asyncio.Protocol):
             "root_path": self._config.root_path,
         }
         self.deadline = self.loop.time() + self._limits.head_timeout
-        self.makers.opened(self)
+        self.makers.deadlines.add(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: the client has gone, or the connection was closed here."""
@@ -198,7 +181,7 @@ class Connection(asyncio.Protocol):
 
     def _forget(self) -> None:
         self._state.connections.discard(self)
-        self.makers.open.discard(self)
+        self.makers.deadlines.remove(self)
 
     # Reading.
 
@@ -210,9 +193,10 @@ class Connection(asyncio.Protocol):
                 self._parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as e:
-                if self._handshake is not None:
+                if self._handshake is None:
+                    data = self._anew + data[e.args[0] :]
+                else:
                     return self._become_websocket(self._handshake)
-                data = data[e.args[0] :]  # other upgrades are not known here: HTTP goes on
             except httptools.HttpParserError as e:
                 return self._misunderstood(e.__context__)
         if self._reading != _IDLE:
@@ -240,7 +224,7 @@ class Connection(asyncio.Protocol):
         """Note until when the rest of a request must come, whose beginning is there."""
         limits = self._limits
         if len(self._url) > limits.header_size:
-            return self._refuse(414, f"the target of the request is longer than {limits.header_size} bytes")
+            return self._refuse(414, self._too_long())
         if len(self._headers) > limits.headers or self._since > limits.header_size + len(self._url):
             return self._refuse(431, self._too_much())
         if self._reading == _BODY:
@@ -249,6 +233,9 @@ class Connection(asyncio.Protocol):
         elif not self._timed:
             self._timed = True
             self.deadline = self.loop.time() + limits.head_timeout
+
+    def _too_long(self) -> str:
+        return f"the target of the request is longer than {self._limits.header_size} bytes"
 
     def _too_much(self) -> str:
         return f"a request has at most {self._limits.headers} headers, of {self._limits.header_size} bytes together"
@@ -262,7 +249,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header (or a trailer, which nobody asked for)."""
-        self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value.rstrip()))
 
     def on_headers_complete(self) -> None:
         """Begin the exchange, or let it wait for its turn."""
@@ -272,6 +259,8 @@ class Connection(asyncio.Protocol):
         self._timed = False
         self.deadline = _NEVER
         limits = self._limits
+        if len(url) > limits.header_size:
+            raise Refused(414, self._too_long())
         if len(headers) > limits.headers or (
             self._fed > limits.header_size and size(headers) > limits.header_size
         ):
@@ -300,9 +289,8 @@ class Connection(asyncio.Protocol):
         scope["query_string"] = query
         scope["headers"] = headers
         scope["state"] = self._app_state.copy()
-        if b"upgrade" in fields and self._wants_websocket(fields):
-            self._handshake = written(parser.get_method(), url, headers)
-            return
+        if b"upgrade" in fields and parser.should_upgrade():
+            return self._upgrade(url, version, headers, fields[b"upgrade"])
         expects = b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
         exchange = self._current = Exchange(self, scope, parser.should_keep_alive(), expects)
         if self._active is None:
@@ -339,13 +327,15 @@ class Connection(asyncio.Protocol):
         else:
             exchange.wake()
 
-    def _wants_websocket(self, fields: dict[bytes, bytes]) -> bool:
-        return (
-            self._parser.should_upgrade()
-            and fields[b"upgrade"].lower() == b"websocket"
-            and self._config.ws_protocol_class is not None
-            and self._active is None
+    def _upgrade(self, url: bytes, version: str, headers: Headers, to: bytes) -> None:
+        """Begin a websocket; any other protocol is not known here, and its request is read anew as an ordinary one."""
+        known = (
+            to.lower() == b"websocket" and self._config.ws_protocol_class is not None and self._active is None
         )
+        if not known:
+            headers = [header for header in headers if header[0] != b"upgrade"]
+        request = written(self._parser.get_method(), url, version, headers)
+        self._handshake, self._anew = (request, b"") if known else (None, request)
 
     def _become_websocket(self, handshake: bytes) -> None:
         """Hand the connection over to uvicorn's protocol for websockets."""
@@ -405,7 +395,7 @@ class Connection(asyncio.Protocol):
         else:
             self._active = None
             if self._reading == _IDLE:
-                self.deadline = self.loop.time() + self.keep_alive
+                self.deadline = self.loop.time() + self.makers.keep_alive
             if self._refusal is not None:
                 self._say_last(self._refusal)
             elif self._paused or self._unparsed:

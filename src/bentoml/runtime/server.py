@@ -97,7 +97,7 @@ def _config(app: ASGIApp, order: Serve, env: Mapping[str, str], limits: Limits) 
         app,
         interface="asgi3",
         loop="uvloop",
-        http=Connections(limits),  # type: ignore[arg-type]  # called as the class of a protocol would be
+        http=Connections(limits, order.timeout_keep_alive),  # type: ignore[arg-type]  # called as the class of a protocol would be
         lifespan="off",  # ours: see lifespan.py
         log_config=None,
         access_log=False,

@@ -1,0 +1,348 @@
+"""One answer on a connection: how its end is told, what an application may not send, and clients that leave or are slow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from tests.runtime.wire import Talk, answer, chunked, echo, listening, post, read_all, talk
+from websockets.asyncio.client import connect
+
+Headers = list[tuple[bytes, bytes]]
+
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+OLD = b"GET / HTTP/1.0\r\n\r\n"
+OLD_KEPT = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+HEAD = b"HEAD / HTTP/1.1\r\nHost: here\r\n\r\n"
+CLOSE = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+
+
+def sends(*bodies: bytes, headers: Headers | None = None, status: int = 200) -> Callable[..., Any]:
+    """Return an application that sends these bodies."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": headers or []})
+        for i, body in enumerate(bodies, 1):
+            await send({"type": "http.response.body", "body": body, "more_body": i < len(bodies)})
+
+    return app
+
+
+TWO = [(b"content-length", b"2")]
+
+
+@pytest.mark.parametrize(
+    ("app", "request_", "head", "body", "closed"),
+    [
+        pytest.param(sends(b"ok", headers=TWO), GET, b"content-length: 2\r\n", b"ok", False, id="counted"),
+        pytest.param(sends(b"o", b"k", headers=TWO), GET, b"content-length: 2\r\n", b"ok", False, id="counted, in two"),
+        pytest.param(sends(b"ok"), GET, b"transfer-encoding: chunked\r\n", b"2\r\nok\r\n0\r\n\r\n", False, id="chunked"),
+        pytest.param(sends(b"o", b"", b"k", b""), GET, b"transfer-encoding: chunked\r\n", b"1\r\no\r\n1\r\nk\r\n0\r\n\r\n", False, id="chunks"),
+        pytest.param(sends(b"ok", headers=[(b"transfer-encoding", b"chunked")]), GET, b"transfer-encoding: chunked\r\n", b"2\r\nok\r\n0\r\n\r\n", False, id="chunked by the application"),
+        pytest.param(sends(b"ok", headers=TWO), HEAD, b"content-length: 2\r\n", b"", False, id="HEAD"),
+        pytest.param(sends(b"ok"), HEAD, b"", b"", False, id="HEAD, unknown length"),
+        pytest.param(sends(b"", status=204), GET, b"", b"", False, id="no content"),
+        pytest.param(sends(b"", status=304), GET, b"", b"", False, id="not modified"),
+        pytest.param(sends(b"ok", headers=TWO), OLD, b"connection: close\r\n", b"ok", True, id="HTTP/1.0"),
+        pytest.param(sends(b"ok", headers=TWO), OLD_KEPT, b"connection: keep-alive\r\n", b"ok", False, id="HTTP/1.0, kept"),
+        pytest.param(sends(b"o", b"k"), OLD_KEPT, b"connection: close\r\n", b"ok", True, id="HTTP/1.0, unknown length"),
+        pytest.param(sends(b"ok", headers=TWO), CLOSE, b"connection: close\r\n", b"ok", True, id="close"),
+        pytest.param(sends(b"ok", headers=[*TWO, (b"Connection", b"Close")]), GET, b"Connection: Close\r\n", b"ok", True, id="closed by the application"),
+        pytest.param(sends(b"ok", headers=TWO, status=299), GET, b"HTTP/1.1 299 \r\n", b"ok", False, id="a status without a name"),
+        pytest.param(sends(b"x" * 100_000, headers=[(b"content-length", b"100000")]), GET, b"", b"x" * 100_000, False, id="large"),
+        pytest.param(sends(b"x" * 100_000), GET, b"", b"186a0\r\n" + b"x" * 100_000 + b"\r\n0\r\n\r\n", False, id="large chunk"),
+    ],
+)  # fmt: skip
+def test_how_an_answer_ends(app: Any, request_: bytes, head: bytes, body: bytes, closed: bool) -> None:
+    async def work(one: Talk) -> None:
+        got_head, _, got_body = (await one.say(request_)).partition(b"\r\n\r\n")
+        got_head += b"\r\n"
+        assert head in got_head
+        assert got_body == body
+        assert one.wire.closed == closed
+        assert (b"chunked" in got_head) == (b"chunked" in head or b"\r\n0\r\n" in body)
+
+    talk(app, work)
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    """End without an answer."""
+
+
+async def fails(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError("a secret")
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        pytest.param(nothing, id="nothing"),
+        pytest.param(fails, id="error"),
+        pytest.param(sends(b"long", headers=TWO), id="longer than it says"),
+        pytest.param(sends(b"", b"x", headers=[(b"a", b"b\r\nSet-Cookie: c")]), id="line break in a value"),
+        pytest.param(sends(b"", headers=[(b"a", b"b\nc")]), id="line feed in a value"),
+        pytest.param(sends(b"", headers=[(b"a", b"b\0c")]), id="zero byte in a value"),
+        pytest.param(sends(b"", headers=[(b"a: b\r\nc", b"d")]), id="line break in a name"),
+        pytest.param(sends(b"", headers=[(b"a b", b"c")]), id="space in a name"),
+    ],
+)
+def test_an_application_that_fails_is_500_and_says_nothing_of_why(
+    app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(one: Talk) -> None:
+        text = await one.say(GET + GET)
+        assert text.startswith(b"HTTP/1.1 500 ")
+        assert b"connection: close\r\n" in text
+        assert b"secret" not in text and b"Set-Cookie" not in text
+        assert text.count(b"HTTP/1.1 ") == 1
+        assert one.wire.closed
+
+    with caplog.at_level(logging.ERROR):
+        talk(app, work)
+    assert caplog.records
+
+
+def test_an_answer_that_breaks_off_is_not_taken_for_whole(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a part", "more_body": True})
+        raise ValueError("oh")
+
+    async def work(one: Talk) -> None:
+        assert (await one.say(GET)).endswith(b"6\r\na part\r\n")
+        assert one.wire.aborted
+
+    with caplog.at_level(logging.ERROR):
+        talk(app, work)
+    assert "oh" in caplog.text
+
+
+def test_messages_out_of_place() -> None:
+    errors: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in ({"type": "http.response.body", "body": b""}, {"type": "lifespan.startup.complete"}):
+            try:
+                await send(message)
+            except RuntimeError as e:
+                errors.append(str(e))
+        await answer(send, b"ok")
+        try:
+            await answer(send, b"again")
+        except RuntimeError as e:
+            errors.append(str(e))
+
+    async def work(one: Talk) -> None:
+        assert (await one.say(GET)).endswith(b"ok")
+        assert [error.split("`")[1] for error in errors] == [
+            "http.response.body",
+            "lifespan.startup.complete",
+            "http.response.start",
+        ]
+
+    talk(app, work)
+
+
+def test_a_client_that_leaves() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_all(receive)
+        seen.append((await receive())["type"])
+        await answer(send, b"to nobody")
+        seen.append("sent")
+
+    async def work(one: Talk) -> None:
+        await one.say(post("/", b"x"))
+        one.hang_up()
+        await one.settle()
+        assert seen == ["http.disconnect", "sent"]
+        assert one.wire.text == b""
+
+    talk(app, work)
+
+
+def test_receive_after_the_answer_says_that_it_is_over() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        waiting = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        await answer(send, b"ok")
+        seen.append((await receive())["type"])
+        seen.append((await waiting)["type"])
+
+    async def work(one: Talk) -> None:
+        await one.say(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+        assert seen == ["http.disconnect"] * 2
+
+    talk(app, work)
+
+
+def test_a_client_that_reads_slowly_makes_the_application_wait() -> None:
+    sent: list[int] = []
+    talks: list[Talk] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for i in range(4):
+            await send({"type": "http.response.body", "body": b"x", "more_body": i < 3})
+            sent.append(i)
+            if i == 1:
+                talks[0].connection.pause_writing()
+
+    async def work(one: Talk) -> None:
+        talks.append(one)
+        await one.say(GET)
+        assert sent == [0, 1]
+        one.connection.resume_writing()
+        await one.settle()
+        assert sent == [0, 1, 2, 3]
+
+    talk(app, work)
+
+
+def test_a_slow_reader_over_a_real_socket_bounds_what_is_kept() -> None:
+    sent = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(400):
+            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+            sent += 1
+        await send({"type": "http.response.body", "body": b""})
+
+    async def main() -> None:
+        async with listening(app) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(GET.replace(b"Host", b"Connection: close\r\nHost"))
+            await asyncio.sleep(0.2)
+            assert sent < 200
+            assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"\r\n0\r\n\r\n")
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_task_that_is_told_to_end_answers_500() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def work(one: Talk) -> None:
+        await one.say(GET)
+        for task in one.state.tasks:
+            task.cancel()
+        await one.settle()
+        assert one.wire.text.startswith(b"HTTP/1.1 500 ")
+
+    talk(app, work)
+
+
+def test_the_scope() -> None:
+    scopes: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await answer(send, b"")
+
+    async def work(one: Talk) -> None:
+        await one.say(b"GET /a%2Fb?c=%20 HTTP/1.1\r\nHOST: x\r\nX-A: 1\r\nx-a:  2 \r\n\r\n")
+        await one.say(b"GET http://other:1?q HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    talk(app, work)
+    first, second = scopes
+    assert first == {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": "/a/b", "raw_path": b"/a%2Fb", "query_string": b"c=%20", "root_path": "", "state": {},
+        "headers": [(b"host", b"x"), (b"x-a", b"1"), (b"x-a", b"2")],
+        "client": ("127.0.0.1", 4711), "server": ("127.0.0.1", 3000),
+    }  # fmt: skip
+    assert (second["path"], second["query_string"], second["headers"]) == ("/", b"q", [(b"host", b"other:1")])
+
+
+def test_defaults_of_the_server_come_first_and_change_with_the_date() -> None:
+    async def work(one: Talk) -> None:
+        one.state.default_headers = [(b"date", b"today")]
+        assert b"200 OK\r\ndate: today\r\n" in await one.say(GET)
+        one.state.default_headers = [(b"date", b"tomorrow")]
+        assert b"200 OK\r\ndate: tomorrow\r\n" in await one.say(GET)
+        assert b"date: tomorrow\r\n" in (await one.say(b"x\r\n\r\n")).partition(b" 400 ")[2]
+
+    talk(echo, work)
+
+
+def test_websockets_are_handed_over() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "websocket"
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+        message = await receive()
+        await send({"type": "websocket.send", "text": message["text"] + scope["path"]})
+
+    async def main() -> None:
+        async with listening(app) as port, connect(f"ws://127.0.0.1:{port}/there") as client:
+            await client.send("hello ")
+            assert await client.recv() == "hello /there"
+
+    asyncio.run(main())
+
+
+def test_many_requests_in_chunks_over_one_connection() -> None:
+    async def work(one: Talk) -> None:
+        for size in (0, 1, 1000, 300_000):
+            text = await one.say(chunked("/x", [b"z" * size] if size else []), gently=True)
+            assert f" {size} ".encode() in text.rpartition(b"\r\n\r\n")[2]
+
+    talk(echo, work)
+
+
+def test_tls(tmp_path: Path) -> None:
+    server, client = certified(tmp_path)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, scope["scheme"].encode())
+
+    async def ask(port: int, request: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
+        writer.write(request)
+        text = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        return text
+
+    async def main() -> None:
+        async with listening(app, ssl=server) as port:
+            assert (await ask(port, CLOSE)).endswith(b"https")
+            assert (await ask(port, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+    asyncio.run(main())
+
+
+def certified(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return what a server needs to prove that it is 127.0.0.1, and a client to believe it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    file = folder / "server.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + pem)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    return server, ssl.create_default_context(cadata=pem.decode())
