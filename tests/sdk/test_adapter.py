@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, NewType, NotRequired, Optional, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -148,19 +148,17 @@ def test_a_file_in_a_structure_is_never_a_path_of_the_caller(tmp_path: Path) -> 
     Model.model_rebuild(_types_namespace={"Path": Path})
     Plain.__annotations__["file"] = Path
     Dictionary.__annotations__["file"] = Path
-    for annotation in (Model, Plain, Checked, Dictionary, RootModel[dict[str, Path]]):
-        for kind in (annotation, list[annotation], annotation | None, Box[annotation]):  # type: ignore[valid-type]  # made here
-            adapter = TypeAdapter(adapt(kind))
-            inner = {"file": "/etc/passwd"}
-            value = (
-                {"content": inner}
-                if kind == Box[annotation]
-                else [inner]
-                if kind == list[annotation]
-                else inner
-            )  # type: ignore[valid-type]  # see above
+    generic: Any = Box
+    inner = {"file": "/etc/passwd"}
+    for structure in (Model, Plain, Checked, Dictionary, RootModel[dict[str, Path]]):
+        for annotation, value in (
+            (structure, inner),
+            (list.__class_getitem__(structure), [inner]),
+            (Optional.__getitem__(structure), inner),
+            (generic[structure], {"content": inner}),
+        ):
             with pytest.raises(ValidationError, match="Invalid file type"):
-                adapter.validate_python(value)
+                read(annotation, value)
     part = Part("file", "a.txt", None, b"content")
     got = TypeAdapter(adapt(Checked)).validate_python({"file": part}, context=lambda: tmp_path)
     assert type(got) is Checked

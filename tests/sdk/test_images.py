@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
+from bentoml.sdk.adapter import adapt
 from bentoml.sdk.files import ContentType, Part, safe_name
 from bentoml.sdk.images import PILImageEncoder, encode_image
-from bentoml.sdk.adapter import adapt
 
 
 def encoded(kind: str) -> bytes:

@@ -23,8 +23,8 @@ ARRAYS = [
     pytest.param(np.array([True, False]), id="flags"),
     pytest.param(np.arange(4, dtype=">f4"), id="big endian"),
     pytest.param(np.arange(10)[::2], id="gaps"),
-    pytest.param(np.float16([1, np.nan, np.inf]), id="half"),
-    pytest.param(np.uint64([2**64 - 1]), id="large"),
+    pytest.param(np.array([1, np.nan, np.inf], np.float16), id="half"),
+    pytest.param(np.array([2**64 - 1], np.uint64), id="large"),
 ]
 
 

@@ -12,7 +12,7 @@ from .arrays import as_array
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["NPY", "read_npy", "write_npy"]
+__all__ = ["NPY", "prefers_npy", "read_npy", "write_npy"]
 
 NPY = "application/x-npy"
 
@@ -76,6 +76,15 @@ def write_npy(value: Any) -> bytes:
     return start + (array.tobytes("F") if fortran else np.ascontiguousarray(array).tobytes())
 
 
+def prefers_npy(accept: bytes) -> bool:
+    """Say whether an ``Accept`` header names NPY before anything else that it likes as much."""
+    if b"x-npy" not in accept.lower():
+        return False
+    ranges = [(piece.partition(b";")[0].strip().lower(), _quality(piece)) for piece in accept.split(b",")]
+    best = max(quality for _, quality in ranges)
+    return best > 0 and next(name for name, quality in ranges if quality == best) == NPY.encode()
+
+
 def _read_header(view: memoryview) -> _Header:
     width = _LENGTH_BYTES.get(bytes(view[6:8]))
     if bytes(view[:6]) != _MAGIC or width is None:
@@ -104,3 +113,15 @@ def _checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     if len(shape) > _MAX_DIMENSIONS or not all(type(n) is int and 0 <= n < 2**62 for n in shape):
         raise ValueError("the NPY header names no shape that an array can have")
     return shape
+
+
+def _quality(piece: bytes) -> float:
+    """Return the ``q`` of one range of an ``Accept`` header (RFC 9110, 12.4.2)."""
+    for parameter in piece.split(b";")[1:]:
+        name, _, value = parameter.strip().partition(b"=")
+        if name.lower() == b"q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

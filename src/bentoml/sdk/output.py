@@ -19,7 +19,7 @@ from .files import ContentType, FileAnswer, SentFile, file_answer
 from .form_answer import FormAnswer, answer_parts
 from .frames import DataframeSchema, SeriesSchema, cells
 from .images import SentImage, encode_image
-from .npy import NPY, write_npy
+from .npy import NPY, prefers_npy, write_npy
 from .schema import schema_of
 from .sse import SSE
 from .tensors import TensorSchema
@@ -323,27 +323,6 @@ def _from_array(value: Any) -> Any:
     if hasattr(value, "tolist") or type(value).__module__.startswith("tensorflow."):
         return as_array(value).tolist()
     return value
-
-
-def prefers_npy(accept: bytes) -> bool:
-    """Say whether an ``Accept`` header names NPY before anything else that it likes as much."""
-    if b"x-npy" not in accept:
-        return False
-    ranges = [(piece.partition(b";")[0].strip().lower(), _quality(piece)) for piece in accept.split(b",")]
-    best = max(quality for _, quality in ranges)
-    return best > 0 and next(name for name, quality in ranges if quality == best) == NPY.encode()
-
-
-def _quality(piece: bytes) -> float:
-    """Return the ``q`` of one range of an ``Accept`` header (RFC 9110, 12.4.2)."""
-    for parameter in piece.split(b";")[1:]:
-        name, _, value = parameter.strip().partition(b"=")
-        if name.lower() == b"q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
 
 
 def _name(annotation: Any) -> str:

@@ -285,7 +285,7 @@ def _without_mark(validator: Any, body: bytes) -> Any:
     """Read JSON that did not fit again where it began with a byte order mark, which may be ignored (RFC 8259, 8.1)."""
     if body.startswith(_BOM):
         return validator.validate_json(body.removeprefix(_BOM))
-    raise  # noqa: PLE0704  # the error that is being handled
+    raise  # the error that is being handled
 
 
 def _quickly(validator: Any, body: bytes) -> Any:
