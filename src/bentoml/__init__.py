@@ -20,6 +20,7 @@ if _TYPE_CHECKING:
     from . import io as io
     from . import metrics as metrics
     from . import models as models
+    from . import monitoring as monitoring
     from . import testing as testing
     from . import validators as validators
     from .bentos import build as build
@@ -42,6 +43,7 @@ if _TYPE_CHECKING:
     from .sdk.loader import load as load
     from .sdk.method import api as api
     from .sdk.method import task as task
+    from .sdk.monitor import monitor as monitor
     from .sdk.mounting import asgi_app as asgi_app
     from .sdk.mounting import mount_asgi_app as mount_asgi_app
     from .sdk.service import Service as Service
@@ -81,6 +83,8 @@ _PUBLIC: dict[str, str | None] = {
     "load": ".sdk.loader",
     "metrics": None,
     "models": None,
+    "monitor": ".sdk.monitor",
+    "monitoring": None,
     "mount_asgi_app": ".sdk.mounting",
     "on_deployment": ".sdk.hooks",
     "on_shutdown": ".sdk.hooks",
@@ -123,6 +127,8 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "monitor",
+    "monitoring",
     "mount_asgi_app",
     "on_deployment",
     "on_shutdown",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http.cookies import Morsel, SimpleCookie
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from starlette.datastructures import MutableHeaders
 
@@ -24,6 +24,7 @@ __all__ = [
     "ServerContext",
     "current_context",
     "request_context",
+    "request_ids",
     "server_context",
 ]
 
@@ -215,6 +216,16 @@ class ServerContext:
 server_context = ServerContext()
 
 request_context: ContextVar[Context] = ContextVar("bentoml.request_context")
+
+
+class RequestIds(Protocol):
+    """Who a request is in the log and in traces."""
+
+    trace_id: int
+    span_id: int
+
+
+request_ids: ContextVar[RequestIds] = ContextVar("bentoml.request_ids")
 
 
 def current_context() -> Context:
