@@ -21,6 +21,7 @@ REFERENCE = DOCS / "reference"
 SOURCE = DOCS.parent / "src" / "bentoml"
 COMMON = {"--help", "-h", "--verbose", "--debug", "--quiet", "-q", "--do-not-track", "--context"}
 NOT_NAMES = {
+    "the value of auth.env",  # which the settings name
     "stage",  # a key of an entry of `envs`
     "the value of m[1]",  # `${NAME}` in the file of BENTOML_CONFIG
     "the value of name",  # what was found to be there just before

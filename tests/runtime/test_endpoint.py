@@ -27,7 +27,7 @@ class Point(BaseModel):
     y: int = 0
 
 
-@bentoml.service(threads=2)
+@bentoml.service(threads=2, http={"limits": {"body": 2_000_000, "upload": 2_000_000}})
 class Everything:
     @bentoml.api
     def add(self, a: int, b: Annotated[int, Field(ge=0)] = 1) -> int:
@@ -106,7 +106,7 @@ class Everything:
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Served]:
-    with served(Everything, max_body=2_000_000) as running:
+    with served(Everything) as running:
         yield running
 
 

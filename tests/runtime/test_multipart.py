@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from pathlib import Path
 
 import pytest
 
-from bentoml.exceptions import BadInput
-from bentoml.runtime.multipart import (
-    MAX_HEADER_BYTES,
-    MAX_PARTS,
-    boundary_of,
-    parse_multipart,
-    parse_urlencoded,
-)
+from bentoml.exceptions import BadInput, BentoMLException
+from bentoml.runtime.fields import MAX_HEADER_BYTES, boundary_of, parse_urlencoded
+from bentoml.runtime.multipart import Form
+from bentoml.sdk.files import Part
+from bentoml.sdk.sections import Limits
+
+MAX_PARTS = 20
+
+
+def parse_multipart(
+    body: bytes, boundary: bytes, *, files: Set[str], folder: Callable[[], Path], size: int = 0
+) -> list[Part]:
+    """Return the parts of a body that comes in pieces of a size, or in one."""
+    form = Form(boundary, files=files, folder=folder, limits=Limits(parts=MAX_PARTS, body=1000))
+    for position in range(0, len(body), size or len(body) or 1):
+        form.feed(body[position : position + (size or len(body))])
+    return form.parts()
 
 
 def form(*parts: tuple[str, bytes], boundary: str = "b") -> bytes:
@@ -29,7 +39,8 @@ def field(name: str, content: bytes = b"x") -> tuple[str, bytes]:
     return f'Content-Disposition: form-data; name="{name}"', content
 
 
-def test_fields_and_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 7, 50])
+def test_fields_and_files(tmp_path: Path, size: int) -> None:
     body = form(
         field("a", b'{"x": 1}'),
         (
@@ -40,7 +51,7 @@ def test_fields_and_files(tmp_path: Path) -> None:
         field("empty", b""),
         field("a", b"again"),
     )
-    parts = parse_multipart(body, b"b", files={"f"}, folder=lambda: tmp_path)
+    parts = parse_multipart(body, b"b", files={"f"}, folder=lambda: tmp_path, size=size)
     assert [(p.name, p.filename, p.content_type, p.data) for p in parts] == [
         ("a", None, None, b'{"x": 1}'),
         ("f", "a.bin", "image/png", None),
@@ -106,13 +117,52 @@ def test_forms_without_parts(tmp_path: Path, body: bytes) -> None:
         pytest.param(b"--b", "cut off", id="cut off after the boundary"),
         pytest.param(b"--bxyz\r\n", "cut off", id="longer boundary"),
         pytest.param(form(("Content-Type: text/plain", b"x")), "name", id="no name"),
+        pytest.param(
+            form(
+                (
+                    'Content-Disposition: form-data; name="a"\r\nContent-Type: multipart/mixed; boundary=c',
+                    b"x",
+                )
+            ),
+            "itself made of parts",
+            id="nested",
+        ),
         pytest.param(form(("X: " + "x" * MAX_HEADER_BYTES, b"")), "headers", id="long headers"),
         pytest.param(form(*[field("a")] * (MAX_PARTS + 1)), "parts", id="many parts"),
     ],
 )
-def test_bodies_that_are_no_form(tmp_path: Path, body: bytes, message: str) -> None:
+@pytest.mark.parametrize("size", [0, 1, 11])
+def test_bodies_that_are_no_form(tmp_path: Path, body: bytes, message: str, size: int) -> None:
     with pytest.raises(BadInput, match=message):
-        parse_multipart(body, b"b", files=set(), folder=lambda: tmp_path)
+        parse_multipart(body, b"b", files=set(), folder=lambda: tmp_path, size=size)
+
+
+def test_what_must_stay_in_memory_is_limited(tmp_path: Path) -> None:
+    body = form(field("a", b"x" * 600), field("b", b"y" * 600))
+    with pytest.raises(BentoMLException, match="1000 bytes") as caught:
+        parse_multipart(body, b"b", files=set(), folder=lambda: tmp_path, size=100)
+    assert caught.value.error_code == 413
+
+
+@pytest.mark.parametrize(
+    ("charset", "content", "text"),
+    [
+        ("iso-8859-1", b"\xe9", "é"),
+        ("windows-1252", b"\x80", "€"),
+        ("UTF-8", "é".encode(), "é"),
+        ("zip", b"x", None),
+        ("utf-16", b"x", None),
+        ("windows-1252", b"\x81", None),
+    ],
+)
+def test_character_sets(tmp_path: Path, charset: str, content: bytes, text: str | None) -> None:
+    head = f'Content-Disposition: form-data; name="a"\r\nContent-Type: text/plain; charset={charset}'
+    if text is None:
+        with pytest.raises(BadInput, match="character set"):
+            parse_multipart(form((head, content)), b"b", files=set(), folder=lambda: tmp_path)
+    else:
+        (part,) = parse_multipart(form((head, content)), b"b", files=set(), folder=lambda: tmp_path)
+        assert part.data == text.encode()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +171,7 @@ def test_bodies_that_are_no_form(tmp_path: Path, body: bytes, message: str) -> N
         (b"multipart/form-data; boundary=abc", b"abc"),
         (b'multipart/form-data; charset=utf-8; Boundary="a b:c"', b"a b:c"),
         (b"multipart/form-data", None),
+        (b"multipart/form-data; boundary=a; boundary=b", None),
         (b"multipart/form-data; boundary=" + b"x" * 71, None),
         (b'multipart/form-data; boundary="a\r\nb"', None),
     ],
@@ -134,8 +185,8 @@ def test_boundaries(content_type: bytes, boundary: bytes | None) -> None:
 
 
 def test_urlencoded_forms() -> None:
-    parts = parse_urlencoded(b"a=1&b=x+y%20z&a=&c=%7B%7D")
+    parts = parse_urlencoded(b"a=1&b=x+y%20z&a=&c=%7B%7D", MAX_PARTS)
     assert [(p.name, p.data) for p in parts] == [("a", b"1"), ("b", b"x y z"), ("a", b""), ("c", b"{}")]
     for bad in (b"\xff=1", b"a=%ff", b"&".join([b"a=1"] * (MAX_PARTS + 1))):
         with pytest.raises(BadInput, match="not a form"):
-            parse_urlencoded(bad)
+            parse_urlencoded(bad, MAX_PARTS)

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp
 
 from ..config import Home, environment
+from ..sdk.monitor import close_monitors, use_monitoring
 from ..sdk.sections import Duration
 from ..sdk.service import Service
 from .access_log import AccessLog, Fields
 from .answer import TEXT
+from .auth import make_verify
 from .call import Receive, Scope, Send, Server
+from .command import started_command
 from .folders import Folders
 from .instance import started
 from .metrics import DEFAULT_BUCKETS, Family, Metrics
 from .mounts import started_mounts
+from .origins import Origins
 from .pages import send_page
 from .routes import Router, make_router
 from .tasks.place import TaskOptions, place_of
@@ -34,16 +38,17 @@ if TYPE_CHECKING:
     from .spans import Spans
     from .tasks.running import Tasks
 
-__all__ = ["MAX_BODY", "AppOptions", "create_app", "standalone_app"]
+__all__ = ["AppOptions", "create_app", "standalone_app"]
 
-MAX_BODY = 1 << 30  # bytes of a request; the whole body is in memory
+_DISK_THREADS = 4
 
 
 @dataclass(frozen=True)
 class AppOptions:
     """Say what this process is: a worker of a bento's server, or an application on its own.
 
-    ``metrics_folder`` is shared by all workers of one server; ``workers`` is how many there are.
+    ``metrics_folder`` is shared by all workers of one server; ``workers`` is how many there are. ``loopback_port`` is
+    given where only this machine can reach the server: web pages that are open in its browsers can, too.
     """
 
     bento_name: str = ""
@@ -53,8 +58,9 @@ class AppOptions:
     development: bool = False
     access_log: bool = True
     workers: int = 1
-    max_body: int = MAX_BODY
+    loopback_port: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    log_folder: Path | None = None
     tasks: TaskOptions = field(default_factory=TaskOptions)
 
 
@@ -123,10 +129,18 @@ async def _start(
     service: Service[Any], options: AppOptions, stack: AsyncExitStack
 ) -> tuple[Router, Tasks | None]:
     """Make what the requests share, the instance and the routes; ``stack`` ends them in the opposite order."""
+    auth = service.settings.auth
+    verify = None if auth.type is None else make_verify(auth, options.env)
     spans = _started_spans(service, options, stack)
+    use_monitoring(service.settings.monitoring, options.log_folder or Path.cwd())
+    stack.push_async_callback(asyncio.to_thread, close_monitors)
     server = _server(service, options, stack)
     instance = await stack.enter_async_context(started(service))
-    mounts = await stack.enter_async_context(started_mounts(service, instance))
+    index = options.worker_index or 1
+    rest = await stack.enter_async_context(
+        started_command(service, instance, env=options.env, worker_index=index)
+    )
+    mounts = await stack.enter_async_context(started_mounts(service, instance, rest))
     tasks = await _started_tasks(service, instance, server, options, stack)
     router = make_router(
         service,
@@ -135,6 +149,7 @@ async def _start(
         mounts,
         version=options.bento_version,
         metrics_folder=options.metrics_folder,
+        verify=verify,
         tasks=tasks,
     )
     return (router if spans is None else _traced(router, spans)), tasks
@@ -182,10 +197,11 @@ def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -
         loop=loop,
     )
     threads = WorkerThreads(settings.threads, loop)
+    disk = WorkerThreads(_DISK_THREADS, loop, name="bentoml-disk")
     folders = Folders()
     metrics = _metrics(service, options) if settings.metrics.enabled else None
     access_log = _access_log(service, options, loop) if options.access_log else None
-    for part in (access_log, metrics, folders, threads, traffic):
+    for part in (access_log, metrics, folders, threads, disk, traffic):
         if part is not None:
             stack.callback(part.close)
     return Server(
@@ -196,7 +212,9 @@ def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -
         folders,
         metrics,
         access_log,
-        options.max_body,
+        settings.http.limits,
+        disk,
+        origins=None if options.loopback_port is None else Origins(options.loopback_port, settings.http.cors),
         trace_id_format=f"%{settings.logging.access.format.trace_id}".encode(),
         span_id_format=f"%{settings.logging.access.format.span_id}".encode(),
         trace_header=settings.http.response.trace_id,

@@ -13,11 +13,13 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from ..sdk.context import Context
+from ..sdk.context import Context, request_ids
+from ..sdk.sections import Limits
 from .access_log import AccessLog
 from .folders import Folders
 from .logging import Trace
 from .metrics import Metrics
+from .origins import Origins
 from .threads import WorkerThreads
 from .traffic import Traffic
 
@@ -25,7 +27,9 @@ __all__ = ["IDS", "ROUTE", "SPAN", "Call", "Receive", "Scope", "Send", "Server"]
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 IDS = "bentoml.ids"  # of a scope: trace and span ids, and whether they are exported
-ROUTE = "bentoml.route"  # of a scope: the endpoint that it is counted under, where that is found out on the way
+ROUTE = (
+    "bentoml.route"  # of a scope: the endpoint that it is counted under, where that is found out on the way
+)
 SPAN = "bentoml.span"  # of a scope: the span of the request, where there are spans
 _random_bits = Random(
     SystemRandom().getrandbits(256)
@@ -43,11 +47,18 @@ class Server:
     folders: Folders
     metrics: Metrics | None
     access_log: AccessLog | None
-    max_body: int
+    limits: Limits
+    disk: WorkerThreads  # what writes large uploads
+    origins: Origins | None = None  # which web pages may use it; None where that is not looked at
     trace_id_format: bytes = b"%032x"
     span_id_format: bytes = b"%016x"
     trace_header: bool = False  # whether answers name their trace
     state: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def header(self) -> tuple[bytes, bytes]:
+        """The header that says which service answers."""
+        return b"server", f"BentoML Service/{self.service}".encode()
 
 
 class Call:
@@ -76,6 +87,7 @@ class Call:
             parent = self.headers.get(b"traceparent")
             self.trace_id = _random_bits(128) if parent is None else _trace_of(parent)
             self.span_id = _random_bits(64)
+        request_ids.set(self)
 
     @classmethod
     def observed(cls, scope: Scope, server: Server) -> Call:

@@ -17,9 +17,9 @@ from ..sdk.context import Context, request_context
 from ..sdk.method import APIMethod
 from ..sdk.serde import FileAnswer
 from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response, overridden
-from .body import decode, read_body, whole_body
+from .body import Body, Upload, decode, read_body, whole_body
 from .call import Call, Receive, Scope, Send, Server
-from .errors import error_body, of_exception, users_traceback
+from .errors import FOREIGN, error_body, of_exception, users_traceback
 from .form_response import FormResponse
 from .streams import AsyncChunks, Chunks, ThreadChunks, error_event, send_chunks, watch
 
@@ -57,7 +57,8 @@ class Endpoint:
         self._media_type = method.output.media_type
         self._may_be_npy = method.output.may_be_npy
         self._media_type_bytes = method.output.media_type.encode("latin-1")
-        self._server_header = (b"server", f"BentoML Service/{server.service}".encode())
+        self._server_header = server.header
+        self._limit = server.limits.body
         self._is_inline = method.is_async and not method.is_stream
         self._is_stream = method.is_stream
 
@@ -68,7 +69,11 @@ class Endpoint:
         call = Call(scope, server)
         if server.metrics is not None:
             server.metrics.begin(self._cell)
-        if scope["method"] != "POST" or traffic.count >= traffic.limit:
+        if (
+            scope["method"] != "POST"
+            or traffic.count >= traffic.limit
+            or (b"origin" in call.headers and not _may(server, call))
+        ):
             return await self._refuse(call, send)
         answer: Answer | Stream | Response
         call.task = current_task(server.loop)
@@ -76,9 +81,9 @@ class Endpoint:
         try:
             try:
                 message = await receive()
-                body = whole_body(message, server.max_body)
+                body: Body | None = whole_body(message, self._limit)
                 if body is None:
-                    body = await read_body(call, message, receive)
+                    body = await read_body(call, message, receive, self._input)
                 if self._context:
                     self._make_context(call, body)
                 if self._is_inline:
@@ -106,22 +111,25 @@ class Endpoint:
                 await _finish(call)
 
     async def _refuse(self, call: Call, send: Send) -> None:
-        """Answer what does not come to the API: another method than POST, or one request too many."""
-        answer = _TOO_MANY if call.scope["method"] == "POST" else _NOT_ALLOWED
+        """Answer what does not come to the API: another method than POST, a foreign web page, one request too many."""
+        method = call.scope["method"]
+        answer = _NOT_ALLOWED
+        if method == "POST":
+            answer = _TOO_MANY if _may(self._server, call) else _FOREIGN
         await send(self._head(call, answer))
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
         call.end(self._label)
 
     # The kinds of functions that are not simply awaited.
 
-    def _run_in_thread(self, call: Call, body: bytes) -> Awaitable[Answer | Response]:
+    def _run_in_thread(self, call: Call, body: Body) -> Awaitable[Answer | Response]:
         call.job = self._server.threads.submit(self._work, call, body, abandoned=call.release)
         return call.job
 
-    def _work(self, call: Call, body: bytes) -> Answer | Response:
+    def _work(self, call: Call, body: Body) -> Answer | Response:
         return self._encoded(call, self._called(call, body))
 
-    async def _stream(self, call: Call, body: bytes, receive: Receive) -> Stream:
+    async def _stream(self, call: Call, body: Body, receive: Receive) -> Stream:
         """Run a generator to its first step; from here on it ends when the client goes away."""
         args, kwargs = self._arguments(call, body)
         watcher = watch(call, receive)
@@ -160,13 +168,13 @@ class Endpoint:
 
     # Input and output.
 
-    def _called(self, call: Call, body: bytes) -> Any:
+    def _called(self, call: Call, body: Body) -> Any:
         if self._is_plain:
             return self._function(**decode(call, self._input, body))
         args, kwargs = self._arguments(call, body)
         return self._function(*args, **kwargs)
 
-    def _make_context(self, call: Call, body: bytes) -> None:
+    def _make_context(self, call: Call, body: Body) -> None:
         call.context = Context(
             lambda: Request(call.scope, _replay(body)),
             state=self._server.state,
@@ -174,7 +182,7 @@ class Endpoint:
         )
         request_context.set(call.context)
 
-    def _arguments(self, call: Call, body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _arguments(self, call: Call, body: Body) -> tuple[tuple[Any, ...], dict[str, Any]]:
         arguments = decode(call, self._input, body)
         args: tuple[Any, ...] = ()
         if self._input.root:
@@ -289,10 +297,18 @@ def _context_answer(call: Call) -> tuple[int, Headers | None]:
     return response.status_code, response.raw_headers()
 
 
-def _replay(body: bytes) -> Receive:
+def _may(server: Server, call: Call) -> bool:
+    return server.origins is None or server.origins.allow(call.scope, call.headers)
+
+
+def _replay(body: Body) -> Receive:
     """Return a ``receive`` for a request whose body has been read already."""
 
     async def receive() -> dict[str, Any]:
+        if isinstance(body, Upload):
+            raise RuntimeError(
+                "the upload was written to the disk as it came; its fields are the API's parameters"
+            )
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
@@ -300,5 +316,6 @@ def _replay(body: bytes) -> Receive:
 
 _CLIENT_GONE = 499  # as nginx has it in its log
 
+_FOREIGN = Answer(403, FOREIGN)
 _NOT_ALLOWED = Answer(405, b"Method Not Allowed", TEXT, [(b"allow", b"POST")])
 _TOO_MANY = Answer(429, error_body("Too many requests"), JSON, [(b"retry-after", b"1")])

@@ -15,7 +15,16 @@ import pydantic
 
 from ..exceptions import BadInput, BentoMLException
 
-__all__ = ["GENERIC", "InvalidInput", "error_body", "of_exception", "users_traceback"]
+__all__ = [
+    "FOREIGN",
+    "GENERIC",
+    "HIDDEN",
+    "InvalidInput",
+    "error_body",
+    "of_exception",
+    "too_large",
+    "users_traceback",
+]
 
 # Whose frames come before those of the user's code.
 _MACHINERY = (
@@ -28,7 +37,7 @@ _MACHINERY = (
 )
 
 GENERIC = "An unexpected error has occurred, please check the server log."
-_HIDDEN = "Authorization error"
+HIDDEN = "Authorization error"
 
 
 class InvalidInput(BadInput):
@@ -48,12 +57,17 @@ def of_exception(error: BaseException) -> tuple[int, bytes]:
         return 500, error_body(GENERIC)
     status = HTTPStatus(error.error_code)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return status, error_body(_HIDDEN)
+        return status, error_body(HIDDEN)
     if isinstance(error, InvalidInput):
         return status, error_body(error.message, detail=error.detail)
     if 400 <= status < 500:
         return status, error_body(error.message)
     return (status if status >= 500 else 500), error_body(GENERIC)
+
+
+def too_large(message: str) -> BentoMLException:
+    """Return the error of a request that is over a limit of its size."""
+    return BentoMLException(message, error_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def error_body(message: str, **more: Any) -> bytes:
@@ -69,3 +83,8 @@ def users_traceback(error: BaseException) -> TracebackType | None:
     if start is None and not isinstance(error, SyntaxError):  # which says itself where it is
         start = error.__traceback__
     return start
+
+
+FOREIGN = error_body(
+    "requests of this origin, or for this host, are not allowed; `http.cors` can allow an origin"
+)

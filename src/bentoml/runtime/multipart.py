@@ -1,161 +1,179 @@
-"""Forms: ``multipart/form-data`` (RFC 7578) and ``application/x-www-form-urlencoded`` bodies as parts, within limits.
+"""``multipart/form-data`` bodies (RFC 7578) as parts, read as they come, within limits.
 
-A body is searched with ``bytes.find`` and never copied: a file goes from the body to the disk in one write. The usual
-incremental parser looks at each byte and takes ten times as long for an upload of 1 MB.
+A body is searched with ``bytes.find`` and hardly ever copied: a file goes from the body to the disk, in one write where
+the whole body is there. The usual incremental parser looks at each byte and takes ten times as long for 1 MB.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Callable, Set
+from enum import Enum, auto
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote
 
 from ..exceptions import BadInput
 from ..sdk.files import Part, safe_name
+from ..sdk.sections import Limits
+from .errors import too_large
+from .fields import MAX_HEADER_BYTES, Head, field_text, parse_head
 
-__all__ = ["boundary_of", "parse_multipart", "parse_urlencoded"]
-
-MAX_PARTS = 1000
-MAX_HEADER_BYTES = 16 * 1024  # of one part
-
-_PARAMETER = re.compile(rb';\s*([\w!#$%&\'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
-_BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]\Z")
+__all__ = ["Form"]
 
 
-class _Head(NamedTuple):
-    name: str
-    filename: str | None
-    content_type: str | None
+class _At(Enum):
+    PREAMBLE = auto()
+    DELIMITER = auto()  # after a boundary
+    HEAD = auto()
+    CONTENT = auto()
+    EPILOGUE = auto()
 
 
-def boundary_of(content_type: bytes) -> bytes:
-    """Return the boundary that a ``multipart/form-data`` content type names.
+class Form:
+    """Take a body piece by piece; parts whose name is in ``files`` are written into ``folder()``, others kept.
 
-    Raises:
-        BadInput: there is none, or it breaks the grammar of RFC 2046.
+    ``feed`` and ``parts`` raise ``BadInput`` where the body is no form with this boundary, is cut off, or has more parts
+    or longer headers than allowed, or 413 where more than ``limits.body`` would have to be kept in memory.
     """
-    boundary = _parameters(content_type).get(b"boundary", b"")
-    if not _BOUNDARY.match(boundary):
-        raise BadInput("the content type `multipart/form-data` has no valid `boundary`")
-    return boundary
 
+    def __init__(
+        self, boundary: bytes, *, files: Set[str], folder: Callable[[], Path], limits: Limits
+    ) -> None:
+        self._separator = b"\r\n--" + boundary
+        self._files = files
+        self._folder = folder
+        self._limits = limits
+        self._rest = b"\r\n"  # so that the first boundary is found as any other one is
+        self._at = _At.PREAMBLE
+        self._head: Head | None = None
+        self._kept: list[bytes] = []  # of the present part, if it stays in memory
+        self._in_memory = 0
+        self._path: Path | None = None  # of the present part, if it goes to the disk
+        self._parts: list[Part] = []
 
-def parse_multipart(
-    body: bytes, boundary: bytes, *, files: Set[str], folder: Callable[[], Path]
-) -> list[Part]:
-    """Cut a body into its parts; those whose name is in ``files`` are written into ``folder()``.
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+        body = self._rest + data if self._rest else data
+        handle = -1 if self._path is None else os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        position = 0
+        try:
+            while position >= 0:
+                start = position
+                match self._at:
+                    case _At.PREAMBLE:
+                        position = self._preamble(body, start)
+                    case _At.DELIMITER:
+                        position = self._delimiter(body, start)
+                    case _At.HEAD:
+                        position = self._read_head(body, start)
+                        if self._path is not None:
+                            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                    case _At.CONTENT:
+                        end = body.find(self._separator, start)
+                        self._take(
+                            body, start, len(body) - len(self._separator) + 1 if end < 0 else end, handle
+                        )
+                        if end >= 0:
+                            handle = _closed(handle)
+                            self._finish()
+                        position = -1 if end < 0 else end + len(self._separator)
+                    case _At.EPILOGUE:
+                        position = -1
+        finally:
+            _closed(handle)
+        self._rest = self._left(body, start)
 
-    Raises:
-        BadInput: the body is not a form with this boundary, is cut off, or has more parts or longer headers than allowed.
-    """
-    parts: list[Part] = []
-    separator = b"\r\n--" + boundary
-    first = separator[2:]
-    if body.startswith(first):
-        position = len(first)
-    else:  # a preamble is allowed and means nothing
-        position = body.find(separator) + len(separator)
-        if position < len(separator):
-            raise BadInput("the body is not a form: it does not begin with its boundary")
-    while True:
-        position = _line_end(body, position)
-        if position < 0:
-            return parts
-        if len(parts) == MAX_PARTS:
-            raise BadInput(f"the form has more than {MAX_PARTS} parts")
-        head, start = _head(body, position)
-        end = body.find(separator, start)
+    def parts(self) -> list[Part]:
+        """Return the parts, once all of the body has come."""
+        match self._at:
+            case _At.PREAMBLE:
+                raise BadInput("the body is not a form: it does not begin with its boundary")
+            case _At.DELIMITER:
+                raise BadInput("the form is cut off after a boundary")
+            case _At.HEAD:
+                raise BadInput("the form is cut off in the headers of a part")
+            case _At.CONTENT:
+                raise BadInput(f"the form is cut off in its part `{self._head.name if self._head else ''}`")
+        return self._parts
+
+    # Each step returns where the next one begins, or -1 where more of the body is needed.
+
+    def _preamble(self, body: bytes, start: int) -> int:
+        end = body.find(self._separator, start)
         if end < 0:
-            raise BadInput(f"the form is cut off in its part `{head.name}`")
-        parts.append(_part(head, body, start, end, files, folder))
-        position = end + len(separator)
+            return -1
+        self._at = _At.DELIMITER
+        return end + len(self._separator)
+
+    def _delimiter(self, body: bytes, start: int) -> int:
+        if len(body) < start + 2:
+            return -1
+        if body.startswith(b"--", start):
+            self._at = _At.EPILOGUE
+            return -1
+        end = body.find(b"\r\n", start, start + _PADDING)  # white space may follow a boundary
+        if body[start : end if end >= 0 else start + _PADDING].strip(b" \t\r"):
+            raise BadInput("the form is cut off after a boundary")
+        if end < 0:
+            if len(body) >= start + _PADDING:
+                raise BadInput("the form is cut off after a boundary")
+            return -1
+        if len(self._parts) == self._limits.parts:
+            raise BadInput(f"the form has more than {self._limits.parts} parts")
+        self._at = _At.HEAD
+        return end + 2
+
+    def _read_head(self, body: bytes, start: int) -> int:
+        end = body.find(b"\r\n\r\n", start, start + MAX_HEADER_BYTES)
+        if end < 0:
+            if len(body) >= start + MAX_HEADER_BYTES:
+                raise BadInput(
+                    f"a part of the form has no headers, or more than {MAX_HEADER_BYTES} bytes of them"
+                )
+            return -1
+        self._head = head = parse_head(body[start:end])
+        if head.name in self._files and head.filename is not None:
+            self._path = self._folder() / f"tmp{secrets.token_hex(4)}{safe_name(head.filename)}"
+        self._at = _At.CONTENT
+        return end + 4
+
+    def _take(self, body: bytes, start: int, end: int, handle: int) -> None:
+        if end <= start:
+            return
+        if handle >= 0:
+            view = memoryview(body)[start:end]
+            while view:
+                view = view[os.write(handle, view) :]
+            return
+        self._in_memory += end - start
+        if self._in_memory > self._limits.body:
+            raise too_large(f"the fields of the form are longer than {self._limits.body} bytes")
+        self._kept.append(body[start:end])
+
+    def _finish(self) -> None:
+        assert self._head is not None
+        name, filename, content_type = self._head
+        data = b"".join(self._kept) if self._path is None else None
+        if data is not None and filename is None:
+            data = field_text(data, content_type)
+        self._parts.append(Part(name, filename, content_type, data, self._path))
+        self._kept = []
+        self._path = None
+        self._at = _At.DELIMITER
+
+    def _left(self, body: bytes, start: int) -> bytes:
+        """Return what the next piece may complete: all of a head, or the beginning of a boundary."""
+        if self._at is _At.EPILOGUE:
+            return b""
+        if self._at in (_At.PREAMBLE, _At.CONTENT):
+            start = max(start, len(body) - len(self._separator) + 1)
+        return body[start:]
 
 
-def parse_urlencoded(body: bytes) -> list[Part]:
-    """Return the fields of an ``application/x-www-form-urlencoded`` body.
-
-    Raises:
-        BadInput: it is not such a form, or has more fields than allowed.
-    """
-    try:
-        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_PARTS, errors="strict")
-    except ValueError as e:
-        raise BadInput(f"the body is not a form: {e}") from e
-    return [Part(name, None, None, value.encode(), None) for name, value in fields]
-
-
-def _line_end(body: bytes, position: int) -> int:
-    """Return where the part after a boundary begins, or -1 after the last boundary."""
-    if body.startswith(b"--", position):
-        return -1
-    if body.startswith(b"\r\n", position):
-        return position + 2
-    end = body.find(b"\r\n", position, position + 128)  # white space may follow a boundary
-    if end < 0 or body[position:end].strip(b" \t"):
-        raise BadInput("the form is cut off after a boundary")
-    return end + 2
-
-
-def _head(body: bytes, position: int) -> tuple[_Head, int]:
-    end = body.find(b"\r\n\r\n", position, position + MAX_HEADER_BYTES)
-    if end < 0:
-        raise BadInput(f"a part of the form has no headers, or more than {MAX_HEADER_BYTES} bytes of them")
-    name: str | None = None
-    filename: str | None = None
-    content_type: str | None = None
-    for line in body[position:end].split(b"\r\n"):
-        key, _, value = line.partition(b":")
-        match key.strip().lower():
-            case b"content-disposition":
-                parameters = _parameters(value)
-                name = _text(parameters.get(b"name"))
-                filename = _filename(parameters)
-            case b"content-type":
-                content_type = value.strip().decode("latin-1")
-    if name is None:
-        raise BadInput("a part of the form has no name")
-    return _Head(name, filename, content_type), end + 4
-
-
-def _part(
-    head: _Head, body: bytes, start: int, end: int, files: Set[str], folder: Callable[[], Path]
-) -> Part:
-    if head.name not in files or head.filename is None:
-        return Part(head.name, head.filename, head.content_type, body[start:end], None)
-    path = folder() / f"tmp{secrets.token_hex(4)}{safe_name(head.filename)}"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        view = memoryview(body)[start:end]
-        while view:
-            view = view[os.write(handle, view) :]
-    finally:
+def _closed(handle: int) -> int:
+    if handle >= 0:
         os.close(handle)
-    return Part(head.name, head.filename, head.content_type, None, path)
+    return -1
 
 
-def _parameters(value: bytes) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    for match in _PARAMETER.finditer(value):
-        quoted = match[2]
-        content = match[3] if quoted is None else re.sub(rb'\\(["\\])', rb"\1", quoted)
-        found.setdefault(match[1].lower(), content)
-    return found
-
-
-def _text(value: bytes | None) -> str | None:
-    """Return what browsers (HTML, "multipart/form-data encoding algorithm") and curl mean by a quoted value."""
-    if value is None:
-        return None
-    text = value.decode("utf-8", "replace")
-    return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
-
-
-def _filename(parameters: dict[bytes, bytes]) -> str | None:
-    extended = parameters.get(b"filename*")  # RFC 5987: utf-8''a%20name.txt
-    if extended is not None and extended.lower().startswith(b"utf-8'"):
-        return unquote(extended.split(b"'", 2)[-1].decode("latin-1"))
-    return _text(parameters.get(b"filename"))
+_PADDING = 128

@@ -10,17 +10,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from ..sdk.openapi import openapi
 from ..sdk.service import Service
-from .answer import JSON
+from .answer import JSON, TEXT
+from .auth import Guard, Verify
 from .call import Receive, Scope, Send, Server
 from .endpoint import Endpoint
 from .errors import error_body
 from .health import Health
+from .limited import Limited
 from .metrics import OTHER
 from .metrics_page import MEDIA_TYPE, render
 from .mounts import Mounts
@@ -57,6 +60,7 @@ def make_router(
     *,
     version: str,
     metrics_folder: Path | None,
+    verify: Verify | None = None,
     tasks: Tasks | None = None,
 ) -> Router:
     """Return the routes of one instance of a service; ``metrics_folder`` is that of all workers, where there are any.
@@ -64,17 +68,28 @@ def make_router(
     Each API counts and logs its own requests. Where the user added middleware, all is counted and logged around it.
     """
     prefix = service.path_prefix
+    site = Site(service)
     layers = _layers(service)
+    if verify is not None:
+        about = {
+            "verify": verify,
+            "header": service.settings.auth.header,
+            "is_open": _Open(service, mounts, site),
+        }
+        layers.append((Guard, about))
     apis = _apis(service, instance, server, counted_outside=bool(layers))
-    pages: dict[str, ASGIApp] = dict(_pages(service, instance, version))
-    pages |= {} if tasks is None else tasks.routes
+    limited = partial(Limited, server=server)
+    pages: dict[str, ASGIApp] = {p: limited(page) for p, page in _pages(service, version).items()}
+    pages |= {} if tasks is None else {p: limited(app) for p, app in tasks.routes.items()}
+    pages |= _probes(service, instance)
     observed = partial(
         Observed,
         server=server,
         label=_labels({*apis, *pages}, mounts),
         skipped=tuple(service.settings.logging.access.skip_paths),
     )
-    other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), mounts, Site(service))
+    known = frozenset({*apis, *pages})
+    other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), limited(_Rest(mounts, site, known)), site)
     uncounted = _metrics_page(instance, server, prefix, metrics_folder, tasks)
     if not layers:
         shared = _shared(apis, mounts, observed(other))
@@ -131,26 +146,62 @@ def _wants_context(service: Service[Any]) -> bool:
 
 
 class _Other:
-    """Answer what is not in the table: the API at ``/``, mounted applications, the page at ``/``; else 404."""
+    """Answer what is not in the table: the API at ``/``, and the rest."""
 
-    def __init__(self, api: ASGIApp | None, mounts: Mounts, site: Site) -> None:
+    def __init__(self, api: ASGIApp | None, rest: ASGIApp, site: Site) -> None:
         self._api = api
-        self._mounts = mounts
+        self._rest = rest
         self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_http = scope["type"] == "http"
-        is_root = is_http and self._site.is_index(scope["path"])
+        is_root = scope["type"] == "http" and self._site.is_index(scope["path"])
         if is_root and self._api is not None and scope["method"] == "POST":
             await self._api(scope, receive, send)
-        elif (found := self._mounts.find(scope)) is not None:
-            await self._mounts.answer(found, receive, send)
-        elif is_http and self._site.has(scope["path"]):
-            await self._site(scope, receive, send)
-        elif is_http:
-            await send_page(NOT_FOUND, scope, send)
         else:
+            await self._rest(scope, receive, send)
+
+
+class _Rest:
+    """Answer by mounted applications and the page at ``/``; a known path with a slash too many is sent on; else 404."""
+
+    def __init__(self, mounts: Mounts, site: Site, known: Set[str]) -> None:
+        self._mounts = mounts
+        self._site = site
+        self._known = known
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if (found := self._mounts.find(scope)) is not None:
+            await self._mounts.answer(found, receive, send)
+        elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
+        elif self._site.has(path):
+            await self._site(scope, receive, send)
+        elif path.rstrip("/") in self._known:
+            await send_page((307, TEXT, b""), scope, send, (b"location", _without_slash(scope)))
+        else:
+            await send_page(NOT_FOUND, scope, send)
+
+
+def _without_slash(scope: Scope) -> bytes:
+    query: bytes = scope.get("query_string", b"")
+    path = quote(scope.get("root_path", "") + scope["path"].rstrip("/")).encode()
+    return path + b"?" + query if query else path
+
+
+class _Open:
+    """Tell what anybody may see: the probes, and the files of the page, which are the same for each service."""
+
+    def __init__(self, service: Service[Any], mounts: Mounts, site: Site) -> None:
+        self._probes = set(_probe_paths(service))
+        self._mounts = mounts
+        self._site = site
+
+    def __call__(self, scope: Scope) -> bool:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            return False
+        path = scope["path"]
+        return path in self._probes or (self._site.has(path) and self._mounts.find(scope) is None)
 
 
 def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
@@ -171,18 +222,25 @@ def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
     return [*service.middlewares, *layers]
 
 
-def _pages(service: Service[Any], instance: Any, version: str) -> dict[str, Page]:
-    prefix = service.path_prefix
+def _pages(service: Service[Any], version: str) -> dict[str, Page]:
     schema = Page(_constant(JSON, json.dumps(service.schema()).encode()))
+    # Probes and clients that know nothing of the prefix find these at the root too.
+    docs = {f"{service.path_prefix}/docs.json": Page(_Docs(service, version))}
+    return docs | {f"{base}/schema.json": schema for base in {"", service.path_prefix}}
+
+
+def _probes(service: Service[Any], instance: Any) -> dict[str, Page]:
     health = Health(service, instance)
-    ready, alive = Page(health.ready), Page(health.alive)
-    pages = {f"{prefix}/docs.json": Page(_Docs(service, version))}
-    for base in {"", prefix}:  # probes and clients that know nothing of the prefix find these at the root too
-        pages |= {f"{base}/schema.json": schema, f"{base}/readyz": ready}
-        pages |= {f"{base}/livez": alive, f"{base}/healthz": alive}
+    pages = {"alive": Page(health.alive), "ready": Page(health.ready)}
+    return {path: pages[what] for path, what in _probe_paths(service).items()}
+
+
+def _probe_paths(service: Service[Any]) -> dict[str, str]:
     also = service.settings.endpoints
-    more = {also.livez: alive, also.readyz: ready}
-    return pages | {path: page for path, page in more.items() if path is not None}
+    paths: dict[str | None, str] = {also.livez: "alive", also.readyz: "ready"}
+    for base in {"", service.path_prefix}:
+        paths |= {f"{base}/readyz": "ready", f"{base}/livez": "alive", f"{base}/healthz": "alive"}
+    return {path: what for path, what in paths.items() if path is not None}
 
 
 def _metrics_page(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import ipaddress
 import os
 import signal
 import socket
@@ -25,6 +26,8 @@ from ..sdk.loader import Target, find, load_target
 from ..sdk.sections import Ssl
 from ..sdk.service import Service
 from .app import AppOptions, create_app
+from .auth import AuthError
+from .command import CommandFailed
 from .errors import users_traceback
 from .frames import Channel, Deployed, Description, Failed, Load, Serve
 from .gpus import TooFewGpus, gpu_variables
@@ -75,6 +78,8 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
         CertificateError,
         TaskStoreError,
         ExporterError,
+        CommandFailed,
+        AuthError,
     ) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
@@ -83,6 +88,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
 
 
 def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) -> None:
+    started_in = Path.cwd()
     service = _load(target, order, env)
     set_variables(declared_variables(service, env))
     set_variables(gpu_variables(service, env))
@@ -105,7 +111,9 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
         development=serve.development,
         access_log=service.settings.logging.access.enabled,
         workers=serve.workers,
+        loopback_port=_loopback_port(listening),
         env=env,
+        log_folder=started_in if service.bento else Path.cwd(),  # a bento is not to be written to
         tasks=TaskOptions(
             place_of(service, home=Home.from_environment(env), env=env, working_dir=Path(target.working_dir)),
             workers=serve.workers,
@@ -115,6 +123,14 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
     limits = service.settings.http.limits
     app = create_app(service, options=options)
     answer(app.dispatch, listening, serve, channel, env, limits, on_end=app.end)
+
+
+def _loopback_port(listening: socket.socket) -> int | None:
+    """Return the port where only this machine can reach it."""
+    if listening.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    address = listening.getsockname()
+    return address[1] if ipaddress.ip_address(address[0]).is_loopback else None
 
 
 def _load(target: Target, order: Load, env: Mapping[str, str]) -> Service[Any]:

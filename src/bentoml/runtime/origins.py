@@ -1,0 +1,74 @@
+"""Which web pages may use a server that only this machine can reach: a browser on it opens pages from anywhere."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.types import Scope
+
+from ..sdk.sections import Cors
+
+__all__ = ["Origins"]
+
+_SAFE = ("GET", "HEAD", "OPTIONS")
+# A page cannot send these to another origin without asking first, so that they come from a proxy that was put in front.
+_PROXIED = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded", b"via", b"x-real-ip")
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Tell requests that a foreign page makes from all others; for a server that listens on a loopback address.
+
+    A page may send a POST to any address, though it cannot read the answer; and a name of its own may lead here
+    (DNS rebinding), which makes this server its own origin. Programs send no ``Origin`` and are never refused for it.
+    """
+
+    port: int
+    cors: Cors
+
+    def allow(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+        """Say whether a request may be answered."""
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name, port = _split(host)
+        if port == self.port and not _is_here(name):
+            return False  # a name that leads here: a proxy in front of this server has an address of its own
+        origin = headers.get(b"origin")
+        if origin is None or (scope["type"] == "http" and scope["method"] in _SAFE):
+            return True
+        return self._allows_origin(origin.decode("latin-1"), host, headers)
+
+    def _allows_origin(self, origin: str, host: str, headers: Mapping[bytes, bytes]) -> bool:
+        netloc = urlsplit(origin).netloc.lower()
+        if self._is_listed(origin) or _is_here(_split(netloc)[0]):
+            return True
+        proxied = any(name in headers for name in _PROXIED)
+        return bool(netloc) and (proxied or netloc == host)
+
+    def _is_listed(self, origin: str) -> bool:
+        cors = self.cors
+        if not cors.enabled:
+            return False
+        listed = cors.access_control_allow_origins or ()
+        pattern = cors.access_control_allow_origin_regex
+        return "*" in listed or origin in listed or bool(pattern and re.fullmatch(pattern, origin))
+
+
+def _split(netloc: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(f"//{netloc}")
+        return parts.hostname or "", parts.port
+    except ValueError:  # no port, or no address
+        return "", None
+
+
+def _is_here(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved elsewhere
+        return True
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
