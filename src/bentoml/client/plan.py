@@ -22,7 +22,6 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 FORM = "multipart/form-data"
 ARRAY_OR_JSON = f"{NPY}, {JSON};q=0.9, */*;q=0.8"
-NPY_FROM = 4096  # bytes of an array; below, its text is not slower
 
 
 class Field(NamedTuple):
@@ -223,8 +222,12 @@ def _endpoint(route: Mapping[str, Any]) -> Endpoint:
 
 
 def _npy(value: object, schema: Mapping[str, Any]) -> bytes | None:
-    """Return an array in the NPY format where that is taken and worth it."""
-    if not takes_npy(schema) or (array := to_array(value)) is None or array.nbytes < NPY_FROM:
+    """Return an array or a tensor in the NPY format where that is taken.
+
+    Small ones too, for which JSON would be a little quicker (0.03 ms in a body, 0.09 ms in a form; NPY is from 4 and 8 kB
+    on): the type and the shape that arrive must not depend on the size.
+    """
+    if not takes_npy(schema) or (array := to_array(value)) is None:
         return None
     try:
         return write_npy(array)
