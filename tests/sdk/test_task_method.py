@@ -28,7 +28,8 @@ class Jobs:
 
 
 def test_a_task_is_an_api_that_says_so() -> None:
-    routes = {route["name"]: route for route in Jobs.schema()["routes"]}
+    service: Any = Jobs
+    routes = {route["name"]: route for route in service.schema()["routes"]}
     assert {name: route["is_task"] for name, route in routes.items()} == {
         "plain": True,
         "named": True,
@@ -39,9 +40,9 @@ def test_a_task_is_an_api_that_says_so() -> None:
         routes["plain"]["input"]["properties"]["n"] | {"default": 2}
         == routes["plain"]["input"]["properties"]["n"]
     )
-    named = Jobs.apis["named"]
+    named = service.apis["named"]
     assert (named.route, named.batchable, named.max_batch_size) == ("/other/way", True, 7)
-    assert Jobs.apis["plain"].doc == "Double it."
+    assert service.apis["plain"].doc == "Double it."
 
 
 async def _upper(service: Any) -> list[str]:
@@ -92,3 +93,24 @@ def test_its_options_are_those_of_an_api(options: Any, error: type[Exception], m
 
     with pytest.raises(error, match=message):
         bentoml.task(**options)(work)
+
+
+def test_tasks_run_one_at_a_time_unless_the_service_says_more() -> None:
+    def service(**config: Any) -> Any:
+        @bentoml.service(**config)
+        class Some:
+            @bentoml.task
+            def work(self) -> None: ...
+
+        return Some
+
+    for config, concurrency in (({}, 1), ({"traffic": {"concurrency": 4, "timeout": 9}}, 4)):
+        made = service(**config)
+        assert made.settings.traffic.concurrency == concurrency
+        assert made.settings.traffic.external_queue is True
+        assert made.config["traffic"] == {
+            **config.get("traffic", {}),
+            "concurrency": concurrency,
+            "external_queue": True,
+        }
+    assert service(traffic={"timeout": 9}).settings.traffic.timeout == 9

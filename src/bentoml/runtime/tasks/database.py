@@ -85,7 +85,7 @@ def told(file: Path | None) -> Iterator[None]:
                 raise TaskStoreFull(f"there is no room on the disk for the task queue {where}") from e
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 raise TaskStoreError(
-                    f"the task queue {where} is damaged: {e}; move it away (with the files beside it that begin with its "
+                    f"the task queue {where} is damaged: {' '.join(str(e).split())}; move it away (with the files beside it that begin with its "
                     "name) to start with an empty one; `sqlite3 FILE .recover` saves what can be read"
                 ) from e
         raise TaskStoreError(f"the task queue {where} cannot be used: {e}") from e

@@ -83,17 +83,21 @@ def replayed(body: Body) -> Receive:
 
 
 class Copied:
-    """A ``receive`` that keeps a copy of the body that passes."""
+    """A ``receive`` that keeps a copy of the body that passes; ``problem`` is why it could not."""
 
     def __init__(self, receive: Receive, spool: Spool) -> None:
         self._receive = receive
         self._spool = spool
+        self.problem: OSError | None = None
 
     async def __call__(self) -> Message:
         """Return the next message."""
         message = await self._receive()
-        if message["type"] == "http.request" and (piece := message.get("body")):
-            self._spool.write(piece)
+        if self.problem is None and message["type"] == "http.request" and (piece := message.get("body")):
+            try:
+                self._spool.write(piece)
+            except OSError as e:  # whoever reads the body has nothing to do with it
+                self.problem = e
         return message
 
 

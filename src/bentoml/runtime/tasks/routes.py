@@ -72,9 +72,11 @@ class TaskRoutes:
     async def _submit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body as the API does; where it fits, keep it as it came."""
         spool = self._new_spool()
-        accepted = _Accepted(send)
+        copied, accepted = Copied(receive, spool), _Accepted(send)
         try:
-            await self._rehearsal(scope, Copied(receive, spool), accepted)
+            await self._rehearsal(scope, copied, accepted)
+            if accepted and copied.problem is not None:
+                raise copied.problem
             if accepted:
                 request = stored(scope, await spool.settled(), secret=self._secret)
                 id = secrets.token_hex(16)

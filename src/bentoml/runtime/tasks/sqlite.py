@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +55,19 @@ class Limits:
 class SqliteQueue:
     """The tasks of one service, seen from one process; see ``TaskQueue``."""
 
-    def __init__(self, place: Place, limits: Limits, *, namespace: str = "bentoml_service") -> None:
+    def __init__(
+        self,
+        place: Place,
+        limits: Limits,
+        *,
+        namespace: str = "bentoml_service",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._place = place
         self._limits = limits
         self._service = place.service
         self._namespace = namespace
+        self._clock = clock
         self._db = connect(place.database)
         self._temporary: TemporaryDirectory[str] | None = None
         self._room = 0
@@ -95,7 +103,7 @@ class SqliteQueue:
 
     def claim(self, apis: Collection[str], limit: int) -> list[Claimed]:
         """Take the oldest tasks that are due."""
-        now = time.time()
+        now = self._clock()
         names = json.dumps(list(apis))
         rows = self._db.execute(
             _CLAIM.format(due=_DUE), (self._me, now, self._service, now, names, limit)
@@ -104,7 +112,7 @@ class SqliteQueue:
 
     def finish(self, id: str, reply: Reply, seconds: float) -> bool:
         """Keep an answer, if the task is still ours."""
-        row = self._db.execute(_END, (reply.status, time.time(), id, self._me)).fetchone()
+        row = self._db.execute(_END, (reply.status, self._clock(), id, self._me)).fetchone()
         if row is None:
             return False
         seq, api = row
@@ -163,7 +171,7 @@ class SqliteQueue:
         if state.completed_at is not None:
             return None if state.status == "canceled" else "ended"
         self._db.execute(
-            "UPDATE tasks SET status = 'canceled', completed_at = ? WHERE seq = ?", (time.time(), seq)
+            "UPDATE tasks SET status = 'canceled', completed_at = ? WHERE seq = ?", (self._clock(), seq)
         )
         self._count(api, "canceled", 0.0)
         return None
@@ -191,7 +199,7 @@ class SqliteQueue:
         """Look after what others left and what is old; without writing where there is nothing of the kind."""
         self._room = 0
         with told(self._place.database):
-            now = time.time()
+            now = self._clock()
             dead = [owner for owner in self._others() if not self.bodies.is_alive(owner)]
             if dead or self._expired(now):
                 with self.together():
@@ -232,7 +240,7 @@ class SqliteQueue:
         return self._room >= 0
 
     def _add(self, api: str, id: str, head: str, body: bytes | None, file: str | None) -> None:
-        now = time.time()
+        now = self._clock()
         (seq,) = self._db.execute(_INSERT, (id, self._service, api, now, now)).fetchone()
         self._db.execute("INSERT INTO requests VALUES (?, ?, ?, ?)", (seq, head, body, file))
 
@@ -261,7 +269,7 @@ class SqliteQueue:
             "SELECT seq, status, created_at, executed_at, completed_at FROM tasks WHERE id = ? AND service = ? AND api = ?",
             (id, self._service, api),
         ).fetchone()
-        if row is None or (row[4] is not None and row[4] < time.time() - self._limits.ttl):
+        if row is None or (row[4] is not None and row[4] < self._clock() - self._limits.ttl):
             return None
         return row[0], TaskState(id, *row[1:])
 
