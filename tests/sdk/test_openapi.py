@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from openapi_spec_validator import validate
 from PIL.Image import Image
 from pydantic import BaseModel, Field, create_model
+from starlette.responses import Response
 
 import bentoml
 from bentoml.sdk.openapi import openapi
@@ -100,6 +101,13 @@ class Everything:
         yield ""
 
     @bentoml.api
+    def lines(self) -> Generator[Annotated[str, bentoml.validators.ContentType("text/plain")], None, None]:
+        yield ""
+
+    @bentoml.api
+    def response(self) -> Response: ...  # type: ignore[empty-body]  # never called
+
+    @bentoml.api
     def objects(self) -> Iterator[dict[str, int]]:
         yield {}
 
@@ -172,7 +180,7 @@ def test_forms(document: dict[str, Any]) -> None:
     }
     properties = component(document, "form__Input")["properties"]
     assert properties["image"] == {**BINARY, "title": "Image"}
-    assert properties["files"] == {"type": "array", "items": BINARY, "title": "Files"}
+    assert properties["files"] == {"type": "array", "items": BINARY, "title": "Files", "minItems": 1}
     assert properties["sound"]["anyOf"] == [BINARY, {"type": "null"}]
 
 
@@ -217,21 +225,51 @@ def test_parameters_named_like_words_of_json_schema(document: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("api", "content"),
     [
-        ("file", {"application/octet-stream": {"schema": BINARY}}),
+        ("file", {"*/*": {"schema": BINARY}}),
+        ("response", {"*/*": {"schema": {}}}),
         (
             "maybe_file",
             {
-                "application/octet-stream": {"schema": BINARY},
+                "*/*": {"schema": BINARY},
                 "application/json": {"schema": {"type": "null"}},
             },
         ),
         ("picture", {"image/*": {"schema": BINARY}}),
-        ("steps", {"text/event-stream": {"schema": {"type": "string"}}}),
-        ("objects", {"text/event-stream": {"schema": {"type": "string"}}}),
+        ("lines", {"text/plain": {"schema": {"type": "string"}}}),
     ],
 )
 def test_files_and_streams(document: dict[str, Any], api: str, content: dict[str, Any]) -> None:
     assert answer(document, api) == content
+
+
+@pytest.mark.parametrize("api", ["steps", "objects"])
+def test_streams_of_events(document: dict[str, Any], api: str) -> None:
+    assert list(answer(document, api)) == ["text/event-stream"]
+    assert "type" not in answer(document, api)["text/event-stream"]["schema"]
+
+
+def test_a_task() -> None:
+    @bentoml.service
+    class Trainer:
+        @bentoml.task(route="/work/train")
+        def train(self, rounds: int) -> str:
+            return ""
+
+    document = openapi(cast(Any, Trainer), version=None)
+    validate(document)
+    paths = document["paths"]
+    assert {p.removeprefix("/work/train"): list(v) for p, v in paths.items() if p.startswith("/work")} == {
+        "": ["post"],
+        "/submit": ["post"],
+        "/status": ["get"],
+        "/get": ["get"],
+        "/retry": ["post", "put"],
+        "/cancel": ["put", "post"],
+    }
+    assert paths["/work/train/submit"]["post"]["requestBody"] == paths["/work/train"]["post"]["requestBody"]
+    answer = paths["/work/train/get"]["get"]["responses"]["200"]
+    assert answer == paths["/work/train"]["post"]["responses"]["200"]
+    assert paths["/work/train/status"]["get"]["parameters"][0]["name"] == "task_id"
 
 
 def test_errors(document: dict[str, Any]) -> None:

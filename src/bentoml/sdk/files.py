@@ -166,9 +166,15 @@ def check_content_type(part: Part, expected: str | None) -> None:
 
 
 def file_answer(path: Path, declared: str | None) -> FileAnswer:
-    """Say how to send a file: its media type follows from its name, or else is the declared one."""
+    """Say how to send a file: its media type follows from its name, or else is the declared one.
+
+    Where the two are the same but for an ``x-``, as ``audio/x-wav`` and ``audio/wav``, it is the declared one.
+    """
     guessed = mimetypes.guess_type(path.name)[0]
-    media_type = guessed or (declared if declared and "*" not in declared else "application/octet-stream")
+    exact = declared if declared and "*" not in declared else None
+    if exact and guessed and guessed.replace("/x-", "/") == exact.lower().replace("/x-", "/"):
+        guessed = exact
+    media_type = guessed or exact or "application/octet-stream"
     return FileAnswer(
         path, media_type, path.name, "inline" if media_type.startswith("image/") else "attachment"
     )

@@ -17,16 +17,23 @@ _JSON, _FORM, _BYTES, _NPY = (
     "application/x-npy",
 )
 _URLENCODED = "application/x-www-form-urlencoded"
+_EVENT_STREAM = "text/event-stream"
+_EVENTS: Json = {
+    "description": "Text, or server-sent events, as they come; a stream that fails ends with the event `error`."
+}
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 
 def request(method: APIMethod[..., Any], schemas: Schemas) -> Json:
     """Return the request body of an API: each media type that its input is meant to come as."""
-    schema, taken = method.input.schema(), method.input
+    taken = method.input
+    schema = _with_files_named(taken.schema()) if taken.files and not taken.root else taken.schema()
     body: Json = {"schema": schemas.add(f"{method.name}__Input", schema)}
     if taken.root:
         media_type = _file_type(schema) if taken.files else "text/plain" if taken.is_raw else _JSON
-        required = "default" not in schema
+        required = "default" not in schema and (
+            bool(taken.files) or not taken.is_raw
+        )  # no body is an empty text
         return {"required": required, "content": {media_type: body} | _npy([schema])}
     required = bool(schema.get("required"))
     properties: dict[str, Json] = schema.get("properties", {})
@@ -42,16 +49,27 @@ def answer(method: APIMethod[..., Any], schemas: Schemas) -> Json:
     """Return the content of an answer by its media type; an optional file has two of them."""
     schema, media_type = method.output.schema(), method.output.media_type.partition(";")[0]
     if method.output.is_stream:
-        return {media_type: {"schema": {"type": "string"}}}
+        return {media_type: {"schema": _EVENTS if media_type == _EVENT_STREAM else {"type": "string"}}}
+    if method.output.is_free:
+        return {"*/*": {"schema": {}}}
     branches = schema.get("anyOf", [schema])
-    files = {_file_type(branch): {"schema": binary(branch)} for branch in branches if _is_file(branch)}
+    files = {_answer_type(branch): {"schema": binary(branch)} for branch in branches if _is_file(branch)}
     if files:
         null = {_JSON: {"schema": {"type": "null"}}} if {"type": "null"} in branches else {}
         return files | null
     body: Json = {"schema": schemas.add(f"{method.name}__Output", schema)}
     if _holds_file(schema):
         return {_FORM: body}
-    return {media_type: body} | _npy([schema])
+    return {media_type: body} | (_npy([schema]) if method.output.may_be_npy else {})
+
+
+def _with_files_named(schema: Json) -> Json:
+    """Return the schema of a form: a list of files that is required has one, as a form cannot hold an empty list."""
+    properties = dict(schema["properties"])
+    for name in set(schema.get("required", ())) & properties.keys():
+        if _is_file(properties[name].get("items", {})):
+            properties[name] = {"minItems": 1} | properties[name]
+    return schema | {"properties": properties}
 
 
 def _encoding(properties: Mapping[str, Json]) -> Json:
@@ -76,6 +94,11 @@ def _npy(schemas: list[Json]) -> Json:
 def _file_type(schema: Mapping[str, Any]) -> str:
     kind = schema.get("format", "binary")
     return str(schema.get("content_type") or (_BYTES if kind == "binary" else f"{kind}/*"))
+
+
+def _answer_type(schema: Mapping[str, Any]) -> str:
+    """Return the media type of a file that is answered: where none is declared, it follows from the file's name."""
+    return "*/*" if schema.get("format") == "binary" and "content_type" not in schema else _file_type(schema)
 
 
 def _is_file(schema: Json) -> bool:

@@ -13,8 +13,9 @@ _ID: Json = {
     "in": "query",
     "required": True,
     "description": "What the submission answered.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "minLength": 1},
 }
+_ALIASES = {"retry": "put", "cancel": "post"}
 _STATUSES = ["pending", "in_progress", "completed", "failed", "canceled"]
 
 
@@ -65,8 +66,16 @@ def task_paths(path: str, operation: Json, errors: Errors) -> Json:
             task["requestBody"] = operation["requestBody"]
         else:
             task["parameters"] = [_ID]
-        paths[f"{path.rstrip('/')}/{action}"] = {verb: task}
+        paths[f"{path.rstrip('/')}/{action}"] = {verb: task} | _alias(action, task)
     return paths
+
+
+def _alias(action: str, task: Json) -> Json:
+    """Return the same by the other method that BentoML's own documentation names."""
+    if action not in _ALIASES:
+        return {}
+    verb = _ALIASES[action]
+    return {verb: task | {"operationId": f"{task['operationId']}_{verb}", "deprecated": True}}
 
 
 def _json(about: str, name: str) -> Json:

@@ -1,0 +1,41 @@
+"""The OpenAPI document against what the server really does: schemathesis makes requests from the one and checks the other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support import Project
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
+
+
+@pytest.mark.parametrize(
+    ("folder", "examples", "least"),
+    [
+        ("tests/projects/gallery", 25, 1000),
+        ("examples/stream", 3, 40),  # each story takes its time
+        ("examples/composition", 60, 100),
+    ],
+)
+def test_the_document_is_true(folder: str, examples: int, least: int, tmp_path: Path) -> None:
+    project = Project(ROOT / folder, tmp_path / "home")
+    project.env["PYTHONDONTWRITEBYTECODE"] = "1"
+    with project.serve(".") as url:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG),
+                *("run", f"{url}/docs.json", "--checks", "all", "--max-examples", str(examples), "--no-color"),
+            ],
+            cwd=tmp_path, env=project.env | {"SCHEMATHESIS_HOOKS": str(HOOKS)}, capture_output=True, text=True, timeout=280,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = re.search(r"(\d+) generated", done.stdout)
+    assert made is not None and int(made[1]) >= least, done.stdout
