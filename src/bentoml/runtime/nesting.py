@@ -20,9 +20,14 @@ def is_deeper(text: bytes, limit: int) -> bool:
     Most texts have too few brackets, which is quick to see. Brackets in strings are only told apart where it matters:
     somebody may hide a few levels behind them, but never more than the parser allows (200), which has read it before.
     """
-    if len(text) <= limit or text.count(b"[") + text.count(b"{") <= limit:
+    if len(text) <= limit or _count(text, b"[", limit) + _count(text, b"{", limit) <= limit:
         return False
     return _depth(text) > limit and _depth(_STRINGS.sub(b"", text)) > limit
+
+
+def _count(text: bytes, bracket: bytes, limit: int) -> int:
+    """Count a bracket up to one above ``limit``: removing looks for the next one, where ``count`` looks at each byte."""
+    return len(text) - len(text.replace(bracket, b"", limit + 1))
 
 
 def _depth(text: bytes) -> int:
