@@ -354,3 +354,42 @@ def test_metrics_that_are_not_wanted() -> None:
     with served(service) as app:
         assert app.ask("/metrics", method="GET").status == 404
         assert app.ask("/pre/hello").status == 200
+
+
+def rewriting(rewrite: Any) -> Any:
+    class Rewriting:
+        @bentoml.api
+        def x(self) -> str:
+            return "x"
+
+        __metrics__ = rewrite
+
+    return bentoml.service(Rewriting)
+
+
+async def _later(self: object, original: str) -> str:
+    return original + "mine 1\n"
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [pytest.param(lambda self, original: original + "mine 1\n", id="sync"), pytest.param(_later, id="async")],
+)
+def test_the_service_may_rewrite_its_metrics(rewrite: Any) -> None:
+    with served(rewriting(rewrite)) as app:
+        text = app.ask("/metrics", method="GET").body.decode()
+    assert text.startswith("# HELP bentoml_service_request_total") and text.endswith("mine 1\n")
+
+
+def test_metrics_are_shown_where_rewriting_them_fails(caplog: pytest.LogCaptureFixture) -> None:
+    with served(rewriting(lambda self, original: 1 / 0)) as app:
+        reply = app.ask("/metrics", method="GET")
+    assert (reply.status, reply.body[:6]) == (200, b"# HELP")
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_page_at_the_root_is_an_endpoint() -> None:
+    with served(rewriting(None)) as app:
+        app.ask("/", method="GET")
+        text = app.ask("/metrics", method="GET").body.decode()
+    assert 'request_total{endpoint="/",http_response_code="200"' in text

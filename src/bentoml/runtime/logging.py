@@ -70,7 +70,7 @@ class JsonFormatter(logging.Formatter):
             line |= {"trace_id": trace.trace_id, "span_id": trace.span_id, "sampled": bool(trace.sampled)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return json.dumps(line, separators=(",", ":"))
 
 
 def configure(component: str, level: int, stream: TextIO | None = None, *, as_json: bool = False) -> None:

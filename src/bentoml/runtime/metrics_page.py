@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
+import logging
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from .cells import Rows, read_rows
 from .metrics import LAST, REQUEST, SOCKET, STARTED, Family
 
-__all__ = ["MEDIA_TYPE", "render"]
+__all__ = ["MEDIA_TYPE", "render", "rewritten"]
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = b"text/plain; version=1.0.0; charset=utf-8"
 
@@ -32,6 +38,20 @@ def render(folder: Path, *, shared: bool) -> str:
         namespaces[family.namespace].append(_Totals(family, files))
     pages = ["".join(_page(namespace, totals)) for namespace, totals in namespaces.items()]
     return "".join(pages) + _own_metrics(folder, shared)
+
+
+async def rewritten(instance: object, page: str) -> str:
+    """Return the page as the service's own ``__metrics__`` wants it, or as it is where that fails."""
+    rewrite: Any = getattr(instance, "__metrics__", None)
+    if rewrite is None:
+        return page
+    try:
+        if inspect.iscoroutinefunction(rewrite):
+            return str(await rewrite(page))
+        return str(await asyncio.to_thread(rewrite, page))
+    except Exception:  # the boundary of the user's code
+        logger.exception("`__metrics__` failed; the page is shown without it")
+        return page
 
 
 class _Totals:

@@ -25,7 +25,7 @@ from .errors import error_body
 from .health import Health
 from .limited import Limited
 from .metrics import OTHER
-from .metrics_page import MEDIA_TYPE, render
+from .metrics_page import MEDIA_TYPE, render, rewritten
 from .mounts import Mounts
 from .observe import Observed
 from .pages import NOT_FOUND, Content, Page, send_page
@@ -85,7 +85,7 @@ def make_router(
     observed = partial(
         Observed,
         server=server,
-        label=_labels({*apis, *pages}, mounts),
+        label=_labels({*apis, *pages, f"{prefix}/"}, mounts),
         skipped=tuple(service.settings.logging.access.skip_paths),
     )
     known = frozenset({*apis, *pages})
@@ -249,12 +249,11 @@ def _metrics_page(
     if server.metrics is None:
         return {}
     where, shared = server.metrics.folder, folder is not None
-    rewrite: Callable[[str], str] = getattr(instance, "__metrics__", str)
 
     async def content() -> Content:
         text = await asyncio.to_thread(render, where, shared=shared)
         text += "" if tasks is None else await tasks.numbers()
-        return 200, MEDIA_TYPE, rewrite(text).encode()
+        return 200, MEDIA_TYPE, (await rewritten(instance, text)).encode()
 
     page = Page(content)
     return {f"{base}/metrics": page for base in {"", prefix}}
