@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from bentoml.client.uploads import Upload, upload
+from bentoml.client.uploads import Link, Upload, upload
 from bentoml.exceptions import InvalidArgument
 
 
@@ -68,7 +68,7 @@ def test_an_untouched_image_is_the_file_that_it_came_from(tmp_path: Path) -> Non
     PIL.Image.fromarray(noise).save(tmp_path / "a.jpg", quality=10)
     with PIL.Image.open(tmp_path / "a.jpg") as image:
         sent = upload("image", image, {})
-        assert isinstance(sent, Upload) and not isinstance(sent.content, bytes | Path)
+        assert isinstance(sent, Upload) and not isinstance(sent.content, bytes | Path | Link)
         assert (sent.filename, sent.media_type) == ("a.jpg", "image/jpeg")
         sent.content.seek(0)
         assert sent.content.read() == (tmp_path / "a.jpg").read_bytes()

@@ -117,7 +117,7 @@ class Events:
     """
 
     _BEGIN = b"\n\nevent: error\ndata: "
-    _MOST = 64 * 1024  # bytes of an error
+    _MOST = 16 * 1024  # bytes of an error
 
     def __init__(self, steps: Chunks, url: str) -> None:
         self._steps = steps
