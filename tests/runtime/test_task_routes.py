@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -424,6 +425,62 @@ def test_too_many_that_wait() -> None:
     assert codes == [200, 200, 503, 503]
     assert answer.json() == {"error": "too many tasks wait already"}
     assert answer.headers["retry-after"]
+
+
+def test_submissions_count_as_requests_and_tasks_do_not() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    @bentoml.service(traffic={"max_concurrency": 1})
+    class Narrow:
+        @bentoml.task
+        def work(self) -> str:
+            entered.set()
+            leave.wait(10)
+            return "done"
+
+    with client_of(Narrow) as client:
+        id = submit(client, "/work")
+        assert entered.wait(10)
+        other = submit(client, "/work")
+        assert client.put(f"/work/cancel?task_id={other}").status_code == 200
+        entered.clear()
+        leave.set()
+        assert result(client, "/work", id).text == "done"
+        leave.clear()
+        with ThreadPoolExecutor(1) as pool:
+            direct = pool.submit(client.post, "/work", json={})
+            assert entered.wait(10)
+            answer = client.post("/work/submit", json={})
+            leave.set()
+            assert direct.result().text == "done"
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+
+
+def test_keys_are_asked_for_and_not_kept(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("open-sesame")
+
+    @bentoml.service(auth={"type": "api_key", "file": str(keys), "header": "x-key"})
+    class Guarded:
+        @bentoml.task
+        def seen(self, ctx: bentoml.Context) -> list[str]:
+            return sorted(ctx.request.headers)
+
+    place = Place("test", tmp_path / "tasks.db", tmp_path)
+    with client_of(Guarded, place) as client:
+        for method, path in (
+            ("POST", "submit"),
+            ("GET", "status"),
+            ("GET", "get"),
+            ("POST", "retry"),
+            ("PUT", "cancel"),
+        ):
+            assert client.request(method, f"/seen/{path}").status_code == 401
+        client.headers["x-key"] = "open-sesame"
+        seen = result(client, "/seen", submit(client, "/seen")).json()
+    assert "x-key" not in seen
+    kept = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p != keys)
+    assert b"sesame" not in kept
 
 
 def test_a_prefix() -> None:

@@ -16,7 +16,7 @@ __all__ = ["Copied", "Kept", "pieces", "replayed", "reply_start", "scope_of", "s
 _PIECE = 1 << 20
 # About the connection that the submission came by, or about a part of an answer that nobody waits for.
 _DROPPED = frozenset(
-    b"connection content-length expect host if-range keep-alive proxy-connection range te trailer transfer-encoding upgrade".split()
+    b"connection content-length expect if-range keep-alive proxy-connection range te trailer transfer-encoding upgrade".split()
 )
 _CREDENTIALS = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
 

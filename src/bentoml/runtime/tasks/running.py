@@ -70,16 +70,19 @@ async def running_tasks(
     limits = Limits(settings.ttl, settings.attempts, settings.max_pending)
     queue = SqliteQueue(options.place, limits, namespace=service.settings.metrics.namespace)
     loop = server.loop
-    traffic = Traffic(timeout=settings.timeout or _NEVER, limit=None, loop=loop)
+    limited = Traffic(timeout=settings.timeout or _NEVER, limit=None, loop=loop)
+    unlimited = Traffic(timeout=_NEVER, limit=None, loop=loop)
     rehearsal_threads = WorkerThreads(_REHEARSALS, loop, name="bentoml-submit")
-    quiet = replace(server, metrics=None, access_log=None)
-    apps = {p: _app(m, instance, replace(quiet, traffic=traffic), p) for p, m in methods.items()}
+    # Submissions are counted, logged, limited and checked where all that is not an API is.
+    quiet = replace(server, metrics=None, access_log=None, origins=None)
+    apps = {p: _app(m, instance, replace(quiet, traffic=limited), p) for p, m in methods.items()}
+    reading = replace(quiet, traffic=unlimited, threads=rehearsal_threads)
     new_spool = queue.bodies.spool
     clerk = Clerk(queue, lambda: runner.wake(), loop)
     runner = Runner(clerk, apps, service.settings.traffic.concurrency or 1, new_spool, loop)
     routes: dict[str, ASGIApp] = {}
     for path, method in methods.items():
-        rehearsal = _rehearsal(method, replace(quiet, threads=rehearsal_threads), path)
+        rehearsal = _rehearsal(method, reading, path)
         secret = service.settings.auth.header.lower().encode()
         routes |= TaskRoutes(path, rehearsal, clerk, runner, new_spool, secret=secret).table()
     runner.wake()
@@ -88,7 +91,8 @@ async def running_tasks(
     finally:
         await runner.close(service.settings.traffic.timeout if options.grace is None else options.grace)
         await asyncio.to_thread(clerk.close)
-        traffic.close()
+        limited.close()
+        unlimited.close()
         rehearsal_threads.close()
 
 
