@@ -22,6 +22,7 @@ from .answer import TEXT
 from .auth import make_verify
 from .call import Receive, Scope, Send, Server
 from .command import started_command
+from .download import MayFetch, is_public
 from .folders import Folders
 from .instance import started
 from .metrics import DEFAULT_BUCKETS, Family, Metrics
@@ -59,6 +60,7 @@ class AppOptions:
     access_log: bool = True
     workers: int = 1
     loopback_port: int | None = None
+    may_fetch: MayFetch = is_public
     env: Mapping[str, str] = field(default_factory=dict)
     log_folder: Path | None = None
     tasks: TaskOptions = field(default_factory=TaskOptions)
@@ -214,6 +216,7 @@ def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -
         access_log,
         settings.http.limits,
         disk,
+        may_fetch=options.may_fetch,
         origins=None if options.loopback_port is None else Origins(options.loopback_port, settings.http.cors),
         trace_id_format=f"%{settings.logging.access.format.trace_id}".encode(),
         span_id_format=f"%{settings.logging.access.format.span_id}".encode(),

@@ -12,7 +12,6 @@ from starlette.types import Message
 from ..exceptions import BadInput, BentoMLException
 from ..sdk.files import Part
 from ..sdk.npy import NPY
-from ..sdk.sections import Limits
 from ..sdk.serde import Input
 from .call import Call, Receive
 from .errors import InvalidInput, too_large
@@ -20,7 +19,7 @@ from .fields import boundary_of, field_text, parse_urlencoded
 from .multipart import Form
 from .nesting import is_deeper
 
-__all__ = ["Body", "Upload", "decode", "read_body", "whole_body"]
+__all__ = ["Body", "Upload", "decode", "is_form", "parse_form", "read_body", "whole_body"]
 
 _NPY = NPY.encode()
 _WHOLE = 2 << 20  # bytes of a form that are read as one piece
@@ -51,9 +50,8 @@ async def read_body(call: Call, message: Message, receive: Receive, input: Input
         BentoMLException: 413, it is longer than the server takes; or 400, it is no form, or the client went away.
     """
     limits = call.server.limits
-    content_type = call.headers.get(b"content-type", b"")
-    is_form = _media_type(content_type) == b"multipart/form-data"
-    limit = limits.upload if is_form else limits.body
+    is_upload = is_form(call)
+    limit = limits.upload if is_upload else limits.body
     length = call.headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise _too_long(limit)
@@ -68,8 +66,8 @@ async def read_body(call: Call, message: Message, receive: Receive, input: Input
             raise _too_long(limit)
         pieces.append(piece)
         is_last = not message.get("more_body", False)
-        if is_form and form is None and size > _WHOLE:
-            form = _form(call, content_type, input, limits)
+        if is_upload and form is None and size > _WHOLE:
+            form = _form(call, input)
         if form is None and is_last:
             return b"".join(pieces)
         if form is not None and (is_last or waiting > _WINDOW):
@@ -110,9 +108,7 @@ def _decode(call: Call, input: Input, body: Body, content_type: bytes) -> dict[s
     if media_type == _NPY and not input.is_raw:
         return input.from_npy(body)
     if media_type == b"multipart/form-data":
-        form = _form(call, content_type, input, limits)
-        form.feed(body)
-        return _from_parts(call, input, form.parts())
+        return _from_parts(call, input, parse_form(call, input, body))
     if input.is_raw:
         return input.from_raw(body, media_type.decode("latin-1"), call.temp_dir)
     if media_type == b"application/x-www-form-urlencoded" and not body.lstrip().startswith((b"{", b"[")):
@@ -139,8 +135,21 @@ def _check_depth(text: bytes, limit: int) -> None:
         raise BadInput(f"the JSON is nested more than {limit} levels deep")
 
 
-def _form(call: Call, content_type: bytes, input: Input, limits: Limits) -> Form:
-    return Form(boundary_of(content_type), files=input.files, folder=call.temp_dir, limits=limits)
+def is_form(call: Call) -> bool:
+    """Tell whether a request says that its body is ``multipart/form-data``."""
+    return _media_type(call.headers.get(b"content-type", b"")) == b"multipart/form-data"
+
+
+def parse_form(call: Call, input: Input, body: bytes) -> list[Part]:
+    """Return the parts of a form that is whole."""
+    form = _form(call, input)
+    form.feed(body)
+    return form.parts()
+
+
+def _form(call: Call, input: Input) -> Form:
+    boundary = boundary_of(call.headers.get(b"content-type", b""))
+    return Form(boundary, files=input.files, folder=call.temp_dir, limits=call.server.limits)
 
 
 async def _to_disk(call: Call, form: Form, data: bytes) -> None:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from ..sdk.context import Context, request_ids
 from ..sdk.sections import Limits
 from .access_log import AccessLog
+from .download import MayFetch, is_public
 from .folders import Folders
 from .logging import Trace
 from .metrics import Metrics
@@ -49,6 +50,7 @@ class Server:
     access_log: AccessLog | None
     limits: Limits
     disk: WorkerThreads  # what writes large uploads
+    may_fetch: MayFetch = is_public  # where files that are named by an address may come from
     origins: Origins | None = None  # which web pages may use it; None where that is not looked at
     trace_id_format: bytes = b"%032x"
     span_id_format: bytes = b"%016x"

@@ -22,6 +22,7 @@ from .call import Call, Receive, Scope, Send, Server
 from .errors import FOREIGN, error_body, of_exception, users_traceback
 from .form_response import FormResponse
 from .streams import AsyncChunks, Chunks, ThreadChunks, error_event, send_chunks, watch
+from .url_inputs import fetched
 
 __all__ = ["Endpoint"]
 
@@ -86,6 +87,8 @@ class Endpoint:
                     body = await read_body(call, message, receive, self._input)
                 if self._context:
                     self._make_context(call, body)
+                if self._input.takes_urls:
+                    body = await fetched(call, self._input, body)
                 if self._is_inline:
                     answer = self._encoded(call, await self._called(call, body))
                 elif self._is_stream:

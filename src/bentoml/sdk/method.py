@@ -41,6 +41,7 @@ class APIMethod(Generic[P, R]):
         batch_dim: int | tuple[int, int] = 0,
         max_batch_size: int = 100,
         max_latency_ms: int = 60000,
+        url_inputs: bool = False,
         is_task: bool = False,
     ) -> None:
         if not inspect.isfunction(func):
@@ -64,6 +65,7 @@ class APIMethod(Generic[P, R]):
         )
         self.max_batch_size = max_batch_size
         self.max_latency_ms = max_latency_ms
+        self.url_inputs = url_inputs
         self._input_spec = input_spec
         self._output_spec = output_spec
         self._namespace: Mapping[str, Any] = {}
@@ -121,6 +123,11 @@ class APIMethod(Generic[P, R]):
     @functools.cached_property
     def input(self) -> Input:
         """What a request holds."""
+        made = self._input()
+        made.takes_urls = self.url_inputs
+        return made
+
+    def _input(self) -> Input:
         if self._input_spec is not None:
             return Input.of_spec(self._input_spec)
         if variadic := [p.name for p in self._parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]:
@@ -211,12 +218,14 @@ def api(
     batch_dim: int | tuple[int, int] = 0,
     max_batch_size: int = 100,
     max_latency_ms: int = 60000,
+    url_inputs: bool = False,
 ) -> Decorator: ...
 def api(func: Any = None, /, **options: Any) -> Any:
     """Make a method of a service an endpoint: ``@bentoml.api`` or ``@bentoml.api(route="/path", ...)``.
 
     ``route`` is by default ``/`` and the method's name. ``input_spec`` and ``output_spec`` are pydantic models that
-    stand for what the signature does not say. ``batchable`` lets the server join calls along ``batch_dim``.
+    stand for what the signature does not say. ``batchable`` lets the server join calls along ``batch_dim``. With
+    ``url_inputs`` a caller may give a public http(s) address for a file, which the server fetches.
 
     Raises:
         ValueError: the route has no leading slash, the name starts with ``__``, or ``max_batch_size`` is below 2.
@@ -242,6 +251,7 @@ def task(
     batch_dim: int | tuple[int, int] = 0,
     max_batch_size: int = 100,
     max_latency_ms: int = 60000,
+    url_inputs: bool = False,
 ) -> Decorator: ...
 def task(func: Any = None, /, **options: Any) -> Any:
     """Make a method of a service an endpoint that can also be run in the background: submitted now, fetched later.

@@ -65,6 +65,7 @@ class Input(ABC):
     root: bool = False
     is_raw: bool = False
     files: frozenset[str] = frozenset()
+    takes_urls: bool = False  # an address may stand for a file
 
     @classmethod
     def of_parameters(cls, parameters: Sequence[Parameter]) -> Input:
@@ -123,8 +124,10 @@ class FieldsInput(Input):
     def schema(self) -> dict[str, Any]:
         schema = schema_of(TypeAdapter(self._model))
         schema["title"] = "Input"
-        schema["properties"] = {k: flat_optional(v) for k, v in schema.get("properties", {}).items()}
-        return schema
+        properties = {k: flat_optional(v) for k, v in schema.get("properties", {}).items()}
+        if self.takes_urls:
+            properties |= {name: _with_url(properties[name]) for name in self.files}
+        return schema | {"properties": properties}
 
     def from_json(self, body: bytes) -> Arguments:
         if self._is_quick:
@@ -191,7 +194,8 @@ class RootInput(Input):
         self.is_raw = self._is_file or self._is_text
 
     def schema(self) -> dict[str, Any]:
-        return self._schema | {"root_input": True}
+        schema = _with_url(self._schema) if self.takes_urls and self.files else self._schema
+        return schema | {"root_input": True}
 
     def from_json(self, body: bytes) -> Arguments:
         if self.is_raw:
@@ -315,3 +319,10 @@ def _no_array(reason: str) -> BentoMLException:
 
 def _no_folder() -> Path:
     raise BadInput("send the file itself as the body")
+
+
+def _with_url(schema: dict[str, Any]) -> dict[str, Any]:
+    """Say of a file, or of the files of a list, that an address may stand for it."""
+    if "items" in schema:
+        return schema | {"items": _with_url(schema["items"])}
+    return schema | {"url": True}
