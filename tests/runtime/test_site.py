@@ -147,6 +147,25 @@ def test_the_page_of_a_service_that_asks_who_calls_holds_nothing_of_it() -> None
     assert not re.search("Guarded|secret|launch|KEYS", page)
 
 
+def test_a_person_who_is_not_known_is_asked_by_the_page_and_a_program_by_the_status(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("open-sesame")
+
+    @bentoml.service(auth={"type": "api_key", "file": str(tmp_path / "keys")}, path_prefix="/v1")
+    class Guarded:
+        pass
+
+    with served(Guarded) as app:
+        person = get(app, "/v1/", accept="text/html,*/*;q=0.8")
+        assert (person.status, person.headers["www-authenticate"]) == (401, "Bearer")
+        assert person.headers["content-type"] == "text/html; charset=utf-8"
+        assert "Guarded" not in person.body.decode()
+        assert get(app, f"/v1/{addresses(person)[0]}").status == 200
+        assert get(app, "/v1/").json() == {"error": "Authorization error"}
+        known = get(app, "/v1/", accept="text/html", authorization="Bearer open-sesame")
+        assert known.status == 200
+        assert app.ask("/v1/x", method="GET", headers={"accept": "text/html"}).status == 401
+
+
 def test_all_of_it_is_small() -> None:
     assert sum(len(asset.compressed) for asset in assets().all.values()) < 40_000
     assert all(len(f.read_text().splitlines()) <= 400 for f in PAGE.iterdir())

@@ -18,6 +18,7 @@ from ..sdk.sections import Auth
 from .call import Receive, Scope, Send
 from .errors import HIDDEN, error_body
 from .limited import refuse
+from .site import Site
 
 __all__ = ["AuthError", "Claims", "Guard", "Verify", "make_verify"]
 
@@ -38,6 +39,8 @@ class AuthError(BentoMLConfigException):
 class Guard:
     """Let an application answer those who show a valid credential; ``is_open`` says what anybody may see.
 
+    A person who opens the page of ``site`` gets it with the refusal: it asks for a token, and says nothing of the service.
+
     What a token says of its holder is in the request's ``state.auth``.
     """
 
@@ -45,6 +48,7 @@ class Guard:
     verify: Verify
     header: str
     is_open: Callable[[Scope], bool]
+    site: Site | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401."""
@@ -54,6 +58,8 @@ class Guard:
         claims = None if credential is None else self.verify(credential)
         if claims is None:
             challenge = (b"www-authenticate", self._challenge(credential))
+            if self.site is not None and self.site.asks_who(scope):
+                return await self.site.send_index(scope, send, 401, challenge)
             return await refuse(scope, send, 401, error_body(HIDDEN), challenge)
         scope["state"] = {**scope.get("state", {}), "auth": claims}
         await self.app(scope, receive, send)

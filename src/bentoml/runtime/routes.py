@@ -75,6 +75,7 @@ def make_router(
             "verify": verify,
             "header": service.settings.auth.header,
             "is_open": _Open(service, mounts, site),
+            "site": None if mounts.has(f"{prefix}/") else site,
         }
         layers.append((Guard, about))
     apis = _apis(service, instance, server, counted_outside=bool(layers))
@@ -201,7 +202,7 @@ class _Open:
         if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
             return False
         path = scope["path"]
-        return path in self._probes or (self._site.has(path) and self._mounts.find(scope) is None)
+        return path in self._probes or (self._site.is_open(path) and self._mounts.find(scope) is None)
 
 
 def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:

@@ -53,6 +53,15 @@ class Site:
         """Say whether a path is the page, or below that of its files."""
         return self.is_index(path) or self.is_file(path)
 
+    def is_open(self, path: str) -> bool:
+        """Say whether anybody may ask for a path: the page's files, and the way to the page, say nothing of a service."""
+        return self.is_file(path) or (path == self._prefix and bool(self._prefix))
+
+    def asks_who(self, scope: Scope) -> bool:
+        """Say whether a person in a browser looks at the page: one who is refused is asked for a token by it."""
+        is_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == f"{self._prefix}/"
+        return is_page and b"text/html" in _header(scope, b"accept")
+
     def is_index(self, path: str) -> bool:
         """Say whether a path is the page; without the slash at its end it is sent on to the one with it."""
         return path in (self._prefix, f"{self._prefix}/")
