@@ -1,0 +1,346 @@
+"""Each type that an API may take and return, there and back through the client and the real application."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import io
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+import bentoml
+from bentoml.exceptions import InvalidArgument
+
+Image = PIL.Image.Image
+
+
+class Item(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    name: str
+    image: Image
+
+
+class Files(BaseModel):
+    text: str
+    one: Path
+    many: list[Path]
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Event:
+    when: dt.datetime
+    color: Color
+
+
+@bentoml.service
+class Types:
+    @bentoml.api
+    def item(self, item: Item) -> str:
+        return f"{item.name} {item.image.size}"
+
+    @bentoml.api
+    def items(self, items: list[Item]) -> list[Item]:
+        return items
+
+    @bentoml.api
+    def write(self, ctx: bentoml.Context) -> Files:
+        path = Path(ctx.temp_dir) / "a.txt"
+        path.write_text("a")
+        return Files(text='quoted "text"', one=path, many=[path, path])
+
+    @bentoml.api
+    def write_list(self, ctx: bentoml.Context) -> list[Path]:
+        path = Path(ctx.temp_dir) / "a.txt"
+        path.write_text("a")
+        return [path]
+
+    @bentoml.api
+    def raw(self, data: bytes) -> bytes:
+        return data
+
+    @bentoml.api
+    def raw_root(self, data: bytes, /) -> bytes:
+        return data
+
+    @bentoml.api
+    def table(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table
+
+    @bentoml.api
+    def table_and_file(self, table: pd.DataFrame, file: Path, events: list[Event]) -> list[Any]:
+        return [table.to_dict(orient="list"), file.read_text(), [event.when for event in events]]
+
+    @bentoml.api
+    def array(self, array: np.ndarray) -> np.ndarray:
+        return array
+
+    @bentoml.api
+    def scaled(self, array: np.ndarray, scale: float = 1.0) -> np.ndarray:
+        return array * scale
+
+    @bentoml.api
+    def array_root(self, array: np.ndarray, /) -> np.ndarray:
+        return array
+
+    @bentoml.api
+    def mixed(self, event: Event, tags: set[int], day: dt.date, pause: dt.timedelta) -> dict[str, Any]:
+        return {"event": event, "tags": sorted(tags), "day": day, "seconds": pause.total_seconds()}
+
+    @bentoml.api
+    def either(self, value: float | str) -> float | str:
+        return value
+
+    @bentoml.api
+    def maybe(self, value: str | None = None) -> str | None:
+        return value
+
+    @bentoml.api
+    def anything(self, value: Any) -> Any:
+        return value
+
+    @bentoml.api
+    def read(self, file: Path, text: str = "") -> str:
+        return file.read_text() + text
+
+    @bentoml.api
+    def text(self, text: str) -> str:
+        return text
+
+    @bentoml.api
+    def nothing(self) -> None: ...
+
+    @bentoml.api
+    async def arrays(self) -> AsyncGenerator[np.ndarray, None]:
+        yield np.arange(3)
+
+    @bentoml.api
+    async def fails_late(self) -> AsyncGenerator[str, None]:
+        yield "one"
+        raise InvalidArgument("too late")
+
+    @bentoml.task
+    def double(self, number: int) -> int:
+        if number < 0:
+            raise InvalidArgument("negative")
+        return 2 * number
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[bentoml.SyncHTTPClient]:
+    with bentoml.testing.client(Types) as client:
+        yield client
+
+
+def picture() -> Image:
+    return PIL.Image.new("RGB", (3, 2), "red")
+
+
+def test_files_inside_of_models(client: bentoml.SyncHTTPClient) -> None:
+    assert client.item(item=Item(name="a", image=picture())) == "a (3, 2)"
+    assert client.item(item={"name": "b", "image": picture()}) == "b (3, 2)"
+    first, second = client.items(items=[{"name": "a", "image": picture()}, Item(name="b", image=picture())])
+    assert (first["name"], second["name"], second["image"].size) == ("a", "b", (3, 2))
+    assert Path(first["image"]).is_file()
+    assert client.items([]) == []
+
+
+def test_several_files(client: bentoml.SyncHTTPClient) -> None:
+    answer = client.write()
+    assert answer["text"] == 'quoted "text"'
+    assert [path.read_text() for path in (answer["one"], *answer["many"])] == ["a"] * 3
+    (path,) = client.write_list()
+    assert path.name.endswith("a.txt")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"abc", b'"quoted"', b"3", b"\xff\xfe\x00", bytes(range(256)), bytearray(b"x")]
+)
+def test_bytes(client: bentoml.SyncHTTPClient, data: bytes) -> None:
+    assert client.raw(data) == client.raw_root(data) == data
+
+
+def test_tables(client: bentoml.SyncHTTPClient, tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    pd.testing.assert_frame_equal(client.table(table), table)
+    pd.testing.assert_frame_equal(client.table([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]), table)
+    event = Event(dt.datetime(2026, 1, 2, 3), Color.RED)
+    answer = client.table_and_file(table=table, file=b"content", events=[event])
+    assert answer == [{"a": [1, 2], "b": ["x", "y"]}, "content", ["2026-01-02T03:00:00"]]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(4, dtype=np.int8),
+        np.zeros((0, 3), np.float32),
+        np.array([1.5, np.nan, np.inf]),
+        np.arange(6, dtype=np.float16).reshape(2, 3)[:, ::-1],
+        np.array(3.0),
+        np.array([True, False]),
+        np.random.default_rng(1).random((100, 100), np.float32),
+    ],
+    ids=["int8", "empty", "nan", "float16", "scalar", "bool", "large"],
+)
+def test_arrays_are_exact(client: bentoml.SyncHTTPClient, array: Any) -> None:
+    for answer in (client.array(array), client.array_root(array), client.scaled(array.astype(np.float64))):
+        assert answer.shape == array.shape
+        assert np.array_equal(answer, array, equal_nan=True)
+    assert client.array(array).dtype == array.dtype
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([[1, 2], [3, 4]], [[1, 2], [3, 4]]),
+        (np.float32(1.5), 1.5),
+        (pd.Series([1, 2]), [1, 2]),
+        ((1, 2), [1, 2]),
+        ([np.arange(2), [2, 3]], [[0, 1], [2, 3]]),
+        (np.array(["a", "b"]), ["a", "b"]),
+    ],
+)
+def test_what_else_is_an_array(client: bentoml.SyncHTTPClient, given: Any, expected: Any) -> None:
+    assert client.array(given).tolist() == expected
+
+
+def test_tensors(client: bentoml.SyncHTTPClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tensor:
+        """What the client uses of a tensor of torch."""
+
+        def __init__(self, array: Any) -> None:
+            self._array = array
+
+        def detach(self) -> Tensor:
+            return Tensor(self._array)
+
+        def cpu(self) -> Tensor:
+            return self
+
+        def numpy(self) -> Any:
+            if self._array.dtype == np.float16:
+                raise TypeError("as bfloat16")
+            return self._array
+
+        def tolist(self) -> Any:
+            return self._array.tolist()
+
+    torch: Any = ModuleType("torch")
+    torch.Tensor = Tensor
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert client.array(Tensor(np.arange(3, dtype=np.int16))).dtype == np.int16
+    assert client.array(Tensor(np.arange(3, dtype=np.float16))).tolist() == [0, 1, 2]
+    assert client.anything({"a": Tensor(np.arange(2))}) == {"a": [0, 1]}
+
+
+def test_values(client: bentoml.SyncHTTPClient) -> None:
+    answer = client.mixed(
+        event=Event(dt.datetime(2026, 1, 2), Color.RED), tags={2, 1}, day=dt.date(2026, 1, 2), pause=dt.timedelta(seconds=5)
+    )  # fmt: skip
+    assert answer == {
+        "event": {"when": "2026-01-02T00:00:00", "color": "red"},
+        "tags": [1, 2],
+        "day": "2026-01-02",
+        "seconds": 5.0,
+    }
+    given = [
+        np.int64(1),
+        np.bool_(True),
+        {"a": np.arange(2)},
+        Path("/x"),
+        decimal.Decimal("1.5"),
+        uuid.UUID(int=0),
+    ]
+    assert client.anything(given) == [1, True, {"a": [0, 1]}, "/x", "1.5", str(uuid.UUID(int=0))]
+    assert client.anything({1: frozenset({2})}) == {"1": [2]}
+    with pytest.raises(InvalidArgument, match="argument `value` cannot be sent as JSON"):
+        client.anything(object())
+
+
+@pytest.mark.parametrize("value", [1.5, "a", "1"])
+def test_one_of_several_types(client: bentoml.SyncHTTPClient, value: Any) -> None:
+    answer = client.either(value)
+    assert answer == value and type(answer) is type(value)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "a", "null", "3", '"quoted"', "http://example.org/a.png", "/etc/hostname"]
+)
+def test_text_is_text(client: bentoml.SyncHTTPClient, value: str | None) -> None:
+    assert client.maybe(value) == client.anything(value) == value
+    if value is not None:
+        assert client.text(value) == value
+        assert client.read(b"", text=value) == value
+    assert client.nothing() is None
+
+
+def test_files_of_all_kinds(client: bentoml.SyncHTTPClient, tmp_path: Path) -> None:
+    (tmp_path / "é\u2028.txt").write_bytes(b"path")
+    with tempfile.NamedTemporaryFile() as named, tempfile.SpooledTemporaryFile() as spooled:
+        named.write(b"named")
+        named.flush()
+        spooled.write(b"spooled")
+        assert client.read(named) == "named"
+        assert client.read(spooled) == "spooled"
+    assert client.read(tmp_path / "é\u2028.txt") == client.read(str(tmp_path / "é\u2028.txt")) == "path"
+    assert client.read(memoryview(b"view")) == "view"
+    assert client.read(bytearray(b"array")) == "array"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("/nowhere/a.txt", InvalidArgument, "there is no file `/nowhere/a.txt`"),
+        ("a\0b", InvalidArgument, "there is no file"),
+        (Path("/"), InvalidArgument, "there is no file `/`"),
+        (5, TypeError, "not `int`"),
+        (io.StringIO("text"), TypeError, "open in text mode"),
+    ],
+)
+def test_what_is_no_file(
+    client: bentoml.SyncHTTPClient, given: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        client.read(given)
+
+
+def test_an_image_that_was_changed_is_sent_as_it_is_now(client: bentoml.SyncHTTPClient) -> None:
+    (answer,) = client.items(items=[{"name": "a", "image": picture()}])
+    image = answer["image"]
+    image.thumbnail((1, 1))
+    assert client.item(item={"name": "b", "image": image}) == "b (1, 1)"
+
+
+def test_streams(client: bentoml.SyncHTTPClient) -> None:
+    (array,) = client.arrays()
+    assert array.tolist() == [0, 1, 2]
+    steps = client.fails_late()
+    assert next(steps) == "one"
+    with pytest.raises(InvalidArgument, match="too late"):
+        list(steps)
+
+
+def test_tasks(client: bentoml.SyncHTTPClient) -> None:
+    task = client.double.submit(number=2)
+    assert task.wait(timeout=5) == task.get() == client.double.get(task.id) == 4
+    assert task.get_status().value == "completed"
+    assert task.retry().wait(timeout=5) == 4
+    with pytest.raises(InvalidArgument, match="negative"):
+        client.double.submit(-1).wait(timeout=5)
+    assert client.double(3) == 6
