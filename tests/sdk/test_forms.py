@@ -164,6 +164,9 @@ def test_lists_of_files(tmp_path: Path) -> None:
     assert [i.size for i in got["images"]] == [(3, 2)]
     assert input_of("several").from_parts([]) == {"files": None, "images": []}
     assert input_of("several").from_parts([text("images", "[]")])["images"] == []
+    assert input_of("several").from_parts([text("files", "null")])["files"] is None
+    with pytest.raises(ValidationError, match="Invalid file type"):
+        input_of("several").from_parts([array("images", [1])._replace(filename=None)])
 
 
 def test_arrays_as_parts() -> None:

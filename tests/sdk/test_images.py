@@ -97,3 +97,29 @@ def test_a_new_image_of_any_kind_of_colours_is_sent(mode: str) -> None:
     assert media_type == "image/png"
     with Image.open(io.BytesIO(data)) as sent:
         assert sent.size == (2, 3)
+
+
+def test_a_picture_of_too_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PIL refuses twice as many as it warns of; a server refuses them before they are in memory."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert read(Part("p", "a.png", None, picture(10, 10))).size == (10, 10)
+    with (
+        pytest.warns(Image.DecompressionBombWarning),
+        pytest.raises(ValidationError, match="DecompressionBombError"),
+    ):
+        read(Part("p", "a.png", None, picture(10, 11)))
+
+
+def test_junk_that_a_decoder_of_pil_stumbles_over() -> None:
+    with pytest.raises(ValidationError, match="the image cannot be read: NotImplementedError"):
+        read(Part("p", "a.dds", None, b"DDS |" + bytes([0, 0, 0, 15, 16]) + bytes(150)))
+
+
+def picture(width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def read(part: Part) -> Any:
+    return TypeAdapter(adapt(Image.Image)).validate_python(part)

@@ -65,10 +65,9 @@ class Form:
         values: dict[str, Any] = {}
         for name, shape in self._shapes.items():
             files = [_file_value(part) for part in groups.get(name, ()) if not _left_out(part)]
-            if files and shape == "many" and files != [[]]:
-                values[name] = files
-            elif files:
-                values[name] = files[0]
+            whole = len(files) == 1 and (files[0] is None or isinstance(files[0], list))
+            if files:
+                values[name] = files if shape == "many" and not whole else files[0]
         return values
 
     def _again(self, values: dict[str, Any], folder: Folder | None, first: ValidationError) -> Any:

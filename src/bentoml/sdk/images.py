@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,11 @@ __all__ = ["PILImageEncoder", "SentImage", "encode_image"]
 _UNSAFE_FORMATS = {"EPS"}  # PIL decodes it by running Ghostscript
 # The modes that PNG does not know, and the one that shows the same picture.
 _FOR_PNG = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
+# What the decoders of PIL raise when they meet bytes that are no image of theirs.
+_BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, RuntimeError, LookupError, ArithmeticError, AttributeError,
+    struct.error, zlib.error,
+)  # fmt: skip
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 
 
@@ -114,8 +121,11 @@ def _open(part: Part, formats: tuple[str, ...]) -> Image:
 
     try:
         image = PIL.Image.open(io.BytesIO(part.content()), formats=formats)
+        most = PIL.Image.MAX_IMAGE_PIXELS  # PIL itself lets twice as many pass, with a warning
+        if most is not None and image.width * image.height > most:
+            raise PIL.Image.DecompressionBombError
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError) as e:
+    except (*_BROKEN, PIL.Image.DecompressionBombError) as e:
         raise ValueError(f"the image cannot be read: {type(e).__name__}") from e
     return image
 
