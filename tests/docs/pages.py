@@ -30,6 +30,7 @@ _VERSION = re.compile(r"(?<=:)[a-z2-7]{16}\b")
 _VARIABLE = (
     (_VERSION, "VERSION"),
     (re.compile(r"sha256:[0-9a-f]{64}"), "DIGEST"),
+    (re.compile(r'(?<="task_id": ")[0-9a-f]{32}'), "TASK"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:?\d\d)?"), "TIME"),
     (re.compile(r"\b\d+\.\d+ms"), "DURATION"),
     (re.compile(r"\bin \d+\.\d+s\b"), "in DURATION"),

@@ -68,6 +68,17 @@ def test_stream(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_tasks(tmp_path: Path) -> None:
+    with served("tasks", tmp_path) as (url, project):
+        first, *others = client(project, url, str(tmp_path / "pictures")).splitlines()
+        assert first.endswith(": canceled")
+        assert [line.partition(": ")[2] for line in others] == ["100 x 80", "200 x 160", "300 x 240"]
+        with PIL.Image.open(tmp_path / "pictures" / "300.png") as picture:
+            assert picture.getpixel((190, 120)) == 0, "inside"
+            assert picture.getpixel((2, 2)) == 255, "far outside"
+
+
+@pytest.mark.slow
 def test_images(tmp_path: Path) -> None:
     PIL.Image.new("RGB", (300, 200), "red").save(tmp_path / "red.jpg")
     PIL.Image.new("RGBA", (50, 90), "blue").save(tmp_path / "blue.png")

@@ -75,7 +75,8 @@ def standalone_app(service: Service[Any]) -> ASGIApp:
     """Return the application of a service for a server that is not ours, and that writes its own access log."""
     env = environment()
     place = place_of(service, home=Home.from_environment(env), env=env, working_dir=Path.cwd())
-    options = AppOptions(access_log=False, env=env, tasks=TaskOptions(place))
+    tasks = TaskOptions(place, grace=service.settings.traffic.timeout)
+    options = AppOptions(access_log=False, env=env, tasks=tasks)
     if service.bento is not None:
         tag = service.bento.tag
         options = replace(options, bento_name=tag.name, bento_version=str(tag.version))

@@ -33,12 +33,12 @@ class Place:
 class TaskOptions:
     """Where the tasks of a process are, how many workers share them, and the seconds that running ones get at the end.
 
-    Without a place they are in memory; the time is by default that of requests.
+    Without a place they are in memory.
     """
 
     place: Place = Place("", None, None)
     workers: int = 1
-    grace: float | None = None
+    grace: float = 5.0
 
 
 def place_of(service: Service[Any], *, home: Home, env: Mapping[str, str], working_dir: Path) -> Place:

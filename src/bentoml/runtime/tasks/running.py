@@ -89,7 +89,7 @@ async def running_tasks(
     try:
         yield Tasks(routes, clerk, runner)
     finally:
-        await runner.close(service.settings.traffic.timeout if options.grace is None else options.grace)
+        await runner.close(options.grace)
         await asyncio.to_thread(clerk.close)
         limited.close()
         unlimited.close()
