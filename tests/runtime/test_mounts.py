@@ -213,6 +213,35 @@ def test_apis_come_first_and_mounts_are_passive() -> None:
         assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/bare", "/bare/"),
+        ("/bare?a=%20b", "/bare/?a=%20b"),
+        ("/app/one/", "/app/one"),
+        ("/app/two", "/app/two/"),
+        ("/app/t%C3%A4st", "/app/t%C3%A4st/"),
+    ],
+)
+def test_a_slash_too_few_or_too_many_is_sent_on(path: str, location: str) -> None:
+    service = empty()
+    service.mount_asgi_app(bare, path="/bare")
+    service.mount_asgi_app(starlette("app", "/one", "/two/", "/täst/"), path="/app")
+    with TestClient(service.to_asgi(), follow_redirects=False) as client:
+        reply = client.get(path)
+        assert (reply.status_code, reply.headers["location"]) == (307, location)
+        assert client.get(location).status_code == 200
+        assert client.get("/app/three").status_code == 404
+
+
+def test_nobody_is_sent_to_another_server() -> None:
+    service = empty()
+    service.mount_asgi_app(starlette("app", "/{anything:path}/"))
+    with TestClient(service.to_asgi(), follow_redirects=False) as client:
+        reply = client.request("GET", "http://testserver//evil.example")
+        assert reply.headers["location"] == "/evil.example/"
+
+
 def test_another_method_of_a_path_is_another_applications() -> None:
     service = empty()
     service.mount_asgi_app(starlette("reads", "/x"))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
+from starlette.responses import RedirectResponse
 from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,7 +41,25 @@ class Mounts:
         self._instance = instance
 
     def find(self, scope: Scope) -> Found | None:
-        """Return the first application with a route for this path and method, else the first with one for the path."""
+        """Return the first application with a route for this path and method, else the first with one for the path.
+
+        A path that only lacks the slash at its end, or has one too many, is sent on to the one that is there.
+        """
+        return self._find(scope) or self._slashed(scope)
+
+    def _slashed(self, scope: Scope) -> Found | None:
+        path: str = scope["path"]
+        other = path.rstrip("/") or "/" if path.endswith("/") else f"{path}/"
+        found = self._find({**scope, "path": other}) if scope["type"] == "http" and other != path else None
+        if found is None:
+            return None
+        query = scope.get("query_string", b"").decode("latin-1")
+        url = (
+            "/" + other.lstrip("/") + (f"?{query}" if query else "")
+        )  # never `//host`, which is another server
+        return found._replace(app=RedirectResponse(url), scope=scope, is_full=False)
+
+    def _find(self, scope: Scope) -> Found | None:
         partial: Found | None = None
         for mount in self._mounts:
             outer, more = mount.place.matches(scope)
@@ -66,7 +85,7 @@ class Mounts:
             "headers": [],
             "query_string": b"",
         }
-        return self.find(scope) is not None
+        return self._find(scope) is not None
 
     async def answer(self, found: Found, receive: Receive, send: Send) -> None:
         """Let an application answer."""
@@ -106,8 +125,13 @@ def _pattern(route: Any, scope: Scope) -> str | None:
 
 
 @asynccontextmanager
-async def started_mounts(service: Service[Any], instance: Any) -> AsyncIterator[Mounts]:
-    """Run the lifespans of the applications that a service mounts; one that is mounted twice starts once."""
+async def started_mounts(
+    service: Service[Any], instance: Any, rest: ASGIApp | None = None
+) -> AsyncIterator[Mounts]:
+    """Run the lifespans of the applications that a service mounts; one that is mounted twice starts once.
+
+    ``rest`` runs already, and answers all that no other one does.
+    """
     service.bind_mounts()
     states: dict[int, dict[str, Any]] = {}
     async with AsyncExitStack() as stack:
@@ -117,6 +141,9 @@ async def started_mounts(service: Service[Any], instance: Any) -> AsyncIterator[
                 states[id(app)] = await stack.enter_async_context(lifespan_of(app))
             whole = service.path_prefix + path
             started.append(_Started(Mount(whole, app=app, name=name), whole, states[id(app)]))
+        if rest is not None:
+            root = service.path_prefix or "/"
+            started.append(_Started(Mount(root, app=rest, name="command"), root, {}))
         yield Mounts(started, instance)
 
 
