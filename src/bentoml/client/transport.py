@@ -82,7 +82,7 @@ class SyncWire:
     async def fetch(self, url: str, timeout: float | None) -> Answer:
         """Ask for something that lies elsewhere; blocks."""
         if self._elsewhere is None:
-            self._elsewhere = httpx2.Client(follow_redirects=True, headers=_AGENT)
+            self._elsewhere = httpx2.Client(follow_redirects=True, headers=_AGENT, verify=_LateTLS())
         place = Address(url.partition("?")[0])  # what comes after may be a secret
         with translated(place, timeout):
             request = self._elsewhere.build_request("GET", url, timeout=timeout)
@@ -147,7 +147,7 @@ class AsyncWire:
     async def fetch(self, url: str, timeout: float | None) -> Answer:
         """Ask for something that lies elsewhere."""
         if self._elsewhere is None:
-            self._elsewhere = httpx2.AsyncClient(follow_redirects=True, headers=_AGENT)
+            self._elsewhere = httpx2.AsyncClient(follow_redirects=True, headers=_AGENT, verify=_LateTLS())
         place = Address(url.partition("?")[0])  # what comes after may be a secret
         with translated(place, timeout):
             request = self._elsewhere.build_request("GET", url, timeout=timeout)
