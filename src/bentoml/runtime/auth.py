@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from ..exceptions import BentoMLConfigException, MissingDependencyException
 from ..sdk.sections import Auth
-from .call import Receive, Scope, Send
+from .call import Call, Receive, Scope, Send, Server
 from .errors import HIDDEN, error_body
 from .limited import refuse
 from .site import Site
@@ -48,6 +48,7 @@ class Guard:
     verify: Verify
     header: str
     is_open: Callable[[Scope], bool]
+    server: Server
     site: Site | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,12 +58,16 @@ class Guard:
         credential = self._credential(scope)
         claims = None if credential is None else self.verify(credential)
         if claims is None:
-            challenge = (b"www-authenticate", self._challenge(credential))
-            if self.site is not None and self.site.asks_who(scope):
-                return await self.site.send_index(scope, send, 401, challenge)
-            return await refuse(scope, send, 401, error_body(HIDDEN), challenge)
+            return await self._refuse(scope, send, self._challenge(credential))
         scope["state"] = {**scope.get("state", {}), "auth": claims}
         await self.app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, send: Send, challenge: bytes) -> None:
+        headers = [(b"www-authenticate", challenge), self.server.header, *Call(scope, self.server).ids()]
+        if self.site is not None and self.site.asks_who(scope):
+            await self.site.send_index(scope, send, 401, *headers)
+        else:
+            await refuse(scope, send, 401, error_body(HIDDEN), *headers)
 
     def _credential(self, scope: Scope) -> bytes | None:
         name = self.header.encode("latin-1")

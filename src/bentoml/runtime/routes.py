@@ -73,8 +73,9 @@ def make_router(
     if verify is not None:
         about = {
             "verify": verify,
-            "header": service.settings.auth.header,
+            "header": service.settings.auth.header.lower(),
             "is_open": _Open(service, mounts, site),
+            "server": server,
             "site": None if mounts.has(f"{prefix}/") else site,
         }
         layers.append((Guard, about))

@@ -263,7 +263,9 @@ def task(func: Any = None, /, **options: Any) -> Any:
         ValueError: as with ``@bentoml.api``, and for a generator: what is fetched later is whole.
         TypeError: what is decorated is not a function.
     """
-    return api(**options, is_task=True) if func is None else APIMethod(func, is_task=True)
+    if func is None:
+        return lambda function: APIMethod(function, is_task=True, **options)
+    return APIMethod(func, is_task=True)
 
 
 def _checked_route(route: str) -> str:

@@ -1,0 +1,79 @@
+"""Which web pages may use a server that only this machine can reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bentoml.runtime.origins import Origins
+from bentoml.sdk.sections import Cors
+
+HERE = "127.0.0.1:3000"
+PROXIED = {"x-forwarded-for": "1.2.3.4"}
+
+
+def allowed(method: str = "POST", kind: str = "http", cors: Cors | None = None, **headers: str) -> bool:
+    sent = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+    scope: dict[str, Any] = {"type": kind, "method": method}
+    return Origins(3000, cors or Cors()).allow(scope, sent)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"host": HERE},
+        {"host": "localhost:3000", "origin": "http://localhost:3000"},
+        {"host": "[::1]:3000", "origin": "http://[::1]:3000"},
+        {"host": HERE, "origin": "http://localhost:5173"},
+        {"host": "app.localhost:3000", "origin": "http://app.localhost:3000"},
+        {"host": "api.example.com", "origin": "https://api.example.com"},
+        {"host": "api.example.com:8443", "origin": "https://api.example.com:8443"},
+        {"host": HERE, "origin": "https://api.example.com", **PROXIED},
+        {"host": "example.com"},
+        {"host": "a:b:c"},
+    ],
+)
+def test_who_may(headers: dict[str, Any]) -> None:
+    assert allowed(**headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": HERE, "origin": "http://evil.example"},
+        {"host": HERE, "origin": "http://127.0.0.1.evil.example:3000"},
+        {"host": HERE, "origin": "http://localhost.evil.example"},
+        {"host": HERE, "origin": "null"},
+        {"host": HERE, "origin": "http://evil.example@"},
+        {"host": "evil.example:3000", "origin": "http://evil.example:3000"},
+        {"host": "evil.example:3000", "origin": "http://evil.example:3000", **PROXIED},
+        {"host": "evil.example:3000"},
+        {"origin": "http://evil.example"},
+    ],
+)
+def test_who_may_not(headers: dict[str, Any]) -> None:
+    assert not allowed(**headers)
+
+
+def test_a_page_may_look_but_not_talk() -> None:
+    for method in ("GET", "HEAD", "OPTIONS"):
+        assert allowed(method, host=HERE, origin="http://evil.example")
+        assert not allowed(method, host="evil.example:3000")
+    assert not allowed("GET", "websocket", host=HERE, origin="http://evil.example")
+
+
+@pytest.mark.parametrize(
+    ("cors", "expected"),
+    [
+        (Cors(True, ("http://good.example",)), True),
+        (Cors(True, ("*",)), True),
+        (Cors(True, access_control_allow_origin_regex=r"http://\w+\.example"), True),
+        (Cors(True, access_control_allow_origin_regex=r"http://good"), False),
+        (Cors(True, ("http://other.example",)), False),
+        (Cors(False, ("http://good.example",)), False),
+    ],
+)
+def test_origins_that_the_settings_allow(cors: Cors, expected: bool) -> None:
+    assert allowed(cors=cors, host=HERE, origin="http://good.example") is expected
