@@ -120,8 +120,7 @@ def _page(namespace: str, services: list[_Totals]) -> Iterator[str]:
     yield _head(name, "gauge", "Timestamp of the last HTTP request")
     for s in services:
         yield _sample(name, s.labels(), s.last)
-    if any(s.sockets for s in services):
-        yield from _sockets(namespace, services)
+    yield from _sockets(namespace, services)
 
 
 def _sockets(namespace: str, services: list[_Totals]) -> Iterator[str]:
