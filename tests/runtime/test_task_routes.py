@@ -372,6 +372,54 @@ def test_long_bodies_and_files(tmp_path: Path) -> None:
         assert len(list((tmp_path / "bodies").iterdir())) == 6, "what is refused leaves nothing"
 
 
+def test_a_dropped_answer_leaves_no_file(tmp_path: Path) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    @bentoml.service
+    class Slow:
+        @bentoml.task
+        def work(self, text: str) -> str:
+            entered.set()
+            leave.wait(10)
+            return text * 2
+
+        @bentoml.task
+        async def stubborn(self, text: str) -> str:
+            entered.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                return text * 2
+            return "slept"
+
+    place = Place("test", tmp_path / "tasks.db", tmp_path)
+    with client_of(Slow, place) as client:
+        for path in ("/work", "/stubborn"):
+            entered.clear()
+            id = submit(client, path, json={"text": "x" * 100_000})
+            assert entered.wait(10)
+            assert client.put(f"{path}/cancel?task_id={id}").status_code == 200
+            leave.set()
+            assert status(client, path, id) == "canceled"
+        last = submit(client, "/work", json={"text": "y"})
+        assert result(client, "/work", last).text == "yy"
+        assert len(list((tmp_path / "bodies").iterdir())) == 2, "those of the requests"
+
+
+def test_a_result_whose_file_somebody_deleted(tmp_path: Path) -> None:
+    place = Place("test", tmp_path / "tasks.db", tmp_path)
+    with client_of(Jobs, place) as client:
+        id = submit(client, "/twice", json=None, files={"file": ("in.bin", LARGE)})
+        until(client, "/twice", id, "completed")
+        for file in (tmp_path / "bodies").iterdir():
+            file.unlink()
+        answer = client.get(f"/twice/get?task_id={id}")
+        assert (answer.status_code, "not available" in answer.text) == (503, True)
+        assert str(tmp_path) not in answer.text
+        again = client.post(f"/twice/retry?task_id={id}")
+        assert again.status_code == 503
+
+
 def test_the_time_limit_of_requests_is_not_that_of_tasks(client: Client) -> None:
     assert client.post("/waiting", json={"seconds": 30}).status_code == 504
     assert result(client, "/waiting", submit(client, "/waiting", json={"seconds": 0.7})).text == "slept"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from starlette.types import Message, Receive, Scope
@@ -56,7 +56,7 @@ def scope_of(request: StoredRequest, *, path: str, task_id: str) -> Scope:
     }
 
 
-async def pieces(body: Body) -> AsyncIterator[bytes]:
+async def pieces(body: Body) -> AsyncGenerator[bytes, None]:
     """Read a body; a file is opened at once, and may be deleted then."""
     if not isinstance(body, Path):
         yield body

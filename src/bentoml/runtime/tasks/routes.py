@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,10 +19,10 @@ from ..errors import error_body
 from ..pages import Content, send_page
 from .clerk import Clerk
 from .exchange import Copied, pieces, reply_start, stored
-from .model import Refused, Reply, TaskState
+from .model import Refused, Reply, StoredRequest, TaskState
 from .queue import TaskStoreError, TaskStoreFull
 from .runner import Runner
-from .spool import NO_ROOM, Spool
+from .spool import NO_ROOM, Spool, forget
 
 __all__ = ["ACCEPTED", "TaskRoutes"]
 
@@ -78,12 +79,23 @@ class TaskRoutes:
             if accepted and copied.problem is not None:
                 raise copied.problem
             if accepted:
-                request = stored(scope, await spool.settled(), secret=self._secret)
-                id = secrets.token_hex(16)
-                refused = await self._clerk.write(lambda q: q.submit(self._api, id, request))
-                await self._answer_new(id, refused, scope, send)
+                await self._keep(
+                    stored(scope, await spool.settled(), secret=self._secret), spool, scope, send
+                )
         finally:
             spool.discard()
+
+    async def _keep(self, request: StoredRequest, spool: Spool, scope: Scope, send: Send) -> None:
+        id = secrets.token_hex(16)
+        spool.keep()  # from here on nobody knows, if this is cancelled, whether there is a task that has it
+        try:
+            refused = await self._clerk.write(lambda q: q.submit(self._api, id, request))
+        except TaskStoreError:
+            forget(request.body)
+            raise
+        if refused is not None:
+            forget(request.body)
+        await self._answer_new(id, refused, scope, send)
 
     async def _status(self, id: str, scope: Scope, send: Send) -> None:
         state = await self._clerk.read(lambda q: q.status(self._api, id))
@@ -95,10 +107,12 @@ class TaskRoutes:
         reply = await self._clerk.read(lambda q: q.result(self._api, id))
         if not isinstance(reply, Reply):
             return await _refuse(reply, id, scope, send)
-        await send(reply_start(reply))
-        if scope["method"] != "HEAD":
-            async for piece in pieces(reply.body):
+        async with aclosing(pieces(reply.body)) as source:
+            piece = await anext(source, b"")  # a file that cannot be read is known before anything is sent
+            await send(reply_start(reply))
+            while piece and scope["method"] != "HEAD":
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await anext(source, b"")
         await send({"type": "http.response.body", "body": b""})
 
     async def _retry(self, id: str, scope: Scope, send: Send) -> None:

@@ -15,7 +15,7 @@ from .exchange import Kept, replayed, scope_of
 from .model import Claimed, Reply
 from .places import Place, Places
 from .queue import TaskStoreError
-from .spool import NO_ROOM, Spool
+from .spool import NO_ROOM, Spool, forget
 
 __all__ = ["Runner"]
 
@@ -126,7 +126,7 @@ class Runner:
             with place.entered():
                 reply = await self._answer(task, spool)
             place.done()  # the next task need not wait until this one's answer is on the disk
-            await self._keep(task, reply, perf_counter() - started)
+            await self._keep(task, reply, spool, perf_counter() - started)
         except asyncio.CancelledError:
             if task.id in self._unwanted:
                 logger.info("Task %s of %s was canceled", task.id, task.api)
@@ -144,9 +144,10 @@ class Runner:
             full = isinstance(e, OSError) and e.errno in NO_ROOM
             return Reply(507 if full else 500, _JSON, error_body(_NOT_KEPT if full else GENERIC))
 
-    async def _keep(self, task: Claimed, reply: Reply, seconds: float) -> None:
+    async def _keep(self, task: Claimed, reply: Reply, spool: Spool, seconds: float) -> None:
         """Keep an answer, however long the disk may be full."""
         pause = _FIRST_PAUSE
+        spool.keep()  # from here on nobody knows, if this is cancelled, whether the task has it
         while True:
             try:
                 kept = await self._clerk.write(lambda q: q.finish(task.id, reply, seconds))
@@ -155,6 +156,8 @@ class Runner:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
+                if not kept:
+                    forget(reply.body)
                 what = f"{reply.status}: {reply.code}" if kept else "no longer wanted: its answer is dropped"
                 logger.info(
                     "Task %s of %s %s in %.3f s (attempt %d)", task.id, task.api, what, seconds, task.attempt

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .model import Body
 
-__all__ = ["NO_ROOM", "Spool"]
+__all__ = ["NO_ROOM", "Spool", "forget"]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -40,7 +40,7 @@ class Spool:
             self._spill()
 
     async def settled(self) -> Body:
-        """Return the whole body; a file is on the disk now, and the caller's.
+        """Return the whole body; a file is on the disk now.
 
         Raises:
             OSError: it cannot be written.
@@ -48,11 +48,14 @@ class Spool:
         if self._path is None:
             return b"".join(self._pieces)
         await asyncio.to_thread(self._sync)
-        path, self._path = self._path, None
-        return path
+        return self._path
+
+    def keep(self) -> None:
+        """Say that the body belongs to a task now, or may: it is deleted with the task, or swept up where there is none."""
+        self._path = None
 
     def discard(self) -> None:
-        """Forget the body, unless it was settled."""
+        """Forget the body, unless it is kept."""
         self._pieces.clear()
         self._close()
         if self._path is not None:
@@ -83,3 +86,9 @@ class Spool:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def forget(body: Body) -> None:
+    """Delete a body that was kept for a task that is not to be."""
+    if isinstance(body, Path):
+        body.unlink(missing_ok=True)
