@@ -41,7 +41,7 @@ class Visit:
     def open(self, api: str = "") -> Page:
         """Go to the page, or to one API on it."""
         self.page.goto(f"{self.url}/#/{api}")
-        expect(self.page.get_by_role("heading", level=2 if api else 1).first).to_be_visible()
+        expect(self.page.get_by_role("heading", level=1)).to_be_visible()
         return self.page
 
     def send(self, name: str = "Send") -> None:

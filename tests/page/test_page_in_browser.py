@@ -63,7 +63,7 @@ def test_the_overview(tab: Visit) -> None:
     apis = page.get_by_role("main").get_by_role("listitem")
     assert "write" in " ".join(apis.all_inner_texts())
     apis.filter(has_text="/write").click()
-    expect(page.get_by_role("heading", level=2)).to_have_text("write")
+    expect(page.get_by_role("heading", level=1)).to_have_text("write")
     expect(page).to_have_title("write · Gallery")
     expect(page.get_by_role("navigation").get_by_role("link", name="write")).to_have_attribute(
         "aria-current", "page"
@@ -494,7 +494,7 @@ def test_a_service_that_asks_who_calls(chromium: Browser, project: Project) -> N
     with project.serve("service:Guarded") as url, visit(chromium, url) as tab:
         page = tab.page
         page.goto(url)
-        expect(page.get_by_role("heading", level=2)).to_have_text("Who are you?")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Who are you?")
         assert "Guarded" not in page.content()
         page.get_by_label("Token").fill("wrong")
         page.keyboard.press("Enter")
@@ -515,7 +515,7 @@ def test_a_service_that_asks_who_calls(chromium: Browser, project: Project) -> N
             assert done.stdout.strip() == "8", done.stderr
         assert page.evaluate("Object.values(localStorage).join()").find("sesame") == -1
         page.reload()
-        expect(page.get_by_role("heading", level=2)).to_have_text("double")
+        expect(page.get_by_role("heading", level=1)).to_have_text("double")
 
 
 GUARDED = """
@@ -557,3 +557,93 @@ HOSTILE = '''
             """<img src=x onerror='window.owned = 1'>"""
             return EVIL
 '''
+
+
+def test_a_readme(chromium: Browser, project: Project) -> None:
+    project.write(service_py=WITH_README)
+    with project.serve("service:Sorter") as url, visit(chromium, url) as tab:
+        page = tab.open()
+        prose = page.locator(".prose")
+        expect(prose.get_by_role("heading")).to_have_text(["Sorter", "Use"])
+        expect(prose.get_by_role("link")).to_have_attribute("href", "https://example.org/a_(b)")
+        expect(prose.locator("ol > li")).to_have_count(2)
+        expect(prose.locator("ol ul > li")).to_have_text(["as PNG", "as JPEG"])
+        expect(prose.locator("td").first).to_have_text("picture")
+        expect(prose.locator("pre")).to_have_text("client.sort()  # <b>not bold</b>")
+        expect(prose.locator("blockquote")).to_have_text("Not for vegetables.")
+        expect(prose.locator("code").first).to_have_text("30")
+        assert "<img" not in prose.inner_text()
+
+
+WITH_README = '''
+    import bentoml
+
+    README = """# Sorter
+
+    Sorts at `30` a second, see [the paper](https://example.org/a_(b)).
+
+    <p align="center"><img src="https://example.org/x.png"></p>
+
+    ## Use
+
+    1. Take a picture
+    2. Send it
+       - as PNG
+       - as JPEG
+
+    | field | what |
+    |---|---|
+    | picture | the *fruit* |
+
+    ```python
+    client.sort()  # <b>not bold</b>
+    ```
+
+    > Not for vegetables.
+    """
+
+    @bentoml.service(description="\\n".join(line.removeprefix("    ") for line in README.splitlines()))
+    class Sorter:
+        pass
+'''
+
+
+def test_answers_of_several_files_and_files_inside_of_objects(
+    chromium: Browser, project: Project, tmp_path: Path
+) -> None:
+    project.write(service_py=OF_PARTS)
+    PIL.Image.new("RGB", (4, 2), "red").save(tmp_path / "a.png")
+    with project.serve("service:Parts") as url, visit(chromium, url) as tab:
+        page = tab.open("twice")
+        page.get_by_label("picture").set_input_files(tmp_path / "a.png")
+        page.get_by_label("factor").fill("3")
+        tab.send()
+        parts = result(page).locator(".part")
+        expect(parts.get_by_role("heading")).to_have_text(["sides", "large"])
+        expect(parts.first.locator("pre")).to_have_text("[12, 6]")
+        assert parts.last.locator("img").evaluate("e => e.decode().then(() => e.naturalWidth)") == 12
+
+
+OF_PARTS = """
+    from PIL import Image
+    from pydantic import BaseModel, ConfigDict
+
+    import bentoml
+
+    class Job(BaseModel):
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+        picture: Image.Image
+        factor: int = 2
+
+    class Done(BaseModel):
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+        sides: list[int]
+        large: Image.Image
+
+    @bentoml.service
+    class Parts:
+        @bentoml.api
+        def twice(self, job: Job) -> Done:
+            size = [job.factor * side for side in job.picture.size]
+            return Done(sides=size, large=job.picture.resize(tuple(size)))
+"""

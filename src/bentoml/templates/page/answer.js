@@ -62,8 +62,9 @@ export function makeAnswer() {
 
 async function showBody(response, place) {
   const media = mediaType(response);
-  const isText = /^text\/|[/+](json|xml|yaml|javascript|x-ndjson|jsonlines)$/.test(media);
-  if (response.ok && isText && !response.headers.has("content-length")) return showStream(response, media, place);
+  const isText = /^text\/|[/+](json|xml|yaml|javascript|x-ndjson|jsonl|jsonlines)$/.test(media);
+  const isStream = isText && !/[/+]json$/.test(media) && !response.headers.has("content-length");
+  if (response.ok && isStream) return showStream(response, media, place);
   if (media === "multipart/form-data") return showParts(await response.formData(), place);
   const blob = place.keep(await response.blob());
   place.tell(blob.size);
@@ -77,7 +78,7 @@ async function contentOf(blob, media, isText, name) {
   if (!isText) return showMedia(blob, name) ?? h("p", { class: "file" }, icon("file"), h("span", { class: "name" }, name), h("span", { class: "type" }, `${media}, ${sizeOf(blob.size)}`));
   const text = await blob.text();
   if (text.length > MOST_SHOWN) return [h("pre", { tabindex: 0 }, text.slice(0, MOST_SHOWN)), h("p", { class: "note" }, "The rest is not shown; save the answer to see it.")];
-  return h("pre", { tabindex: 0 }, /json$/.test(media) ? showJson(text) : text);
+  return h("pre", { tabindex: 0 }, /[/+]json$/.test(media) ? showJson(text) : text);
 }
 
 async function showStream(response, media, { body, tools, tell, keep }) {
@@ -124,7 +125,7 @@ async function showParts(form, { body, tell, keep }) {
     const blob = isFile ? keep(value) : keep(new Blob([value], { type: "application/json" }));
     bytes += blob.size;
     const content = await contentOf(blob, blob.type, !isFile || /^text\/|json$/.test(blob.type), isFile ? value.name : name);
-    const head = h("div", { class: "part-head" }, h("h4", {}, name), h("span", { class: "type" }, isFile && value.name), toolsOf(blob, isFile ? value.name : `${name}.json`, !isFile));
+    const head = h("div", { class: "part-head" }, h("h3", {}, name), h("span", { class: "type" }, isFile && value.name), toolsOf(blob, isFile ? value.name : `${name}.json`, !isFile));
     parts.push(h("section", { class: "part" }, head, content));
   }
   tell(bytes);

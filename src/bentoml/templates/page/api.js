@@ -24,12 +24,12 @@ export function makeApi(api) {
   const element = h(
     "form",
     { class: "request card", novalidate: true, "aria-label": `Request to ${api.name}`, onsubmit: (event) => (event.preventDefault(), run()), oninput: () => update(), onkeydown: keys },
-    h("div", { class: "card-head" }, h("h3", {}, "Request"), editor.switcher),
+    h("div", { class: "card-head" }, h("h2", {}, "Request"), editor.switcher),
     editor.element,
     h("div", { class: "actions" }, submit, send, stop, note),
   );
   const placeholder = h("p", { class: "note empty" }, "Send a request to see the answer.");
-  const result = h("section", { class: "card result", "aria-label": "Answer" }, h("div", { class: "card-head" }, h("h3", {}, "Answer"), answer.tools), placeholder, answer.element);
+  const result = h("section", { class: "card result", "aria-label": "Answer" }, h("div", { class: "card-head" }, h("h2", {}, "Answer"), answer.tools), placeholder, answer.element);
 
   function keys(event) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -83,7 +83,7 @@ function heading(api) {
   return h(
     "header",
     { class: "title" },
-    h("h2", {}, api.name, kinds.map((kind) => h("span", { class: "pill" }, kind))),
+    h("h1", {}, api.name, kinds.map((kind) => h("span", { class: "pill" }, kind))),
     h("p", { class: "route" }, h("span", { class: "method" }, "POST"), h("code", {}, api.route)),
     api.doc && h("div", { class: "prose" }, showMarkdown(api.doc)),
   );

@@ -82,6 +82,7 @@ function drawTools() {
   name();
   const key = (authHeader || token()) && button(token() ? "Token set" : "Token", { class: "quiet", onclick: () => askForToken(false) }, "key");
   fill(document.getElementById("tools"), change, key);
+  document.querySelector(".links").hidden = service === null;
 }
 
 function askForToken(wasRefused) {
@@ -97,7 +98,7 @@ function askForToken(wasRefused) {
     h(
       "form",
       { class: "card token", onsubmit: save },
-      h("h2", {}, "Who are you?"),
+      h("h1", {}, "Who are you?"),
       h("p", { class: "help", id: "token-help" }, wasRefused ? "The service does not accept this token. " : "", "Enter the key or token of this service. It stays in this tab, and is forgotten when the tab is closed."),
       h("div", { class: "field" }, h("div", { class: "about" }, h("label", { for: "token" }, "Token")), input),
       h("div", { class: "actions" }, button("Use it", { type: "submit", class: "primary" }), token() && button("Forget it", { onclick: () => (setToken(""), start()) })),
@@ -107,7 +108,7 @@ function askForToken(wasRefused) {
 }
 
 function showFailure(error) {
-  fill(main, h("div", { class: "problem", role: "alert" }, h("p", { class: "title" }, "The service does not say what it is"), h("p", {}, error.message), button("Try again", { onclick: start })));
+  fill(main, h("div", { class: "problem", role: "alert" }, h("h1", { class: "title" }, "The service does not say what it is"), h("p", {}, error.message), button("Try again", { onclick: start })));
 }
 
 /** Open a description that only those with a token may see. */

@@ -66,7 +66,8 @@ export function pythonSnippet(api, plan, asTask = false) {
       ? [`for piece in ${call}:`, '    print(piece, end="", flush=True)']
       : [`answer = ${call}`, "print(answer)"];
   if (asTask) imports.push("import time");
-  return [...imports.sort(), imports.length && "", "import bentoml", "", `with bentoml.SyncHTTPClient(${client}) as client:`, ...use.map((line) => `    ${line}`)]
+  const sorted = imports.sort((one, other) => one.startsWith("from") - other.startsWith("from") || (one < other ? -1 : 1));
+  return [...sorted, imports.length && "", "import bentoml", "", `with bentoml.SyncHTTPClient(${client}) as client:`, ...use.map((line) => `    ${line}`)]
     .filter((line) => line !== 0)
     .join("\n");
 }

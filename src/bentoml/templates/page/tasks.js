@@ -10,7 +10,7 @@ const MOST = 20;
 export function makeTasks(api, show, tell) {
   const key = `bentoml.tasks ${serviceUrl}${api.route}`;
   const list = h("ul", { class: "tasks" });
-  const element = h("section", { class: "card", hidden: true, "aria-label": "Tasks" }, h("h3", {}, "Tasks of this tab"), list);
+  const element = h("section", { class: "card", hidden: true, "aria-label": "Tasks" }, h("div", { class: "card-head" }, h("h2", {}, "Tasks of this tab")), list);
   const route = api.route.replace(/\/$/, "");
   let tasks = JSON.parse(sessionStorage.getItem(key) ?? "[]");
   let timer = null;
