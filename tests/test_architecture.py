@@ -23,7 +23,18 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("frameworks", "builder", "runtime", "templates"),
     ("legacy",),
     ("deploy",),
-    ("bentos", "models", "container", "images", "io", "validators", "metrics", "gradio", "monitoring", "testing"),
+    (
+        "bentos",
+        "models",
+        "container",
+        "images",
+        "io",
+        "validators",
+        "metrics",
+        "gradio",
+        "monitoring",
+        "testing",
+    ),
     ("cli",),
     ("__main__",),
 )
@@ -45,6 +56,7 @@ RESERVED = {
 }
 # Own imports inside functions, each with its reason.
 LATE_IMPORTS = {
+    ("runtime.command", "runtime.program"): "only services that are another program need an HTTP client",
     ("__main__", "cli.main"): "`--version` answers without loading the command table",
     ("runtime.app", "runtime.tasks.running"): "a service without tasks does not load SQLite",
     ("runtime.tracing", "runtime.spans"): "OpenTelemetry is loaded only where an exporter is configured",
