@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.sdk.services import of
-from tests.typing import example_service
+from tests.typing import example_service, example_types
 
 
 def test_the_typed_example_runs() -> None:
@@ -16,3 +16,20 @@ def test_the_typed_example_runs() -> None:
         "text": "x",
         "times": 1,
     }
+
+
+def test_each_type_is_one_of_an_api() -> None:
+    service = of(example_types.Everything)
+    routes = {route["name"]: route for route in service.schema()["routes"]}
+    assert len(routes) == 16
+    assert routes["arrays"]["input"]["properties"]["b"]["dtype"] == "int64"
+    assert routes["table"]["input"]["properties"]["rows"]["columns"] == ["a"]
+    assert routes["report"]["input"]["properties"]["measured"]["properties"]["array"]["type"] == "tensor"
+    assert routes["report"]["output"]["properties"]["file"] == {
+        "type": "file",
+        "format": "binary",
+        "title": "File",
+    }
+    assert routes["pictures"]["output"]["items"]["pil"] is True
+    assert service.apis["specified"].input.files == {"picture"}
+    assert service.apis["steps"].output.media_type == "application/jsonl"
