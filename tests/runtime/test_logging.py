@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import logging.config
 import re
 from collections.abc import Iterator
 
@@ -85,3 +86,22 @@ def test_json_has_the_ids_and_the_traceback_in_one_line() -> None:
 
 def test_the_trace_as_text() -> None:
     assert str(Trace("a", "b", 0, "iris")) == " (trace=a,span=b,sampled=0,service.name=iris)"
+
+
+def test_a_configuration_of_the_users_does_not_silence_the_server() -> None:
+    stream = io.StringIO()
+    logger = logging.getLogger("bentoml.runtime.y")
+    before = {
+        name: found.disabled
+        for name, found in logging.root.manager.loggerDict.items()
+        if hasattr(found, "disabled")
+    }
+    try:
+        logging.config.dictConfig({"version": 1})  # which disables what there is, and does not name it
+        assert logger.disabled
+        configure("entry_service:iris:1", logging.INFO, stream)
+        logger.error("an error")
+    finally:
+        for name, disabled in before.items():
+            logging.getLogger(name).disabled = disabled
+    assert "an error" in stream.getvalue()

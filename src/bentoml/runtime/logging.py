@@ -85,3 +85,8 @@ def configure(component: str, level: int, stream: TextIO | None = None, *, as_js
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(lowest)
+    for name, known in list(logging.root.manager.loggerDict.items()):
+        if isinstance(known, logging.Logger) and name.partition(".")[0] in ("bentoml", "uvicorn"):
+            known.disabled = (
+                False  # by a configuration of the user's that disables all loggers that it does not name
+            )
