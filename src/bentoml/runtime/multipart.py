@@ -43,7 +43,8 @@ class Form:
         self._files = files
         self._folder = folder
         self._limits = limits
-        self._rest = b"\r\n"  # so that the first boundary is found as any other one is
+        self._rest = b""
+        self._is_new = True
         self._at = _At.PREAMBLE
         self._head: Head | None = None
         self._kept: list[bytes] = []  # of the present part, if it stays in memory
@@ -99,8 +100,14 @@ class Form:
     # Each step returns where the next one begins, or -1 where more of the body is needed.
 
     def _preamble(self, body: bytes, start: int) -> int:
-        end = body.find(self._separator, start)
-        if end < 0:
+        """Find the first boundary: the body begins with it, or with lines that mean nothing."""
+        first = self._separator[2:]
+        if self._is_new and len(body) < len(first):
+            return -1
+        is_first = self._is_new and body.startswith(first)
+        self._is_new = False
+        end = -2 if is_first else body.find(self._separator, start)
+        if end == -1:
             return -1
         self._at = _At.DELIMITER
         return end + len(self._separator)
