@@ -29,11 +29,25 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
 # What each side installs. Ours is editable, so that a change of the tree is measured without installing again.
+_UVICORN = ["uvicorn", "uvloop", "httptools", "orjson", "numpy", "scikit-learn"]
 PACKAGES: dict[str, list[str]] = {
-    "raw": ["uvicorn", "uvloop", "httptools", "orjson", "pydantic", "numpy"],
-    "ours": ["--editable", f"{PROJECT}[numpy]"],
-    "bentoml": ["bentoml", "numpy", "uv"],
+    "raw": [*_UVICORN, "pydantic"],
+    "starlette": [*_UVICORN, "pydantic", "starlette", "python-multipart"],
+    "fastapi": [*_UVICORN, "fastapi", "python-multipart"],
+    "litserve": [*_UVICORN, "litserve"],
+    "ours": ["--editable", f"{PROJECT}[numpy]", "scikit-learn"],
+    "bentoml": ["bentoml", "numpy", "scikit-learn", "uv"],
 }
+PRODUCT = {
+    "raw": "uvicorn",
+    "ours": "bentoml",
+}  # whose version is shown, where it is not that of the side's name
+OTHERS = (
+    "starlette",
+    "fastapi",
+    "litserve",
+    "bentoml",
+)  # measured when their environment is there or is asked for
 
 
 def cache_folder() -> Path:
@@ -56,7 +70,8 @@ class Environment:
 
     def exists(self) -> bool:
         """Say whether everything was installed into it."""
-        return (self.folder / "complete").exists()
+        complete = self.folder / "complete"
+        return complete.exists() and complete.read_text() == self._made_of()
 
     def make(self) -> None:
         """Create it and install its packages from the package index."""
@@ -78,7 +93,10 @@ class Environment:
             *PACKAGES[self.name],
         ]
         subprocess.run([str(a) for a in install], check=True)
-        (self.folder / "complete").touch()
+        (self.folder / "complete").write_text(self._made_of())
+
+    def _made_of(self) -> str:
+        return " ".join(PACKAGES[self.name])
 
     def version(self, package: str) -> str:
         """Return the version of a package that is installed in it."""
@@ -88,11 +106,10 @@ class Environment:
         ).stdout.strip()
 
 
-def environments(*, with_bentoml: bool) -> dict[str, Environment]:
-    """Return the sides to measure: BentoML is among them when its environment exists or is asked for."""
+def environments(*, names: Sequence[str] = ("raw", "ours"), wanted: bool = False) -> dict[str, Environment]:
+    """Return the sides to measure, in their order: the others than these are among them if they are there, or wanted."""
     sides = {name: Environment(name, cache_folder() / name) for name in PACKAGES}
-    if not with_bentoml and not sides["bentoml"].exists():
-        del sides["bentoml"]
+    sides = {name: side for name, side in sides.items() if name in names or wanted or side.exists()}
     for side in sides.values():
         if not side.exists():
             side.make()

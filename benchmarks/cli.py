@@ -122,8 +122,9 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to a file")
     options = parser.parse_args()
-    found = environments(with_bentoml=options.with_bentoml)
-    chosen = [e for name, e in found.items() if name != "raw" and name not in options.without]
+    names = ["ours", "bentoml"] if options.with_bentoml else ["ours"]
+    found = environments(names=names)
+    chosen = [e for name, e in found.items() if name in ("ours", "bentoml") and name not in options.without]
     with tempfile.TemporaryDirectory(prefix="bentoml-benchmark-") as temporary:
         sides = [Side(environment, Path(temporary) / environment.name) for environment in chosen]
         for side in sides:

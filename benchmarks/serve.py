@@ -1,20 +1,22 @@
 """Measure serving: processor time per request of the whole server, side by side, in one interleaved run.
 
     python benchmarks/serve.py                          # this project beside a hand-written ASGI application
-    python benchmarks/serve.py --with-bentoml           # and BentoML from the package index, in its own environment
+    python benchmarks/serve.py --all                    # and Starlette, FastAPI, LitServe, BentoML from the package index
     python benchmarks/serve.py --only w1,w2 --rounds 3
 
-What is compared: `apps/raw.py`, written by hand against ASGI, under uvicorn with uvloop and httptools and no log
-(`raw`: what the machine can do), and `apps/service.py`, which both implementations serve unchanged with
-`bentoml serve service:Bench` and every default on. Each side has a virtual environment of its own in
-`~/.cache/bentoml-benchmarks` (delete the folder to install again); all are up at once and are measured in turn
-(raw, ours, bentoml, raw, ours, ...), so that a change of the machine's speed hits all of them alike.
+What is compared: `apps/raw.py`, written by hand against ASGI (`raw`: what the machine can do); the same work as the
+documentation of Starlette, FastAPI and LitServe has it (`apps/*_app.py`; LitServe has no form for some of it); and
+`apps/service.py`, which this project and BentoML serve unchanged with `bentoml serve service:Bench` and every default on. The
+first three run under uvicorn, LitServe brings its own, all with uvloop and httptools and without an access log. Each side
+has a virtual environment of its own in `~/.cache/bentoml-benchmarks` (delete the folder to install again); all are up at
+once and are measured in turn (raw, starlette, ..., raw, starlette, ...), so that a change of the machine's speed hits all alike.
 
 The number is the processor time, user and system, of the server's whole process tree while a client does its
 requests, divided by these; the client is a process of its own, sends the same bytes to everyone over
 keep-alive connections, and each answer's status and length are checked, the first one's content too. The median of
 the rounds is shown, and the median of each round's `raw / it` as the share of the machine's limit that is reached.
-Differences below 10 % are noise. Everything binds 127.0.0.1. Linux only.
+Differences below 10 % are noise. At last, 64 connections are opened to four workers of this project and counted.
+Everything binds 127.0.0.1. Linux only.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import random
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -33,12 +37,15 @@ from pathlib import Path
 from _harness import (
     HERE,
     HOST,
+    OTHERS,
+    PRODUCT,
     Environment,
     Server,
     cpu_seconds,
     environments,
     machine,
     middle,
+    process_tree,
     pss_bytes,
     serving,
     table,
@@ -46,6 +53,10 @@ from _harness import (
 )
 
 BOUNDARY = "----------------benchmark"
+LITSERVE = ("w1", "w4", "w6s", "w9")  # what it has a form for
+SAME = object()  # what is expected is what the first side answers
+LAST = "w9"  # its library is loaded with the first request, and would hide in the memory what the servers themselves need
+WORKERS, CONNECTIONS = 4, 64
 WARM_UP = 0.1  # share of the requests that is sent before the first round, unmeasured
 
 
@@ -89,6 +100,7 @@ def workloads() -> list[Workload]:
         _upload("w5", "1 MB multipart upload", 500, numbers.randbytes(1 << 20)),
         _json("w6", "stream of 100 chunks, async generator", 1000, {}, chunks),
         _json("w6s", "stream of 100 chunks, sync generator", 1000, {}, chunks),
+        _json("w9", "scikit-learn network, 64 numbers in", 1000, {"x": [floats[:64]]}, SAME),
     ]
 
 
@@ -103,12 +115,23 @@ def _upload(name: str, about: str, requests: int, data: bytes) -> Workload:
     return Workload(name, about, requests, f"multipart/form-data; boundary={BOUNDARY}", body, len(data))
 
 
-def command(side: Environment) -> list[str | Path]:
+def command(side: Environment, *options: str) -> list[str | Path]:
     """Return what starts a side's server."""
-    if side.name == "raw":
-        options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-        return [side.python, "-m", "uvicorn", "raw:app", "--host", HOST, "--port", "{port}", *options]
-    return [side.folder / "bin" / "bentoml", "serve", "service:Bench", "--host", HOST, "--port", "{port}"]
+    where = ["--host", HOST, "--port", "{port}"]
+    match side.name:
+        case "raw" | "starlette" | "fastapi":
+            app = "raw:app" if side.name == "raw" else f"{side.name}_app:app"
+            quick = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+            return [side.python, "-m", "uvicorn", app, *where, *quick]
+        case "litserve":
+            return [side.python, "litserve_app.py", "{port}"]
+        case _:
+            return [side.folder / "bin" / "bentoml", "serve", "service:Bench", *where, *options]
+
+
+def does(side: str, workload: Workload) -> bool:
+    """Say whether a side has a form for a workload."""
+    return side != "litserve" or workload.name in LITSERVE
 
 
 @dataclass(frozen=True)
@@ -126,12 +149,13 @@ Samples = dict[str, dict[str, list[Sample]]]  # by workload and side
 
 @dataclass(frozen=True)
 class Results:
-    """All that was measured; by side, but for the samples."""
+    """All that was measured; by side, but for the samples and for the connections of each worker."""
 
     samples: Samples
     start_seconds: dict[str, list[float]]
     idle_bytes: dict[str, list[float]]
     loaded_bytes: dict[str, list[float]]
+    connections: list[int]
 
 
 @dataclass(frozen=True)
@@ -141,13 +165,16 @@ class LoadClient:
     python: Path
     folder: Path
     connections: int
+    seen: dict[str, object] = dataclasses.field(
+        default_factory=dict
+    )  # what the first side answered, by workload
 
     def measure(self, server: Server, workload: Workload, requests: int) -> Sample:
         """Return what the server needed for this many requests."""
         before = cpu_seconds(server.pid)
         result = self._send(server, workload, requests)
         cpu = cpu_seconds(server.pid) - before
-        _check(server.name, workload, result, requests)
+        self._check(server.name, workload, result, requests)
         rate = requests / float(str(result["seconds"]))
         return Sample(cpu / requests * 1e6, rate, float(str(result["p50_ms"])), float(str(result["p99_ms"])))
 
@@ -169,17 +196,19 @@ class LoadClient:
         result: Mapping[str, object] = json.loads(run.stdout)
         return result
 
-
-def _check(side: str, workload: Workload, result: Mapping[str, object], requests: int) -> None:
-    body = str(result["first_body"])
-    answers = result["answers"]
-    if answers != {f"200 {len(body)}": requests}:
-        raise SystemExit(
-            f"`{side}`, {workload.name}: wrong answers (status, length): {answers}\n{body[:1000]}"
-        )
-    value = body if isinstance(workload.expected, str) else json.loads(body)
-    if value != workload.expected:
-        raise SystemExit(f"`{side}`, {workload.name}: wrong content: {body[:1000]}")
+    def _check(self, side: str, workload: Workload, result: Mapping[str, object], requests: int) -> None:
+        body = str(result["first_body"])
+        answers = result["answers"]
+        if answers != {f"200 {len(body)}": requests}:
+            raise SystemExit(
+                f"`{side}`, {workload.name}: wrong answers (status, length): {answers}\n{body[:1000]}"
+            )
+        value = body if isinstance(workload.expected, str) else json.loads(body)
+        expected = workload.expected
+        if expected is SAME:
+            expected = self.seen.setdefault(workload.name, value)
+        if value != expected:
+            raise SystemExit(f"`{side}`, {workload.name}: wrong content: {body[:1000]}")
 
 
 def measure(
@@ -188,13 +217,37 @@ def measure(
     """Measure everything: first the starts, then the requests with all servers up."""
     env = {"BENTOML_HOME": str(folder / "home"), "BENTOML_DO_NOT_TRACK": "True"}
     starts = measure_start(sides, env, folder, options.starts)
+    first, last = [w for w in chosen if w.name != LAST], [w for w in chosen if w.name == LAST]
     with ExitStack() as stack:
         servers = [stack.enter_context(serving(s.name, command(s), env=env, folder=folder)) for s in sides]
         idle = {server.name: [float(pss_bytes(server.pid))] for server in servers}
         client = LoadClient(sides[0].python, folder, options.connections)
-        samples = measure_requests(chosen, servers, client, options.rounds, options.requests)
+        samples = measure_requests(first, servers, client, options.rounds, options.requests)
         loaded = {server.name: [float(pss_bytes(server.pid))] for server in servers}
-    return Results(samples, starts, idle, loaded)
+        samples |= measure_requests(last, servers, client, options.rounds, options.requests)
+    ours = [side for side in sides if side.name == "ours"]
+    return Results(samples, starts, idle, loaded, spread(ours[0], env, folder) if ours else [])
+
+
+def spread(side: Environment, env: Mapping[str, str], folder: Path) -> list[int]:
+    """Return how many of 64 connections each of four workers holds."""
+    with (
+        serving(side.name, command(side, "--workers", str(WORKERS)), env=env, folder=folder) as server,
+        ExitStack() as stack,
+    ):
+        workers = process_tree(server.pid)[1:]
+        before = [_sockets(pid) for pid in workers]
+        for _ in range(CONNECTIONS):
+            client = stack.enter_context(socket.create_connection((HOST, server.port)))
+            client.sendall(f"GET /readyz HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            if not client.recv(1 << 16).startswith(b"HTTP/1.1 200"):
+                raise SystemExit("a worker did not answer")
+        return [_sockets(pid) - already for pid, already in zip(workers, before, strict=True)]
+
+
+def _sockets(pid: int) -> int:
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return sum(link.startswith("socket:") for link in links)
 
 
 def measure_start(
@@ -216,10 +269,11 @@ def measure_requests(
     samples: Samples = {w.name: {s.name: [] for s in servers} for w in chosen}
     for workload in chosen:
         for server in servers:
-            client.measure(server, workload, max(20, int(workload.requests * scale * WARM_UP)))
+            if does(server.name, workload):
+                client.measure(server, workload, max(20, int(workload.requests * scale * WARM_UP)))
     for _ in range(rounds):
         for workload in chosen:
-            for server in servers:
+            for server in (s for s in servers if does(s.name, workload)):
                 sample = client.measure(server, workload, max(20, int(workload.requests * scale)))
                 samples[workload.name][server.name].append(sample)
     return samples
@@ -232,9 +286,9 @@ def report(
     others = [side for side in sides if side != "raw"]
     lines = []
     for name, values in rows.items():
-        medians = {side: middle(values[side]) for side in sides}
-        shares = [f"{_share(values['raw'], values[side]):.3f}" for side in others]
-        lines.append([name, *(form(medians[side]) for side in sides), *shares])
+        medians = [form(middle(values[side])) if values[side] else "-" for side in sides]
+        shares = [f"{_share(values['raw'], values[side]):.3f}" if values[side] else "-" for side in others]
+        lines.append([name, *medians, *shares])
     return table(["", *sides, *(f"raw / {side}" for side in others)], lines)
 
 
@@ -250,12 +304,10 @@ def main() -> None:
     chosen = [w for w in workloads() if w.name in names]
     if len(chosen) != len(names):
         raise SystemExit(f"--only takes some of {','.join(w.name for w in workloads())}")
-    sides = [
-        s for s in environments(with_bentoml=options.with_bentoml).values() if s.name not in options.without
-    ]
+    sides = [s for s in environments(wanted=options.all).values() if s.name not in options.without]
     with tempfile.TemporaryDirectory(prefix="bentoml-benchmark-") as folder:
         results = measure(chosen, sides, Path(folder), options)
-    versions = {s.name: s.version("uvicorn" if s.name == "raw" else "bentoml") for s in sides}
+    versions = {s.name: s.version(PRODUCT.get(s.name, s.name)) for s in sides}
     facts = {**machine(), "versions": versions, "rounds": options.rounds, "connections": options.connections}
     _print(facts, chosen, [side.name for side in sides], results)
     write_json(options.json, {**facts, **dataclasses.asdict(results)})
@@ -275,10 +327,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="w1,w2", help="only these workloads")
     parser.add_argument(
-        "--with-bentoml", action="store_true", help="install BentoML from the package index if needed"
+        "--all", action="store_true", help="install the others from the package index if needed"
     )
     parser.add_argument(
-        "--without", action="append", default=[], choices=["ours", "bentoml"], help="leave a side out"
+        "--without", action="append", default=[], choices=["ours", *OTHERS], help="leave a side out"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to a file")
     return parser.parse_args()
@@ -300,6 +352,9 @@ def _print(
     print("\nmemory of the process tree (PSS), MB\n")
     memory = {"ready": results.idle_bytes, "after load": results.loaded_bytes}
     print(report(memory, sides, lambda b: f"{b / 1e6:.0f}"))
+    if results.connections:
+        each = ", ".join(map(str, results.connections))
+        print(f"\n{CONNECTIONS} connections over {WORKERS} workers of ours: {each}")
 
 
 if __name__ == "__main__":

@@ -8,40 +8,19 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
+import mlp
 import numpy as np
 import orjson
-from pydantic import BaseModel, TypeAdapter
+from item import Item, ItemBody
+from pydantic import TypeAdapter
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class Item(BaseModel):
-    """Ten fields, as in `service.py`."""
-
-    id: UUID
-    name: str
-    description: str
-    price: float
-    quantity: int
-    active: bool
-    created: datetime
-    tags: list[str]
-    sizes: list[float]
-    attributes: dict[str, str]
-
-
-class Body(BaseModel):
-    """What a client sends to w3."""
-
-    item: Item
-
-
-_read_body = TypeAdapter(Body).validator.validate_json
+_read_body = TypeAdapter(ItemBody).validator.validate_json
 _write_item = TypeAdapter(Item).serializer.to_json
 
 
@@ -130,6 +109,12 @@ async def sync_stream(scope: dict[str, Any], receive: Receive, send: Send) -> No
     await send({"type": "http.response.body", "body": b""})
 
 
+async def network(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """w9: a row for a scikit-learn network in, its class out."""
+    rows = orjson.loads(await _read(receive))["x"]
+    await _answer(send, orjson.dumps(mlp.predict(rows), option=orjson.OPT_SERIALIZE_NUMPY))
+
+
 async def ready(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Say that the server is up."""
     await _answer(send, b"\n", b"text/plain")
@@ -137,7 +122,7 @@ async def ready(scope: dict[str, Any], receive: Receive, send: Send) -> None:
 
 ROUTES = {
     "/w1": tiny, "/w2": tiny, "/w3": model, "/w4": tensor, "/w5": upload, "/w6": stream, "/w6s": sync_stream,
-    "/readyz": ready,
+    "/w9": network, "/readyz": ready,
 }  # fmt: skip
 
 

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
+import mlp
 import numpy as np
-from pydantic import BaseModel
+from item import Item
 
 import bentoml
-
-
-class Item(BaseModel):
-    """Ten fields."""
-
-    id: UUID
-    name: str
-    description: str
-    price: float
-    quantity: int
-    active: bool
-    created: datetime
-    tags: list[str]
-    sizes: list[float]
-    attributes: dict[str, str]
 
 
 @bentoml.service
@@ -61,3 +45,7 @@ class Bench:
     def w6s(self) -> Generator[str, None, None]:
         for i in range(100):
             yield f"chunk {i:03d}\n"
+
+    @bentoml.api
+    def w9(self, x: np.ndarray) -> np.ndarray:
+        return mlp.predict(x)
