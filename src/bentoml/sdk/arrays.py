@@ -67,7 +67,7 @@ def _natural(value: Any) -> np.ndarray[Any, Any]:
     """Refuse the element types that numpy falls back to when it is given something else than numbers."""
     import numpy as np
 
-    plain = value if type(value) is list else _from_tensor(value)
+    plain = value if type(value) in (list, np.ndarray) else _from_tensor(value)
     array = np.asarray(plain)
     kind = array.dtype.kind
     if kind in "iufb":

@@ -90,9 +90,11 @@ class Output:
         self._is_raw = self._schema.get("type") == "string"
         self._takes_text = self._annotation in (str, Any)
         self._whole = self._file_encoder(self._annotation)
-        self._holds_files = self._whole is None and holds_files(self._schema)
+        is_form = self._whole is None and holds_files(self._schema)
+        if is_form:
+            self._whole = self._form
         self._body, default = self._choose()
-        self.media_type = FORM if self._holds_files else declared or (STREAM if self.is_stream else default)
+        self.media_type = FORM if is_form else declared or (STREAM if self.is_stream else default)
         tensor = isinstance(special(self._annotation), TensorSchema)
         self.may_be_npy = tensor and not self.is_stream and declared is None
 
@@ -111,8 +113,6 @@ class Output:
         """
         if self._whole is not None:
             return self._whole(value)
-        if self._holds_files:
-            return self._form(value), FORM
         return self._body(value), self.media_type
 
     def encode_for(self, value: Any, accept: bytes) -> Answer:
@@ -140,7 +140,7 @@ class Output:
             return value
         if isinstance(value, SSE):
             return value.marshal().encode()
-        if self._whole is not None or self._holds_files:
+        if self._whole is not None:
             raise self._error(value, "a file cannot be one step of a stream; yield its bytes")
         body = self._body(value)
         return body if self._is_raw else body + b"\n"
@@ -240,13 +240,14 @@ class Output:
         except ValueError as e:
             raise self._error(value, e) from e
 
-    def _form(self, value: Any) -> FormAnswer:
+    def _form(self, value: Any) -> Answer:
         valid = self._validated(value)
         try:
             tree = self._adapter.serializer.to_python(valid, by_alias=True, warnings=False)
-            return FormAnswer(tuple(answer_parts(tree, lambda part: _dumps(part, _plain, _OPTIONS))))
+            parts = tuple(answer_parts(tree, lambda part: _dumps(part, _plain, _OPTIONS)))
         except (PydanticSerializationError, TypeError, ValueError, OSError) as e:
             raise self._error(valid, e) from e
+        return FormAnswer(parts), FORM
 
     def _image(self, value: Any, declared: str | None) -> Answer:
         try:
