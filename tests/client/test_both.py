@@ -265,6 +265,30 @@ def test_a_client_that_is_forgotten_leaves_nothing(url: str) -> None:
     assert not path.parent.exists()
 
 
+def test_an_async_client_that_is_forgotten_closes_its_connections(url: str) -> None:
+    async def main() -> None:
+        client = await bentoml.AsyncHTTPClient(url).__aenter__()
+        await client.echo(text="a")
+        del client
+        gc.collect()
+        await asyncio.sleep(0.05)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asyncio.run(main())
+        gc.collect()
+
+
+def test_what_comes_from_a_client_keeps_its_connections(url: str) -> None:
+    echo = bentoml.SyncHTTPClient(url).echo
+    quick = bentoml.SyncHTTPClient(url).with_options(timeout=5)
+    stream = bentoml.SyncHTTPClient(url).endless()
+    gc.collect()
+    assert echo(text="a") == quick.echo(text="a") == "a"
+    assert next(stream).startswith("x")
+    stream.close()
+
+
 def test_closing_twice_and_calling_after(url: str) -> None:
     client = bentoml.SyncHTTPClient(url)
     client.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -146,6 +148,7 @@ class AsyncHTTPClient(BaseClient[AsyncMethod]):
     async def __aenter__(self) -> Self:
         if self._wire.client.is_closed:  # entered a second time
             self._session = Session(self._make_wire())
+        weakref.finalize(self._session, _forgotten, self._wire, asyncio.get_running_loop()).atexit = False
         try:
             await self._session.connect(self._ready_timeout, self._options)
         except BaseException:
@@ -171,3 +174,9 @@ async def _steps(stream: Stream) -> AsyncIterator[Any]:
             yield step
     finally:
         await stream.close()
+
+
+def _forgotten(wire: AsyncWire, loop: asyncio.AbstractEventLoop) -> None:
+    """Close the connections of a client that nobody has closed, as long as their event loop goes on."""
+    if loop.is_running():
+        asyncio.run_coroutine_threadsafe(wire.close(), loop)

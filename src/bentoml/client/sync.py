@@ -111,12 +111,12 @@ class SyncHTTPClient(BaseClient[SyncMethod]):
 
     def _connect(self, wire: SyncWire, options: Options, ready_timeout: float | None) -> None:
         session = Session(wire)
+        weakref.finalize(session, wire.shut)  # not the client: its methods and streams may outlive it
         self._options = options
-        self._close = weakref.finalize(self, _shut, session)
         try:
             run(session.connect(ready_timeout, options))
         except BaseException:
-            self._close()
+            run(session.close())
             raise
         self._session = session
         self._name_methods()
@@ -160,7 +160,7 @@ class SyncHTTPClient(BaseClient[SyncMethod]):
 
     def close(self) -> None:
         """Close the connections and remove the files that the service has answered with."""
-        self._close()
+        run(self._session.close())
 
     def __enter__(self) -> Self:
         return self
@@ -182,7 +182,3 @@ def _steps(stream: Stream) -> Iterator[Any]:
             yield step
     finally:
         run(stream.close())
-
-
-def _shut(session: Session) -> None:
-    run(session.close())

@@ -298,7 +298,7 @@ def _headers(headers: Mapping[str, str], body: Body | None) -> dict[str, str]:
 
 
 @contextmanager
-def translated(address: Address, timeout: float | None) -> Iterator[None]:
+def translated(address: Address, timeout: object) -> Iterator[None]:
     """Raise the errors of the HTTP library as ours."""
     try:
         yield
@@ -306,14 +306,14 @@ def translated(address: Address, timeout: float | None) -> Iterator[None]:
         raise _error(e, address, timeout) from e
 
 
-def _error(error: Exception, address: Address, timeout: float | None) -> BentoMLException:
+def _error(error: Exception, address: Address, timeout: object) -> BentoMLException:
     if isinstance(error, httpx2.PoolTimeout):
         return RequestTimeout(
-            f"no connection to `{address}` was free within {timeout:g} seconds; give the client more "
+            f"no connection to `{address}` was free {_within(timeout)}; give the client more "
             "`max_connections`, or close streams that are not read to their end"
         )
     if isinstance(error, httpx2.TimeoutException):
-        return RequestTimeout(f"`{address}` did not answer within {timeout:g} seconds")
+        return RequestTimeout(f"`{address}` did not answer {_within(timeout)}")
     if isinstance(error, httpx2.ConnectError):
         return Unreachable(f"`{address}` cannot be reached: {error}; is the server running?")
     if isinstance(error, httpx2.UnsupportedProtocol | httpx2.InvalidURL | httpx2.LocalProtocolError):
@@ -321,3 +321,7 @@ def _error(error: Exception, address: Address, timeout: float | None) -> BentoML
     if isinstance(error, httpx2.TransportError):
         return BrokenConnection(f"the connection to `{address}` broke: {error or type(error).__name__}")
     return BentoMLException(f"the request to `{address}` failed: {error}")
+
+
+def _within(timeout: object) -> str:
+    return f"within {timeout:g} seconds" if isinstance(timeout, int | float) else "in time"
