@@ -8,6 +8,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -261,6 +262,14 @@ def test_a_service_answers_and_ends_without_its_collector() -> None:
     settings = {"endpoint": "http://127.0.0.1:9"}
     with served(traced(exporter_type="otlp", otlp=settings, timeout=0.2)) as app:
         assert app.ask("/sync").status == 200
+
+
+@pytest.mark.slow
+def test_a_collector_that_is_not_there_does_not_hold_up_the_end() -> None:
+    with served(traced(exporter_type="otlp", otlp={"endpoint": "http://127.0.0.1:9"})) as app:
+        app.ask("/sync")
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize(

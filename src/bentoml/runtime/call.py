@@ -26,7 +26,9 @@ from .traffic import Traffic
 
 __all__ = ["IDS", "ROUTE", "SPAN", "Call", "Receive", "Scope", "Send", "Server"]
 
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(  # zeros are no ids, and `ff` is no version
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}"
+)
 IDS = "bentoml.ids"  # of a scope: trace and span ids, and whether they are exported
 ROUTE = (
     "bentoml.route"  # of a scope: the endpoint that it is counted under, where that is found out on the way

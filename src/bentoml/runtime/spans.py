@@ -6,6 +6,7 @@ Names of attributes are those of the semantic conventions for HTTP servers, 1.23
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from .tracing import Exporter
 __all__ = ["RequestSpan", "Spans", "finished", "start_spans"]
 
 _LIBRARY = "bentoml"
+_PATIENCE = 3.0  # seconds: a collector that is not there must not hold up the end of the server
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
 
 
@@ -129,10 +131,10 @@ class Spans:
 
     def close(self) -> None:
         """Send what is left; what cannot be sent within some seconds is lost."""
-        if self._is_own:
-            self._provider.shutdown()
-        else:
-            self._provider.force_flush(timeout_millis=5000)
+        end = self._provider.shutdown if self._is_own else self._provider.force_flush
+        thread = threading.Thread(target=end, name="bentoml-last-spans", daemon=True)
+        thread.start()
+        thread.join(_PATIENCE)
 
 
 class RequestSpan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ except ImportError as e:
     ) from e
 
 __all__ = ["OtlpMonitor"]
+
+_PATIENCE = 3.0  # seconds: a collector that is not there must not hold up the end of the server
 
 
 class OtlpMonitor(MonitorBase):
@@ -80,8 +83,10 @@ class OtlpMonitor(MonitorBase):
             self._send(json.dumps(dict(zip(datas, row, strict=True)), default=_plain), "data")
 
     def close(self) -> None:
-        """Send what is left."""
-        self._provider.shutdown()
+        """Send what is left; what cannot be sent within some seconds is lost."""
+        thread = threading.Thread(target=self._provider.shutdown, name="bentoml-last-rows", daemon=True)
+        thread.start()
+        thread.join(_PATIENCE)
 
     def _send(self, body: str, kind: str) -> None:
         self._logger.emit(
