@@ -86,8 +86,9 @@ class Jobs:
         seen: list[str] = []
 
         def ended() -> bool:
-            seen[:] = [self.status(id, path)["status"]]
-            return seen[0] in ("completed", "failed")
+            with suppress(OSError, HTTPException):  # of a worker that is killed now
+                seen[:] = [self.status(id, path)["status"]]
+            return seen in (["completed"], ["failed"])
 
         until(ended, lambda: f"{path} {id} is {seen}\n{self.server.text()}", timeout)
         code, body = self.ask("GET", f"{path}/get?task_id={id}")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]  # it has no types
 from tests.runtime.task_jobs import BENCH, Client, Jobs, client_of, result, status, submit, until, until_true
 
 
@@ -227,3 +228,26 @@ def test_the_request_that_a_task_sees(client: Client) -> None:
     assert seen["headers"]["content-type"] == "application/json"
     assert not {"authorization", "cookie", "range"} & set(seen["headers"])
     assert "secret" not in got.text
+
+
+def test_answers_are_as_they_are_described(client: Client) -> None:
+    document = client.get("/docs.json").json()
+
+    def described(path: str, method: str, answer: Any) -> None:
+        content = document["paths"][path][method]["responses"]["200"]["content"]["application/json"]
+        schema = {**content["schema"], "components": document["components"]}
+        Draft202012Validator(schema, format_checker=FormatChecker()).validate(answer.json())
+        (name,) = content["schema"].values()
+        known = document["components"]["schemas"][name.rpartition("/")[2]]
+        assert set(answer.json()) == set(known["properties"]) == set(known["required"])
+
+    new = client.post("/double/submit", json={"n": 1})
+    described("/double/submit", "post", new)
+    query = f"?task_id={new.json()['task_id']}"
+    described("/double/status", "get", client.get(f"/double/status{query}"))
+    until(client, "/double", new.json()["task_id"], "completed")
+    described("/double/status", "get", client.get(f"/double/status{query}"))
+    described("/double/retry", "post", client.post(f"/double/retry{query}"))
+    BENCH.gate.clear()
+    gated = submit(client, "/deep/gated")
+    described("/deep/gated/cancel", "put", client.put(f"/deep/gated/cancel?task_id={gated}"))

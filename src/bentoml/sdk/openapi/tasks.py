@@ -23,8 +23,8 @@ def task_schemas() -> Json:
     """Return the components that the paths of tasks refer to."""
     text: Json = {"type": "string"}
     status: Json = {"type": "string", "enum": _STATUSES}
-    when = "UTC, in ISO 8601, without a zone"
-    times = {key: {"type": ["string", "null"], "description": when} for key in ("created_at", "executed_at")}
+    when: Json = {"type": ["string", "null"], "format": "date-time", "description": "in UTC"}
+    times = {key: when for key in ("created_at", "executed_at", "completed_at")}
     properties = {"task_id": text, "status": status}
     required = ["task_id", "status"]
     return {
@@ -33,7 +33,7 @@ def task_schemas() -> Json:
             "type": "object",
             "title": "TaskStatus",
             "properties": properties | times,
-            "required": required,
+            "required": [*required, *times],
         },
     }
 
