@@ -19,7 +19,7 @@ from .fields import boundary_of, field_text, parse_urlencoded
 from .multipart import Form
 from .nesting import is_deeper
 
-__all__ = ["Body", "Upload", "decode", "is_form", "parse_form", "read_body", "whole_body"]
+__all__ = ["Body", "Upload", "check_length", "decode", "is_form", "parse_form", "read_body", "whole_body"]
 
 _NPY = NPY.encode()
 _WHOLE = 2 << 20  # bytes of a form that are read as one piece
@@ -43,6 +43,18 @@ def whole_body(message: Message, limit: int) -> bytes | None:
     return body
 
 
+def check_length(call: Call) -> None:
+    """Refuse a body that says itself that it is too long, before any of it comes.
+
+    Raises:
+        BentoMLException: 413.
+    """
+    limit = call.server.limits.upload if is_form(call) else call.server.limits.body
+    length = call.headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > limit:
+        raise _too_long(limit)
+
+
 async def read_body(call: Call, message: Message, receive: Receive, input: Input) -> Body:
     """Read the whole body, of which the first message came; a large form goes to the disk as it comes.
 
@@ -52,9 +64,7 @@ async def read_body(call: Call, message: Message, receive: Receive, input: Input
     limits = call.server.limits
     is_upload = is_form(call)
     limit = limits.upload if is_upload else limits.body
-    length = call.headers.get(b"content-length", b"")
-    if length.isdigit() and int(length) > limit:
-        raise _too_long(limit)
+    check_length(call)
     form = None
     pieces: list[bytes] = []
     size = waiting = 0

@@ -17,7 +17,7 @@ from ..sdk.context import Context, request_context
 from ..sdk.method import APIMethod
 from ..sdk.serde import FileAnswer
 from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response, overridden
-from .body import Body, Upload, decode, read_body, whole_body
+from .body import Body, Upload, check_length, decode, read_body, whole_body
 from .call import Call, Receive, Scope, Send, Server
 from .errors import FOREIGN, error_body, of_exception, users_traceback
 from .form_response import FormResponse
@@ -60,6 +60,7 @@ class Endpoint:
         self._media_type_bytes = method.output.media_type.encode("latin-1")
         self._server_header = server.header
         self._limit = server.limits.body
+        self._digits = len(str(self._limit))  # of a length that may be over it
         self._is_inline = method.is_async and not method.is_stream
         self._is_stream = method.is_stream
 
@@ -81,6 +82,8 @@ class Endpoint:
         traffic.enter(call)
         try:
             try:
+                if len(call.headers.get(b"content-length", b"")) >= self._digits:
+                    check_length(call)
                 message = await receive()
                 body: Body | None = whole_body(message, self._limit)
                 if body is None:
