@@ -29,6 +29,7 @@ if _TYPE_CHECKING:
     from .bentos import list as list
     from .client.aio import AsyncHTTPClient as AsyncHTTPClient
     from .client.sync import SyncHTTPClient as SyncHTTPClient
+    from .runtime.background import serve as serve
     from .sdk.arguments import importing as importing
     from .sdk.arguments import use_arguments as use_arguments
     from .sdk.context import Context as Context
@@ -89,6 +90,7 @@ _PUBLIC: dict[str, str | None] = {
     "on_deployment": ".sdk.hooks",
     "on_shutdown": ".sdk.hooks",
     "on_startup": ".sdk.hooks",
+    "serve": ".runtime.background",
     "server_context": ".sdk.context",
     "service": ".sdk.service",
     "task": ".sdk.method",
@@ -133,6 +135,7 @@ __all__ = [
     "on_deployment",
     "on_shutdown",
     "on_startup",
+    "serve",
     "server_context",
     "service",
     "task",

@@ -119,15 +119,17 @@ def test_streams_come_in_steps_and_end_with_the_client() -> None:
 @pytest.mark.slow
 def test_websockets() -> None:
     program = service()
-    with TestClient(program.to_asgi()) as client:
-        with client.websocket_connect("/chat", subprotocols=["a"]) as chat:
-            assert chat.accepted_subprotocol == "a"
-            chat.send_text("hi")
-            assert chat.receive_text() == "you said hi"
-            chat.send_text("bye")
-            with pytest.raises(WebSocketDisconnect) as closed:
-                chat.receive_text()
-            assert closed.value.code == 4001
+    with (
+        TestClient(program.to_asgi()) as client,
+        client.websocket_connect("/chat", subprotocols=["a"]) as chat,
+    ):
+        assert str(chat.accepted_subprotocol) == "a"
+        chat.send_text("hi")
+        assert chat.receive_text() == "you said hi"
+        chat.send_text("bye")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            chat.receive_text()
+        assert closed.value.code == 4001
 
 
 @pytest.mark.slow

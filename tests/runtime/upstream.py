@@ -20,7 +20,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await send({"type": "websocket.accept", "subprotocol": (scope["subprotocols"] or [None])[0]})
         while (message := await receive())["type"] == "websocket.receive":
             if message.get("text") == "bye":
-                return await send({"type": "websocket.close", "code": 4001})
+                await send({"type": "websocket.close", "code": 4001})
+                return
             await send({"type": "websocket.send", "text": f"you said {message['text']}"})
         return
     if scope["path"] == "/die":
@@ -30,7 +31,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         for number in range(100):
             await send({"type": "http.response.body", "body": b"%d " % number, "more_body": True})
             await asyncio.sleep(0.02)
-        return await send({"type": "http.response.body", "body": b"end"})
+        await send({"type": "http.response.body", "body": b"end"})
+        return
     size = 0
     while True:
         message = await receive()

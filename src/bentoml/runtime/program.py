@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _LEASH = Path(__file__).with_name("leash.py")
 _LOOK_EVERY = 0.5
-_TIME_TO_END = 30.0
+_TIME_TO_END = 8.0  # less than the ten seconds that a worker has beyond its requests
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,6 +35,7 @@ _UNAVAILABLE = b"Upstream service unavailable."
 _CONNECT = 5.0
 _GOING_AWAY = 1001
 _FAILED = 1011
+_BROKEN = 1006  # says that there was no closing; nobody may send it (RFC 6455, 7.4.1)
 
 
 class ReverseProxy:
@@ -192,7 +192,7 @@ async def _refuse(send: Send) -> None:
 
 
 async def _talk(upstream: Any, receive: Receive, send: Send) -> None:
-    """Pass messages on both ways until one side closes."""
+    """Pass messages on both ways until one side closes or breaks; the other is told how."""
 
     async def to_program() -> None:
         while (message := await receive())["type"] == "websocket.receive":
@@ -203,20 +203,26 @@ async def _talk(upstream: Any, receive: Receive, send: Send) -> None:
     async def to_client() -> None:
         async for message in upstream:
             await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
-        code = upstream.close_code or _GOING_AWAY
-        await send({"type": "websocket.close", "code": code, "reason": upstream.close_reason or ""})
 
-    ways = [asyncio.create_task(to_program()), asyncio.create_task(to_client())]
+    coming, going = asyncio.create_task(to_program()), asyncio.create_task(to_client())
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        for result in await asyncio.gather(*ways, return_exceptions=True):
-            if isinstance(result, Exception):
-                logger.debug("a websocket broke", exc_info=result)
-        with suppress(Exception):  # the connection is gone or closed by now
+        await asyncio.wait({coming, going}, return_when=asyncio.FIRST_COMPLETED)
+        if going.done() or coming.exception() is not None:  # it was not the client who closed
             await upstream.close()
+            code = upstream.close_code or _FAILED
+            await send(
+                {
+                    "type": "websocket.close",
+                    "code": code if code != _BROKEN else _FAILED,
+                    "reason": upstream.close_reason or "",
+                }
+            )
+    finally:
+        for way in (coming, going):
+            way.cancel()
+        await asyncio.gather(
+            coming, going, return_exceptions=True
+        )  # what broke is a connection, which is over
 
 
 def _url(upstream: str, scope: Scope) -> httpx2.URL:
