@@ -10,7 +10,7 @@ const MOST_SHOWN = 200_000; // characters; more is for a file
 export function makeAnswer() {
   const head = h("div", { class: "head" });
   const tools = h("div", { class: "tools" });
-  const body = h("div", { class: "body" });
+  const body = h("div", { class: "body" }, h("p", { class: "note empty" }, "Send a request to see the answer."));
   const element = h("div", { class: "answer", "aria-live": "polite" }, head, body);
   let shown = [];
 
@@ -75,9 +75,23 @@ async function showBody(response, place) {
 
 async function contentOf(blob, media, isText, name) {
   if (blob.size === 0) return h("p", { class: "note" }, "The answer is empty.");
-  if (!isText) return showMedia(blob, name) ?? h("p", { class: "file" }, icon("file"), h("span", { class: "name" }, name), h("span", { class: "type" }, `${media}, ${sizeOf(blob.size)}`));
+  if (!isText)
+    return (
+      showMedia(blob, name) ??
+      h(
+        "p",
+        { class: "file" },
+        icon("file"),
+        h("span", { class: "name" }, name),
+        h("span", { class: "type" }, `${media}, ${sizeOf(blob.size)}`),
+      )
+    );
   const text = await blob.text();
-  if (text.length > MOST_SHOWN) return [h("pre", { tabindex: 0 }, text.slice(0, MOST_SHOWN)), h("p", { class: "note" }, "The rest is not shown; save the answer to see it.")];
+  if (text.length > MOST_SHOWN)
+    return [
+      h("pre", { tabindex: 0 }, text.slice(0, MOST_SHOWN)),
+      h("p", { class: "note" }, "The rest is not shown; save the answer to see it."),
+    ];
   return h("pre", { tabindex: 0 }, /[/+]json$/.test(media) ? showJson(text) : text);
 }
 
@@ -124,8 +138,19 @@ async function showParts(form, { body, tell, keep }) {
     const isFile = value instanceof File;
     const blob = isFile ? keep(value) : keep(new Blob([value], { type: "application/json" }));
     bytes += blob.size;
-    const content = await contentOf(blob, blob.type, !isFile || /^text\/|json$/.test(blob.type), isFile ? value.name : name);
-    const head = h("div", { class: "part-head" }, h("h3", {}, name), h("span", { class: "type" }, isFile && value.name), toolsOf(blob, isFile ? value.name : `${name}.json`, !isFile));
+    const content = await contentOf(
+      blob,
+      blob.type,
+      !isFile || /^text\/|json$/.test(blob.type),
+      isFile ? value.name : name,
+    );
+    const head = h(
+      "div",
+      { class: "part-head" },
+      h("h3", {}, name),
+      h("span", { class: "type" }, isFile && value.name),
+      toolsOf(blob, isFile ? value.name : `${name}.json`, !isFile),
+    );
     parts.push(h("section", { class: "part" }, head, content));
   }
   tell(bytes);
@@ -135,9 +160,23 @@ async function showParts(form, { body, tell, keep }) {
 function showError(response, text, { body, fail }) {
   const { error, detail } = parsed(text);
   const others = Array.isArray(detail) ? fail(detail) : [];
-  const list = others.length > 0 && h("ul", {}, others.map(({ loc, msg }) => h("li", {}, loc.length > 0 && h("code", {}, loc.join(".")), ` ${msg}`)));
+  const list =
+    others.length > 0 &&
+    h(
+      "ul",
+      {},
+      others.map(({ loc, msg }) => h("li", {}, loc.length > 0 && h("code", {}, loc.join(".")), ` ${msg}`)),
+    );
   const retry = response.headers.get("retry-after");
-  fill(body, problem(error ?? (text || response.statusText), Array.isArray(detail) && others.length < detail.length ? "See the fields." : null, retry && `Try again in ${retry} s.`, list));
+  fill(
+    body,
+    problem(
+      error ?? (text || response.statusText),
+      Array.isArray(detail) && others.length < detail.length ? "See the fields." : null,
+      retry && `Try again in ${retry} s.`,
+      list,
+    ),
+  );
 }
 
 function parsed(text) {
@@ -149,7 +188,17 @@ function parsed(text) {
 }
 
 function problem(title, ...more) {
-  return h("div", { class: "problem", role: "alert" }, icon("warning"), h("div", {}, h("p", { class: "title" }, title), more.filter(Boolean).map((part) => (part instanceof Node ? part : h("p", {}, String(part))))));
+  return h(
+    "div",
+    { class: "problem", role: "alert" },
+    icon("warning"),
+    h(
+      "div",
+      {},
+      h("p", { class: "title" }, title),
+      more.filter(Boolean).map((part) => (part instanceof Node ? part : h("p", {}, String(part)))),
+    ),
+  );
 }
 
 function statusOf(response) {
@@ -159,7 +208,15 @@ function statusOf(response) {
 
 function requestId(response) {
   const id = response.headers.get("x-bentoml-request-id");
-  return id && h("span", { class: "fact id", title: "The id of the request, as the log has it" }, id, copyButton(() => id, "Copy the request id"));
+  return (
+    id &&
+    h(
+      "span",
+      { class: "fact id", title: "The id of the request, as the log has it" },
+      id,
+      copyButton(() => id, "Copy the request id"),
+    )
+  );
 }
 
 function toolsOf(blob, name, isText) {
@@ -175,10 +232,15 @@ function fileName(response, media) {
   const encoded = /filename\*=utf-8''([^;]+)/i.exec(disposition)?.[1];
   const plain = /filename="?([^";]+)"?/.exec(disposition)?.[1];
   const kind = media.split("/")[1]?.split("+").pop() ?? "bin";
-  const suffix = { plain: "txt", "octet-stream": "bin", "event-stream": "txt", "x-npy": "npy", mpeg: "mp3", jpeg: "jpg" }[kind] ?? kind;
+  const suffix =
+    { plain: "txt", "octet-stream": "bin", "event-stream": "txt", "x-npy": "npy", mpeg: "mp3", jpeg: "jpg" }[
+      kind
+    ] ?? kind;
   return encoded ? decodeURIComponent(encoded) : (plain ?? `answer.${suffix}`);
 }
 
 function secondsOf(milliseconds) {
-  return milliseconds < 1000 ? `${Math.max(1, Math.round(milliseconds))} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+  return milliseconds < 1000
+    ? `${Math.max(1, Math.round(milliseconds))} ms`
+    : `${(milliseconds / 1000).toFixed(1)} s`;
 }

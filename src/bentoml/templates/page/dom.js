@@ -79,7 +79,17 @@ export function tabs(label, entries) {
     h("div", { role: "tabpanel", id: `${key}-${i}-panel`, "aria-labelledby": `${key}-${i}` }, panel),
   );
   const heads = entries.map(([text], i) =>
-    h("button", { type: "button", role: "tab", id: `${key}-${i}`, "aria-controls": `${key}-${i}-panel`, onclick: () => choose(i) }, text),
+    h(
+      "button",
+      {
+        type: "button",
+        role: "tab",
+        id: `${key}-${i}`,
+        "aria-controls": `${key}-${i}-panel`,
+        onclick: () => choose(i),
+      },
+      text,
+    ),
   );
   function choose(chosen, focus = false) {
     heads.forEach((head, i) => {
@@ -106,7 +116,9 @@ export function uniqueId(stem) {
 }
 
 function present(children) {
-  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false && child !== "");
+  return children
+    .flat(Infinity)
+    .filter((child) => child !== null && child !== undefined && child !== false && child !== "");
 }
 
 async function toClipboard(text) {

@@ -16,7 +16,10 @@ export function eventReader() {
     }
     const events = rest.split(/\r?\n\r?\n/);
     rest = events.pop();
-    return events.filter((event) => !/^event: error$/m.test(event)).map(dataOf).join("");
+    return events
+      .filter((event) => !/^event: error$/m.test(event))
+      .map(dataOf)
+      .join("");
   };
   return { read, isPlain: () => isPlain };
 }

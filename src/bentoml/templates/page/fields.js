@@ -26,7 +26,14 @@ const KINDS = {
   null: jsonField,
 };
 const GROUPS = new Set(["object", "array", "union"]);
-const INPUT_TYPES = { "date-time": "datetime-local", date: "date", time: "time", email: "email", uri: "url", password: "password" };
+const INPUT_TYPES = {
+  "date-time": "datetime-local",
+  date: "date",
+  time: "time",
+  email: "email",
+  uri: "url",
+  password: "password",
+};
 
 /** Make the field of a schema. `about` is { name, required, definitions, initial }. */
 export function makeField(given, about) {
@@ -34,23 +41,34 @@ export function makeField(given, about) {
   const kind = kindOf(schema, about.definitions);
   const initial = about.initial !== undefined ? about.initial : schema.default;
   const field = { ...about, schema, initial, id: uniqueId(about.name) };
-  if (GROUPS.has(kind) && (schema.nullable || (!about.required && initial === undefined))) return optionalField(field, KINDS[kind]);
+  if (GROUPS.has(kind) && (schema.nullable || (!about.required && initial === undefined)))
+    return optionalField(field, KINDS[kind]);
   return KINDS[kind](field);
 }
 
 function textField(field) {
   const { schema, required } = field;
   const type = INPUT_TYPES[schema.format];
-  const limits = { minlength: schema.minLength, maxlength: schema.maxLength, required: required && !schema.nullable && (type !== undefined || schema.minLength > 0) };
+  const limits = {
+    minlength: schema.minLength,
+    maxlength: schema.maxLength,
+    required: required && !schema.nullable && (type !== undefined || schema.minLength > 0),
+  };
   const control = type
     ? h("input", { type, pattern: schema.pattern, step: /time/.test(type) ? 1 : null, ...limits })
-    : h("textarea", { rows: 1, spellcheck: "false", placeholder: schema.nullable ? "null" : (schema.examples?.[0] ?? null), ...limits });
+    : h("textarea", {
+        rows: 1,
+        spellcheck: "false",
+        placeholder: schema.nullable ? "null" : (schema.examples?.[0] ?? null),
+        ...limits,
+      });
   let initial;
   let shown;
   return leaf(field, control, {
     read() {
       if (initial !== undefined && control.value === shown) return initial;
-      if (control.value !== "") return type === "datetime-local" && control.value.length === 16 ? `${control.value}:00` : control.value;
+      if (control.value !== "")
+        return type === "datetime-local" && control.value.length === 16 ? `${control.value}:00` : control.value;
       if (schema.nullable) return null;
       return type && !required ? undefined : "";
     },
@@ -80,7 +98,15 @@ function numberField(field) {
   const step = schema.multipleOf ?? (isInteger ? 1 : "any");
   const min = schema.minimum ?? (isInteger ? above(schema.exclusiveMinimum, 1) : schema.exclusiveMinimum);
   const max = schema.maximum ?? (isInteger ? above(schema.exclusiveMaximum, -1) : schema.exclusiveMaximum);
-  const control = h("input", { type: "number", inputmode: isInteger ? "numeric" : "decimal", step, min, max, required: required && !schema.nullable, placeholder: schema.nullable ? "null" : null });
+  const control = h("input", {
+    type: "number",
+    inputmode: isInteger ? "numeric" : "decimal",
+    step,
+    min,
+    max,
+    required: required && !schema.nullable,
+    placeholder: schema.nullable ? "null" : null,
+  });
   return leaf(field, control, {
     read() {
       if (control.value === "") return schema.nullable ? null : undefined;
@@ -89,8 +115,10 @@ function numberField(field) {
     write: (value) => (control.value = value ?? ""),
     check() {
       const number = Number(control.value);
-      if (control.value !== "" && number === schema.exclusiveMinimum) return `The value must be more than ${number}.`;
-      if (control.value !== "" && number === schema.exclusiveMaximum) return `The value must be less than ${number}.`;
+      if (control.value !== "" && number === schema.exclusiveMinimum)
+        return `The value must be more than ${number}.`;
+      if (control.value !== "" && number === schema.exclusiveMaximum)
+        return `The value must be less than ${number}.`;
       return nativeCheck(control);
     },
   });
@@ -113,8 +141,13 @@ function choiceField(field) {
   const { schema, required } = field;
   const values = schema.enum ?? [schema.const];
   const options = schema.nullable && !values.includes(null) ? [null, ...values] : values;
-  const control = h("select", {}, options.map((value, i) => h("option", { value: i }, typeof value === "string" ? value : toJson(value))));
-  if (!required && field.initial === undefined && !schema.nullable) control.prepend(h("option", { value: "" }, "–"));
+  const control = h(
+    "select",
+    {},
+    options.map((value, i) => h("option", { value: i }, typeof value === "string" ? value : toJson(value))),
+  );
+  if (!required && field.initial === undefined && !schema.nullable)
+    control.prepend(h("option", { value: "" }, "–"));
   control.selectedIndex = 0;
   return leaf(field, control, {
     read: () => options[control.value],
@@ -124,9 +157,20 @@ function choiceField(field) {
 
 function jsonField(field) {
   const { schema, required, definitions } = field;
-  const control = h("textarea", { class: "code", rows: 3, spellcheck: "false", autocapitalize: "off", required: required && !schema.nullable, placeholder: schema.nullable ? "null" : "JSON" });
-  const example = button("Fill in an example", { class: "link", onclick: () => self.write(sample(schema, definitions)) });
-  const read = () => (control.value.trim() === "" ? (schema.nullable ? null : undefined) : JSON.parse(control.value));
+  const control = h("textarea", {
+    class: "code",
+    rows: 3,
+    spellcheck: "false",
+    autocapitalize: "off",
+    required: required && !schema.nullable,
+    placeholder: schema.nullable ? "null" : "JSON",
+  });
+  const example = button("Fill in an example", {
+    class: "link",
+    onclick: () => self.write(sample(schema, definitions)),
+  });
+  const read = () =>
+    control.value.trim() === "" ? (schema.nullable ? null : undefined) : JSON.parse(control.value);
   const self = leaf(field, control, {
     read,
     write(value) {
@@ -149,13 +193,26 @@ function jsonField(field) {
 function objectField(field) {
   const { schema, definitions, initial } = field;
   const needed = new Set(schema.required ?? []);
-  const parts = Object.entries(schema.properties).map(([name, property]) => [name, makeField(property, { name, definitions, required: needed.has(name), initial: initial?.[name] })]);
+  const parts = Object.entries(schema.properties).map(([name, property]) => [
+    name,
+    makeField(property, { name, definitions, required: needed.has(name), initial: initial?.[name] }),
+  ]);
   const known = new Map(parts);
-  const { element, fail } = group(field, h("div", { class: "parts" }, parts.map(([, part]) => part.element)));
+  const { element, fail } = group(
+    field,
+    h(
+      "div",
+      { class: "parts" },
+      parts.map(([, part]) => part.element),
+    ),
+  );
   const self = {
     element,
     fail,
-    read: () => Object.fromEntries(parts.map(([name, part]) => [name, part.read()]).filter(([, value]) => value !== undefined)),
+    read: () =>
+      Object.fromEntries(
+        parts.map(([name, part]) => [name, part.read()]).filter(([, value]) => value !== undefined),
+      ),
     write: (value) => parts.forEach(([name, part]) => value?.[name] !== undefined && part.write(value[name])),
     check() {
       fail();
@@ -178,15 +235,33 @@ function listField(field) {
     changed();
   };
   const append = (value) => {
-    const part = makeField(schema.items, { name: `${name} ${items.length + 1}`, definitions, required: true, initial: value });
+    const part = makeField(schema.items, {
+      name: `${name} ${items.length + 1}`,
+      definitions,
+      required: true,
+      initial: value,
+    });
     const label = `Remove ${name} ${items.length + 1}`;
     const item = { part };
-    item.row = h("li", {}, part.element, button("", { class: "quiet remove", "aria-label": label, title: label, onclick: () => remove(item) }, "close"));
+    item.row = h(
+      "li",
+      {},
+      part.element,
+      button(
+        "",
+        { class: "quiet remove", "aria-label": label, title: label, onclick: () => remove(item) },
+        "close",
+      ),
+    );
     items.push(item);
     list.append(item.row);
     return part;
   };
-  const add = button("Add", { class: "quiet", "aria-label": `Add to ${name}`, onclick: () => (focusIn(append().element), changed()) }, "plus");
+  const add = button(
+    "Add",
+    { class: "quiet", "aria-label": `Add to ${name}`, onclick: () => (focusIn(append().element), changed()) },
+    "plus",
+  );
   const changed = () => list.dispatchEvent(new Event("input", { bubbles: true }));
   const { element, fail } = group(field, list, add);
   const self = {
@@ -200,7 +275,12 @@ function listField(field) {
     },
     check() {
       const [least, most] = [schema.minItems ?? 0, schema.maxItems ?? Infinity];
-      const wrong = items.length < least ? `At least ${least} are needed.` : items.length > most ? `At most ${most} are taken.` : "";
+      const wrong =
+        items.length < least
+          ? `At least ${least} are needed.`
+          : items.length > most
+            ? `At most ${most} are taken.`
+            : "";
       fail(wrong);
       return wrong ? add : firstOf(items.map(({ part }) => part.check()));
     },
@@ -213,11 +293,18 @@ function listField(field) {
 function unionField(field) {
   const { schema, definitions, name, required, initial } = field;
   const branches = branchesOf(schema);
-  const choice = h("select", { "aria-label": `Kind of ${name}`, onchange: () => show(Number(choice.value)) }, branches.map((branch, i) => h("option", { value: i }, summary(simple(branch, definitions), definitions))));
+  const choice = h(
+    "select",
+    { "aria-label": `Kind of ${name}`, onchange: () => show(Number(choice.value)) },
+    branches.map((branch, i) => h("option", { value: i }, summary(simple(branch, definitions), definitions))),
+  );
   const place = h("div");
   let part;
   const show = (index, value) => {
-    part = makeField({ ...branches[index], description: undefined }, { name, definitions, required, initial: value });
+    part = makeField(
+      { ...branches[index], description: undefined },
+      { name, definitions, required, initial: value },
+    );
     choice.value = index;
     fill(place, part.element);
   };
@@ -227,7 +314,14 @@ function unionField(field) {
     element,
     fail,
     read: () => part.read(),
-    write: (value) => show(Math.max(0, branches.findIndex((branch) => fits(value, simple(branch, definitions)))), value),
+    write: (value) =>
+      show(
+        Math.max(
+          0,
+          branches.findIndex((branch) => fits(value, simple(branch, definitions))),
+        ),
+        value,
+      ),
     check() {
       fail();
       return part.check();
@@ -258,7 +352,11 @@ function optionalField(field, make) {
   };
   const hide = (focus) => {
     part = null;
-    const add = button("Set", { class: "quiet", "aria-label": `Set ${field.name}`, onclick: () => (show(), focusIn(place), changed()) }, "plus");
+    const add = button(
+      "Set",
+      { class: "quiet", "aria-label": `Set ${field.name}`, onclick: () => (show(), focusIn(place), changed()) },
+      "plus",
+    );
     const line = row(field, add);
     fill(place, line.element);
     if (focus) {

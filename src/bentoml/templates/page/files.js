@@ -6,7 +6,11 @@ import { row } from "./rows.js";
 /** A field for one file. */
 export function fileField(field) {
   const chooser = makeChooser(field, false);
-  return asField(field, chooser, () => chooser.files()[0] ?? chooser.address() ?? (field.schema.nullable ? null : undefined));
+  return asField(
+    field,
+    chooser,
+    () => chooser.files()[0] ?? chooser.address() ?? (field.schema.nullable ? null : undefined),
+  );
 }
 
 /** A field for any number of files. */
@@ -14,7 +18,9 @@ export function filesField(field) {
   const item = field.schema.items;
   const schema = { ...item, ...field.schema, content_type: item.content_type, format: item.format };
   const chooser = makeChooser({ ...field, schema }, true);
-  return asField(field, chooser, () => (chooser.files().length ? chooser.files() : field.schema.nullable ? null : []));
+  return asField(field, chooser, () =>
+    chooser.files().length ? chooser.files() : field.schema.nullable ? null : [],
+  );
 }
 
 function asField(field, chooser, read) {
@@ -36,11 +42,23 @@ function asField(field, chooser, read) {
 
 function makeChooser({ name, schema }, multiple) {
   const accept = schema.content_type ?? (schema.format && schema.format !== "binary" ? `${schema.format}/*` : null);
-  const input = h("input", { type: "file", class: "hidden", accept, multiple, onchange: () => take([...input.files]) });
+  const input = h("input", {
+    type: "file",
+    class: "hidden",
+    accept,
+    multiple,
+    onchange: () => take([...input.files]),
+  });
   const list = h("ul", { class: "files" });
   const prompt = h("span", {}, h("strong", {}, multiple ? "Choose files" : "Choose a file"), " or drop it here");
   const zone = h("label", { class: "drop" }, input, icon("upload"), prompt);
-  const address = schema.url ? h("input", { type: "url", placeholder: "https://… or the address of one", "aria-label": `Address of ${name}` }) : null;
+  const address = schema.url
+    ? h("input", {
+        type: "url",
+        placeholder: "https://… or the address of one",
+        "aria-label": `Address of ${name}`,
+      })
+    : null;
   let files = [];
 
   function take(more) {
@@ -57,7 +75,10 @@ function makeChooser({ name, schema }, multiple) {
     input.focus();
   }
   function changed() {
-    fill(list, files.map((file) => preview(file, () => drop(file))));
+    fill(
+      list,
+      files.map((file) => preview(file, () => drop(file))),
+    );
     input.dispatchEvent(new Event("input", { bubbles: true }));
   }
   zone.addEventListener("dragover", (event) => {
@@ -77,7 +98,12 @@ function makeChooser({ name, schema }, multiple) {
 
 function preview(file, remove) {
   const label = `Remove ${file.name}`;
-  const about = h("span", { class: "about" }, h("span", { class: "name" }, file.name), h("span", { class: "type" }, sizeOf(file.size)));
+  const about = h(
+    "span",
+    { class: "about" },
+    h("span", { class: "name" }, file.name),
+    h("span", { class: "type" }, sizeOf(file.size)),
+  );
   const close = button("", { class: "quiet remove", "aria-label": label, title: label, onclick: remove }, "close");
   return h("li", {}, showMedia(file, "") ?? icon("file"), about, close);
 }

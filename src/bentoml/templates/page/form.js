@@ -13,20 +13,32 @@ function fieldsForm(schema) {
   const definitions = schema.$defs ?? {};
   const required = new Set(schema.required ?? []);
   const properties = Object.entries(schema.properties ?? {});
-  const fields = new Map(properties.map(([name, property]) => [name, makeField(property, { name, definitions, required: required.has(name) })]));
+  const fields = new Map(
+    properties.map(([name, property]) => [
+      name,
+      makeField(property, { name, definitions, required: required.has(name) }),
+    ]),
+  );
   const takesFiles = holdsFile(schema);
   const none = properties.length === 0 && h("p", { class: "note" }, "This API takes no input.");
   return {
-    element: h("div", { class: "fields" }, none, [...fields.values()].map((field) => field.element)),
+    element: h(
+      "div",
+      { class: "fields" },
+      none,
+      [...fields.values()].map((field) => field.element),
+    ),
     takesJson: properties.length > 0 && !takesFiles,
     check: () => [...fields.values()].map((field) => field.check()).find((wrong) => wrong !== null) ?? null,
-    fail: (details) => details.filter(({ loc: [name, ...rest], msg }) => !fields.has(name) || fields.get(name).at(rest).fail(msg)),
+    fail: (details) =>
+      details.filter(({ loc: [name, ...rest], msg }) => !fields.has(name) || fields.get(name).at(rest).fail(msg)),
     write: (values) => fields.forEach((field, name) => values[name] !== undefined && field.write(values[name])),
     plan() {
       const values = {};
       for (const [name, property] of properties) {
         const value = fields.get(name).read();
-        if (value !== undefined && !(isOptional(name) && same(value, property.default ?? null))) values[name] = value;
+        if (value !== undefined && !(isOptional(name) && same(value, property.default ?? null)))
+          values[name] = value;
       }
       return takesFiles ? { kind: "form", values } : { kind: "json", values };
     },
@@ -44,7 +56,10 @@ function rootForm(schema) {
     element: h("div", { class: "fields" }, field.element),
     takesJson: kind === "json",
     check: () => field.check(),
-    fail: (details) => (details.forEach(({ loc, msg }) => field.at(loc[0] === "root" ? loc.slice(1) : loc).fail(msg)), []),
+    fail: (details) => (
+      details.forEach(({ loc, msg }) => field.at(loc[0] === "root" ? loc.slice(1) : loc).fail(msg)),
+      []
+    ),
     write: (value) => field.write(value),
     plan: () => ({ kind, root: field.read() }),
   };
@@ -53,8 +68,16 @@ function rootForm(schema) {
 /** Whether a value of a schema may hold a file, at any depth. */
 function holdsFile(schema) {
   if (schema === null || typeof schema !== "object") return false;
-  const inner = [schema.items, schema.properties, schema.$defs, schema.additionalProperties].flatMap((part) => [part, ...Object.values(part ?? {})]);
-  return schema.type === "file" || [...inner, ...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.prefixItems ?? [])].some((part) => part !== schema && holdsFile(part));
+  const inner = [schema.items, schema.properties, schema.$defs, schema.additionalProperties].flatMap((part) => [
+    part,
+    ...Object.values(part ?? {}),
+  ]);
+  return (
+    schema.type === "file" ||
+    [...inner, ...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.prefixItems ?? [])].some(
+      (part) => part !== schema && holdsFile(part),
+    )
+  );
 }
 
 /** The JSON text of a plan, which a person may edit. */
@@ -77,7 +100,9 @@ export function fetchOptions(plan) {
     case "text":
       return post(plan.root ?? "", "text/plain");
     case "file":
-      return plan.root instanceof File ? post(plan.root, plan.root.type || "application/octet-stream") : post(plan.root ?? "", "text/plain");
+      return plan.root instanceof File
+        ? post(plan.root, plan.root.type || "application/octet-stream")
+        : post(plan.root ?? "", "text/plain");
     case "form":
       return post(formData(plan.values));
   }
@@ -93,7 +118,8 @@ function formData(values) {
 export function partsOf(values) {
   return Object.entries(values).flatMap(([name, value]) => {
     if (value instanceof File) return [[name, value]];
-    if (Array.isArray(value) && value.some((item) => item instanceof File)) return value.map((item) => [name, item]);
+    if (Array.isArray(value) && value.some((item) => item instanceof File))
+      return value.map((item) => [name, item]);
     const files = [];
     const plain = withoutFiles(name, value, files);
     return [[name, toCompactJson(plain)], ...files];

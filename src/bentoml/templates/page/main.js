@@ -20,7 +20,15 @@ async function start() {
   views.clear();
   document.title = service.name;
   fill(document.getElementById("name"), service.name);
-  fill(nav, h("ul", {}, navItem("", "Overview"), service.apis.map((api) => navItem(api.name, api.name))));
+  fill(
+    nav,
+    h(
+      "ul",
+      {},
+      navItem("", "Overview"),
+      service.apis.map((api) => navItem(api.name, api.name)),
+    ),
+  );
   drawTools();
   show();
 }
@@ -36,19 +44,23 @@ function described(schema, docs) {
 }
 
 function navItem(name, text) {
-  return h("li", {}, h("a", { href: `#/${encodeURIComponent(name)}`, "data-name": name }, text));
+  return h("li", {}, h("a", { href: addressOf({ name }), "data-name": name }, text));
+}
+
+function addressOf({ name }) {
+  return `#/${encodeURIComponent(name)}`;
 }
 
 /** Show what the address says. */
 function show(focus = false) {
-  const name = decodeURIComponent(location.hash.replace(/^#\/?/, ""));
-  const api = service.apis.find((one) => one.name === name);
+  const api = service.apis.find((one) => addressOf(one) === location.hash);
+  const name = api?.name ?? "";
   if (api && !views.has(name)) views.set(name, makeApi(api));
   if (api) views.get(name).update();
   fill(main, api ? views.get(name).element : overview());
   document.title = api ? `${name} · ${service.name}` : service.name;
   for (const link of nav.querySelectorAll("a")) {
-    const isCurrent = link.dataset.name === (api ? name : "");
+    const isCurrent = link.dataset.name === name;
     if (isCurrent) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
     if (isCurrent) nav.scrollTo({ left: link.offsetLeft - nav.clientWidth / 2 + link.offsetWidth / 2 });
@@ -58,17 +70,36 @@ function show(focus = false) {
 }
 
 function overview() {
-  const version = service.version && service.version !== "not available" && h("span", { class: "pill" }, service.version);
+  const version =
+    service.version && service.version !== "not available" && h("span", { class: "pill" }, service.version);
   const entry = ({ name, route, doc, output, is_task: isTask }) =>
     h(
       "li",
       {},
-      h("a", { href: `#/${encodeURIComponent(name)}` }, h("span", { class: "name" }, name, (output.is_stream || isTask) && h("span", { class: "pill" }, isTask ? "task" : "stream")), h("code", {}, route), doc && h("span", { class: "doc" }, doc.split("\n")[0])),
+      h(
+        "a",
+        { href: addressOf({ name }) },
+        h(
+          "span",
+          { class: "name" },
+          name,
+          (output.is_stream || isTask) && h("span", { class: "pill" }, isTask ? "task" : "stream"),
+        ),
+        h("code", {}, route),
+        doc && h("span", { class: "doc" }, doc.split("\n")[0]),
+      ),
     );
-  const apis = service.apis.length > 0 && h("section", {}, h("h2", {}, "APIs"), h("ul", { class: "apis" }, service.apis.map(entry)));
+  const apis =
+    service.apis.length > 0 &&
+    h("section", {}, h("h2", {}, "APIs"), h("ul", { class: "apis" }, service.apis.map(entry)));
   const about = service.about && h("section", { class: "prose" }, showMarkdown(service.about));
   const sections = service.about.length > LONG ? [apis, about] : [about, apis];
-  return h("article", { class: "overview" }, h("header", { class: "title" }, h("h1", {}, service.name, version)), sections);
+  return h(
+    "article",
+    { class: "overview" },
+    h("header", { class: "title" }, h("h1", {}, service.name, version)),
+    sections,
+  );
 }
 
 function drawTools() {
@@ -80,13 +111,20 @@ function drawTools() {
   };
   change.addEventListener("click", () => (nextTheme(), name()));
   name();
-  const key = (authHeader || token()) && button(token() ? "Token set" : "Token", { class: "quiet", onclick: () => askForToken(false) }, "key");
+  const key =
+    (authHeader || token()) &&
+    button(token() ? "Token set" : "Token", { class: "quiet", onclick: () => askForToken(false) }, "key");
   fill(document.getElementById("tools"), change, key);
   document.querySelector(".links").hidden = service === null;
 }
 
 function askForToken(wasRefused) {
-  const input = h("input", { type: "password", id: "token", autocomplete: "off", "aria-describedby": "token-help" });
+  const input = h("input", {
+    type: "password",
+    id: "token",
+    autocomplete: "off",
+    "aria-describedby": "token-help",
+  });
   const save = (event) => {
     event.preventDefault();
     setToken(input.value.trim());
@@ -99,16 +137,35 @@ function askForToken(wasRefused) {
       "form",
       { class: "card token", onsubmit: save },
       h("h1", {}, "Who are you?"),
-      h("p", { class: "help", id: "token-help" }, wasRefused ? "The service does not accept this token. " : "", "Enter the key or token of this service. It stays in this tab, and is forgotten when the tab is closed."),
+      h(
+        "p",
+        { class: "help", id: "token-help" },
+        wasRefused ? "The service does not accept this token. " : "",
+        "Enter the key or token of this service. It stays in this tab, and is forgotten when the tab is closed.",
+      ),
       h("div", { class: "field" }, h("div", { class: "about" }, h("label", { for: "token" }, "Token")), input),
-      h("div", { class: "actions" }, button("Use it", { type: "submit", class: "primary" }), token() && button("Forget it", { onclick: () => (setToken(""), start()) })),
+      h(
+        "div",
+        { class: "actions" },
+        button("Use it", { type: "submit", class: "primary" }),
+        token() && button("Forget it", { onclick: () => (setToken(""), start()) }),
+      ),
     ),
   );
   input.focus();
 }
 
 function showFailure(error) {
-  fill(main, h("div", { class: "problem", role: "alert" }, h("h1", { class: "title" }, "The service does not say what it is"), h("p", {}, error.message), button("Try again", { onclick: start })));
+  fill(
+    main,
+    h(
+      "div",
+      { class: "problem", role: "alert" },
+      h("h1", { class: "title" }, "The service does not say what it is"),
+      h("p", {}, error.message),
+      button("Try again", { onclick: start }),
+    ),
+  );
 }
 
 /** Open a description that only those with a token may see. */

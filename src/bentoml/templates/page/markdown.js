@@ -58,11 +58,36 @@ function quote(lines) {
 
 function table(lines) {
   const rows = [];
-  while (lines.length && /^\s*\|/.test(lines[0])) rows.push(lines.shift().trim().replace(/^\||\|$/g, "").split("|"));
+  while (lines.length && /^\s*\|/.test(lines[0]))
+    rows.push(
+      lines
+        .shift()
+        .trim()
+        .replace(/^\||\|$/g, "")
+        .split("|"),
+    );
   const isRule = (row) => row.every((cell) => /^\s*:?-+:?\s*$/.test(cell));
-  const draw = (row, tag) => h("tr", {}, row.map((cell) => h(tag, {}, inline(cell.trim()))));
+  const draw = (row, tag) =>
+    h(
+      "tr",
+      {},
+      row.map((cell) => h(tag, {}, inline(cell.trim()))),
+    );
   const [head, ...body] = rows.filter((row) => !isRule(row));
-  return h("div", { class: "wide", tabindex: 0 }, h("table", {}, h("thead", {}, draw(head ?? [], "th")), h("tbody", {}, body.map((row) => draw(row, "td")))));
+  return h(
+    "div",
+    { class: "wide", tabindex: 0 },
+    h(
+      "table",
+      {},
+      h("thead", {}, draw(head ?? [], "th")),
+      h(
+        "tbody",
+        {},
+        body.map((row) => draw(row, "td")),
+      ),
+    ),
+  );
 }
 
 function list(lines) {
@@ -71,7 +96,8 @@ function list(lines) {
   while (lines.length) {
     const found = LIST.exec(lines[0]);
     if (found && found[1].length <= indent.length) items.push([lines.shift().slice(found[0].length)]);
-    else if (/^\s+\S/.test(lines[0]) || (lines[0] === "" && /^\s+\S/.test(lines[1] ?? ""))) items.at(-1).push(lines.shift().slice(indent.length + 2));
+    else if (/^\s+\S/.test(lines[0]) || (lines[0] === "" && /^\s+\S/.test(lines[1] ?? "")))
+      items.at(-1).push(lines.shift().slice(indent.length + 2));
     else break;
   }
   const draw = ([first, ...rest]) => h("li", {}, inline(first), rest.length > 0 && showMarkdown(rest.join("\n")));
@@ -85,7 +111,8 @@ function paragraph(lines) {
   return content.length ? h("p", {}, content) : null;
 }
 
-const INLINE = /`([^`]+)`|!?\[([^\]]*)\]\(\s*<?((?:[^\s()<>]|\([^\s()]*\))*)>?[^()]*\)|\*\*(.+?)\*\*|(?<![\w*])[*_](?!\s)(.+?)[*_](?!\w)|<(https?:\/\/[^>]+)>|<\/?[a-zA-Z][^>]*>/s;
+const INLINE =
+  /`([^`]+)`|!?\[([^\]]*)\]\(\s*<?((?:[^\s()<>]|\([^\s()]*\))*)>?[^()]*\)|\*\*(.+?)\*\*|(?<![\w*])[*_](?!\s)(.+?)[*_](?!\w)|<(https?:\/\/[^>]+)>|<\/?[a-zA-Z][^>]*>/s;
 
 function inline(text) {
   const parts = [];
@@ -101,7 +128,9 @@ function inline(text) {
     rest = rest.slice(found.index + all.length);
   }
   parts.push(rest);
-  return parts.filter((part) => typeof part !== "string" || part.trim() || parts.length > 1).filter((part) => part !== "");
+  return parts
+    .filter((part) => typeof part !== "string" || part.trim() || parts.length > 1)
+    .filter((part) => part !== "");
 }
 
 function link(label, target) {

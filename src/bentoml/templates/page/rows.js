@@ -13,7 +13,13 @@ export function row(field, control, input = control) {
   const element = h(
     "div",
     { class: "field" },
-    h("div", { class: "about" }, h("label", { for: id }, name), required && h("span", { class: "required" }, "required"), h("span", { class: "type" }, summary(schema, field.definitions))),
+    h(
+      "div",
+      { class: "about" },
+      h("label", { for: id }, name),
+      required && h("span", { class: "required" }, "required"),
+      h("span", { class: "type" }, summary(schema, field.definitions)),
+    ),
     help,
     control,
     message,
@@ -56,9 +62,22 @@ export function nativeCheck(control) {
 export function group(field, ...content) {
   const message = h("p", { class: "mistake", role: "alert", hidden: true });
   const { schema, name, required, definitions } = field;
-  const legend = h("legend", {}, h("span", { class: "name" }, name), required && h("span", { class: "required" }, "required"), h("span", { class: "type" }, summary(schema, definitions)));
+  const legend = h(
+    "legend",
+    {},
+    h("span", { class: "name" }, name),
+    required && h("span", { class: "required" }, "required"),
+    h("span", { class: "type" }, summary(schema, definitions)),
+  );
   const help = schema.description && h("p", { class: "help" }, schema.description);
-  const element = h("fieldset", { class: "field group", id: field.id, tabindex: -1 }, legend, help, content, message);
+  const element = h(
+    "fieldset",
+    { class: "field group", id: field.id, tabindex: -1 },
+    legend,
+    help,
+    content,
+    message,
+  );
   const fail = (text) => {
     message.hidden = !text;
     message.textContent = text ?? "";

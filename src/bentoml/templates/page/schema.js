@@ -60,24 +60,45 @@ export function summary(schema, definitions) {
 }
 
 function typeName(schema, definitions) {
-  if (schema.type === "tensor") return ["array", schema.dtype, schema.shape && `(${schema.shape.map((n) => (n < 0 ? "any" : n)).join(" × ")})`].filter(Boolean).join(" ");
+  if (schema.type === "tensor")
+    return ["array", schema.dtype, schema.shape && `(${schema.shape.map((n) => (n < 0 ? "any" : n)).join(" × ")})`]
+      .filter(Boolean)
+      .join(" ");
   if (schema.type === "dataframe") return `table of ${schema.orient ?? "records"}`;
   if (schema.type === "file") return schema.content_type ?? (schema.format === "binary" ? "file" : schema.format);
   if (schema.enum || "const" in schema) return "choice";
-  if (branchesOf(schema).length) return branchesOf(schema).map((b) => typeName(simple(b, definitions), definitions)).join(" or ");
-  if (schema.type === "array") return schema.items ? `list of ${typeName(simple(schema.items, definitions), definitions)}` : "list";
+  if (branchesOf(schema).length)
+    return branchesOf(schema)
+      .map((b) => typeName(simple(b, definitions), definitions))
+      .join(" or ");
+  if (schema.type === "array")
+    return schema.items ? `list of ${typeName(simple(schema.items, definitions), definitions)}` : "list";
   if (schema.type === "object") return schema.title && schema.properties ? schema.title : "object";
-  if (schema.type === "string") return { "date-time": "date and time", date: "date", time: "time", email: "e-mail", uri: "address", uuid: "UUID", binary: "bytes", duration: "duration" }[schema.format] ?? "text";
+  if (schema.type === "string")
+    return (
+      {
+        "date-time": "date and time",
+        date: "date",
+        time: "time",
+        email: "e-mail",
+        uri: "address",
+        uuid: "UUID",
+        binary: "bytes",
+        duration: "duration",
+      }[schema.format] ?? "text"
+    );
   return schema.type ?? "any JSON";
 }
 
 function rangeOf(schema) {
   const low = schema.minimum ?? schema.exclusiveMinimum ?? schema.minLength ?? schema.minItems;
   const high = schema.maximum ?? schema.exclusiveMaximum ?? schema.maxLength ?? schema.maxItems;
-  const unit = schema.maxLength ?? schema.minLength ? " characters" : schema.maxItems ?? schema.minItems ? " items" : "";
+  const unit =
+    (schema.maxLength ?? schema.minLength) ? " characters" : (schema.maxItems ?? schema.minItems) ? " items" : "";
   const more = "exclusiveMinimum" in schema ? "more than" : "at least";
   const less = "exclusiveMaximum" in schema ? "less than" : "at most";
-  if (low !== undefined && high !== undefined && more === "at least" && less === "at most") return `${low} to ${high}${unit}`;
+  if (low !== undefined && high !== undefined && more === "at least" && less === "at most")
+    return `${low} to ${high}${unit}`;
   const parts = [low !== undefined && `${more} ${low}${unit}`, high !== undefined && `${less} ${high}${unit}`];
   return parts.filter(Boolean).join(", ");
 }
@@ -98,13 +119,24 @@ export function sample(schema, definitions = {}, depth = 0) {
     case "boolean":
       return false;
     case "tensor":
-      return nested(s.shape ?? [2], /^u?int|float/.test(s.dtype ?? "float") ? 0 : /bool/.test(s.dtype) ? false : "");
+      return nested(
+        s.shape ?? [2],
+        /^u?int|float/.test(s.dtype ?? "float") ? 0 : /bool/.test(s.dtype) ? false : "",
+      );
     case "dataframe":
       return s.orient === "columns" ? { column: [0] } : [{ [s.columns?.[0] ?? "column"]: 0 }];
     case "array":
-      return s.prefixItems ? s.prefixItems.map((i) => sample(i, definitions, depth + 1)) : depth > 3 ? [] : [sample(s.items ?? {}, definitions, depth + 1)];
+      return s.prefixItems
+        ? s.prefixItems.map((i) => sample(i, definitions, depth + 1))
+        : depth > 3
+          ? []
+          : [sample(s.items ?? {}, definitions, depth + 1)];
     case "object":
-      return depth > 3 ? {} : Object.fromEntries(Object.entries(s.properties ?? {}).map(([n, p]) => [n, sample(p, definitions, depth + 1)]));
+      return depth > 3
+        ? {}
+        : Object.fromEntries(
+            Object.entries(s.properties ?? {}).map(([n, p]) => [n, sample(p, definitions, depth + 1)]),
+          );
     default:
       return null;
   }

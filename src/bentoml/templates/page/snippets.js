@@ -25,10 +25,15 @@ function curlBody(plan) {
     case "text":
       return [`-H 'Content-Type: text/plain'`, `--data-raw ${quoted(plan.root ?? "")}`];
     case "file":
-      return [`-H 'Content-Type: ${plan.root?.type || "application/octet-stream"}'`, `--data-binary ${quoted(`@${plan.root?.name ?? "FILE"}`)}`];
+      return [
+        `-H 'Content-Type: ${plan.root?.type || "application/octet-stream"}'`,
+        `--data-binary ${quoted(`@${plan.root?.name ?? "FILE"}`)}`,
+      ];
     case "form":
       return partsOf(plan.values).map(([name, value]) =>
-        value instanceof File ? `-F ${quoted(`${name}=@"${value.name.replace(/["\\]/g, "\\$&")}"${value.type && `;type=${value.type}`}`)}` : `--form-string ${quoted(`${name}=${value}`)}`,
+        value instanceof File
+          ? `-F ${quoted(`${name}=@"${value.name.replace(/["\\]/g, "\\$&")}"${value.type && `;type=${value.type}`}`)}`
+          : `--form-string ${quoted(`${name}=${value}`)}`,
       );
   }
 }
@@ -50,8 +55,25 @@ function quoted(text) {
 }
 
 // What a client has already, so that an API of this name is called through `call`.
-const TAKEN = new Set(["call", "client", "close", "endpoints", "is_ready", "request", "timeout", "url", "wait_until_server_ready", "server_ready_timeout", "token", "default_headers"]);
-const KEYWORDS = new Set("False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield".split(" "));
+const TAKEN = new Set([
+  "call",
+  "client",
+  "close",
+  "endpoints",
+  "is_ready",
+  "request",
+  "timeout",
+  "url",
+  "wait_until_server_ready",
+  "server_ready_timeout",
+  "token",
+  "default_headers",
+]);
+const KEYWORDS = new Set(
+  "False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield".split(
+    " ",
+  ),
+);
 
 /** A program with the synchronous client. */
 export function pythonSnippet(api, plan, asTask = false) {
@@ -61,23 +83,45 @@ export function pythonSnippet(api, plan, asTask = false) {
   const client = `${JSON.stringify(serviceUrl)}${token() ? `, token=os.environ["${TOKEN}"]` : ""}`;
   const call = pythonCall(api, values, asTask);
   const use = asTask
-    ? [`task = ${call}`, "while task.get_status().value in (\"pending\", \"in_progress\"):", "    time.sleep(1)", "print(task.get())"]
+    ? [
+        `task = ${call}`,
+        'while task.get_status().value in ("pending", "in_progress"):',
+        "    time.sleep(1)",
+        "print(task.get())",
+      ]
     : api.output.is_stream
       ? [`for piece in ${call}:`, '    print(piece, end="", flush=True)']
       : [`answer = ${call}`, "print(answer)"];
   if (asTask) imports.push("import time");
-  const sorted = imports.sort((one, other) => one.startsWith("from") - other.startsWith("from") || (one < other ? -1 : 1));
-  return [...sorted, imports.length && "", "import bentoml", "", `with bentoml.SyncHTTPClient(${client}) as client:`, ...use.map((line) => `    ${line}`)]
+  const sorted = imports.sort(
+    (one, other) => one.startsWith("from") - other.startsWith("from") || (one < other ? -1 : 1),
+  );
+  return [
+    ...sorted,
+    imports.length && "",
+    "import bentoml",
+    "",
+    `with bentoml.SyncHTTPClient(${client}) as client:`,
+    ...use.map((line) => `    ${line}`),
+  ]
     .filter((line) => line !== 0)
     .join("\n");
 }
 
 function pythonCall(api, values, asTask) {
   const isName = isIdentifier(api.name) && !TAKEN.has(api.name);
-  const head = isName ? `client.${api.name}${asTask ? ".submit" : ""}(` : `client.call(${JSON.stringify(api.name)}${values.length ? ", " : ""}`;
-  const args = values.map(([name, value]) => (name === "" || isIdentifier(name) ? `${name && `${name}=`}${pythonValue(value)}` : `**{${JSON.stringify(name)}: ${pythonValue(value)}}`));
+  const head = isName
+    ? `client.${api.name}${asTask ? ".submit" : ""}(`
+    : `client.call(${JSON.stringify(api.name)}${values.length ? ", " : ""}`;
+  const args = values.map(([name, value]) =>
+    name === "" || isIdentifier(name)
+      ? `${name && `${name}=`}${pythonValue(value)}`
+      : `**{${JSON.stringify(name)}: ${pythonValue(value)}}`,
+  );
   const line = `${head}${args.join(", ")})`;
-  return line.length <= 80 && !line.includes("\n") ? line : `${head}\n${args.map((arg) => `        ${arg},\n`).join("")}    )`;
+  return line.length <= 80 && !line.includes("\n")
+    ? line
+    : `${head}\n${args.map((arg) => `        ${arg},\n`).join("")}    )`;
 }
 
 function pythonValue(value) {

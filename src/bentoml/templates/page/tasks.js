@@ -3,14 +3,25 @@ import { button, copyButton, fill, h } from "./dom.js";
 import { ask, serviceUrl } from "./session.js";
 
 const UNDER_WAY = new Set(["pending", "in_progress"]);
-const NAMES = { pending: "Waiting", in_progress: "Running", completed: "Done", failed: "Failed", canceled: "Cancelled" };
+const NAMES = {
+  pending: "Waiting",
+  in_progress: "Running",
+  completed: "Done",
+  failed: "Failed",
+  canceled: "Cancelled",
+};
 const MOST = 20;
 
 /** The list of an API's tasks: { element, add(id), poll() }; `show(response)` shows what a task answered, `tell(title)` what failed. */
 export function makeTasks(api, show, tell) {
   const key = `bentoml.tasks ${serviceUrl}${api.route}`;
   const list = h("ul", { class: "tasks" });
-  const element = h("section", { class: "card", hidden: true, "aria-label": "Tasks" }, h("div", { class: "card-head" }, h("h2", {}, "Tasks of this tab")), list);
+  const element = h(
+    "section",
+    { class: "card", hidden: true, "aria-label": "Tasks" },
+    h("div", { class: "card-head" }, h("h2", {}, "Tasks of this tab")),
+    list,
+  );
   const route = api.route.replace(/\/$/, "");
   let tasks = JSON.parse(sessionStorage.getItem(key) ?? "[]");
   let timer = null;
@@ -24,11 +35,17 @@ export function makeTasks(api, show, tell) {
   function drawTask(task) {
     const isOver = task.status && !UNDER_WAY.has(task.status);
     const short = task.id.slice(0, 8);
-    const act = (text, onclick, usable) => button(text, { class: "quiet", disabled: !usable, "aria-label": `${text} task ${short}`, onclick });
+    const act = (text, onclick, usable) =>
+      button(text, { class: "quiet", disabled: !usable, "aria-label": `${text} task ${short}`, onclick });
     return h(
       "li",
       {},
-      h("code", { title: task.id }, short, copyButton(() => task.id, `Copy the id of task ${short}`)),
+      h(
+        "code",
+        { title: task.id },
+        short,
+        copyButton(() => task.id, `Copy the id of task ${short}`),
+      ),
       h("span", { class: `pill ${task.status ?? "unknown"}` }, NAMES[task.status] ?? task.status ?? "…"),
       h("span", { class: "space" }),
       act("Result", () => result(task), isOver && task.status !== "canceled"),
@@ -60,14 +77,17 @@ export function makeTasks(api, show, tell) {
     clearTimeout(timer);
     const before = JSON.stringify(tasks);
     try {
-      const found = await Promise.all(tasks.map((task) => (task.status && !UNDER_WAY.has(task.status) ? task : refresh(task))));
+      const found = await Promise.all(
+        tasks.map((task) => (task.status && !UNDER_WAY.has(task.status) ? task : refresh(task))),
+      );
       tasks = found.filter(Boolean);
     } catch {
       tell("The service cannot be reached");
     }
     save();
     if (JSON.stringify(tasks) !== before) draw();
-    if (tasks.some((task) => !task.status || UNDER_WAY.has(task.status))) timer = setTimeout(poll, document.hidden ? 5000 : 1000);
+    if (tasks.some((task) => !task.status || UNDER_WAY.has(task.status)))
+      timer = setTimeout(poll, document.hidden ? 5000 : 1000);
   }
   function add(id) {
     tasks = [{ id, status: "in_progress" }, ...tasks].slice(0, MOST);

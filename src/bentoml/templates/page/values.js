@@ -45,7 +45,9 @@ function write(value, indent, words) {
   const line = open + items(null).join(", ") + close;
   if (indent === null || indent.length + line.length <= WIDTH) return line;
   const deeper = indent + "  ";
-  return `${open}\n${items(deeper).map((item) => deeper + item).join(",\n")}\n${indent}${close}`;
+  return `${open}\n${items(deeper)
+    .map((item) => deeper + item)
+    .join(",\n")}\n${indent}${close}`;
 }
 
 function escaped(character) {
