@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, NamedTuple, NewType, NotRequired, Optional, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+    get_args,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +28,9 @@ from pydantic import BaseModel, Field, RootModel, TypeAdapter, ValidationError
 
 from bentoml.sdk.adapter import adapt
 from bentoml.sdk.files import Part
+from bentoml.sdk.output import Output
 from bentoml.sdk.types import special
-from bentoml.validators import DType, FileSchema, TensorSchema
+from bentoml.validators import ContentType, DType, FileSchema, TensorSchema
 
 T = TypeVar("T")
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -227,6 +239,36 @@ def test_typed_dictionaries_of_the_standard_library() -> None:
     ]
     with pytest.raises(ValidationError, match="width"):
         adapter.validate_python([{"height": 1}])
+
+
+def test_a_media_type_of_all_files() -> None:
+    png = FileSchema(content_type="image/png")
+    marked = ContentType("image/png")
+    for annotation in (Optional[Path], list[Path], list[Path] | None, tuple[Path, ...], dict[str, Path]):  # noqa: UP045  # as users write it
+        text = repr(adapt(Annotated[annotation, marked]))
+        assert repr(png) in text
+        assert "content_type=None" not in text
+    own = list[Annotated[Path, ContentType("text/a")]]
+    assert "text/a" in repr(adapt(Annotated[own, marked]))
+    assert get_args(adapt(Annotated[str | None, marked]))[0] == str | None
+
+
+def test_numbers_of_numpy() -> None:
+    for annotation, value in ((np.float32, 0.5), (np.int8, 3), (np.bool_, True), (np.int64, "4")):
+        got = read(annotation, value)
+        assert type(got) is annotation
+        assert got == annotation(value)
+    for annotation, wrong in (
+        (np.int8, 300),
+        (np.uint8, -1),
+        (np.float16, 1e9),
+        (np.int64, 0.5),
+        (np.float32, "x"),
+    ):
+        with pytest.raises(ValidationError):
+            read(annotation, wrong)
+    assert Output(np.float32).encode(np.float32(0.5)) == (b"0.5", "application/json")
+    assert Output(dict[str, np.int64]).encode({"a": np.int64(1)}) == (b'{"a":1}', "application/json")
 
 
 def test_images_in_a_structure() -> None:

@@ -117,6 +117,15 @@ def test_files_deeper_in_an_answer(note: Path) -> None:
     ]
 
 
+def test_a_file_or_nothing_of_a_media_type(note: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.touch()
+    output = Output(Annotated[Path | None, ContentType("application/pdf")])
+    assert output.encode(None) == (b"null", JSON)
+    assert output.encode(odd)[1] == "application/pdf"
+    assert form(Annotated[list[Path], ContentType("application/pdf")], [odd])[0][2] == "application/pdf"
+
+
 def test_pictures_of_an_answer() -> None:
     red = Image.new("RGB", (1, 1), "red")
     parts = form(dict[str, Annotated[Image.Image, ContentType("image/jpeg")]], {"a": red})

@@ -9,8 +9,9 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typing_extensions
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
+from .arrays import as_array
 from .files import ContentType, FileSchema, SentFile
 from .frames import DataframeSchema, SeriesSchema
 from .images import PILImageEncoder, SentImage
@@ -19,6 +20,9 @@ from .tensors import DType, Shape, TensorFormat, TensorSchema
 from .types import Special, alias_value, unwrap
 
 __all__ = ["adapt"]
+
+_HOLDERS = (Union, types.UnionType, list, tuple, set, frozenset, Sequence, dict)
+_PLAIN = {"bool_": bool, "integer": int, "floating": float}  # numpy's kinds of numbers and Python's
 
 
 def adapt(annotation: Any, direction: Direction = "input") -> Any:
@@ -53,6 +57,10 @@ class _Adapter:
     def _finished(self, inner: Any, metadata: tuple[Any, ...]) -> Any:
         if schema := _schema_of(inner, metadata):
             return Annotated[get_origin(inner) or inner, self._directed(schema), *_others(metadata)]
+        if number := self._number(inner):
+            return Annotated[number, *metadata] if metadata else number
+        if marker := next((m for m in metadata if isinstance(m, ContentType)), None):
+            inner = _each_file(inner, marker)
         if make := self._class_adapter(inner):
             adapted = self._once(inner, make)
         else:
@@ -107,6 +115,15 @@ class _Adapter:
     def _argument(self, argument: Any) -> Any:
         return argument if argument is ... or isinstance(argument, list | str) else self.adapt(argument)
 
+    def _number(self, inner: Any) -> Any:
+        """Return what stands for one of numpy's numbers; None for any other type."""
+        if not isinstance(inner, type) or inner.__module__ != "numpy" or not (dtype := _name_of(inner)):
+            return None
+        plain = next((p for kind, p in _PLAIN.items() if issubclass(inner, _numpy(kind))), None)
+        if plain is None or self._direction == "output":
+            return plain
+        return Annotated[plain, AfterValidator(lambda value: as_array(value, dtype)[()])]
+
     def _directed(self, schema: Special) -> Special:
         """Return the schema of an answered file for that of an uploaded one, where this is an answer."""
         if self._direction == "output":
@@ -115,6 +132,25 @@ class _Adapter:
             if isinstance(schema, PILImageEncoder):
                 return SentImage(schema)
         return schema
+
+
+def _each_file(annotation: Any, marker: ContentType) -> Any:
+    """Return a union or a list with a marker beside each file in it that has none of its own."""
+    if get_origin(annotation) is Annotated:
+        return annotation
+    if isinstance(_schema_of(annotation, ()), FileSchema | PILImageEncoder):
+        return Annotated[annotation, marker]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin not in _HOLDERS:
+        return annotation
+    marked = tuple(_each_file(a, marker) for a in arguments)
+    return Union[marked] if origin in (Union, types.UnionType) else origin[marked]  # noqa: UP007  # as below
+
+
+def _numpy(name: str) -> Any:
+    import numpy as np
+
+    return getattr(np, name)
 
 
 def _schema_of(inner: Any, metadata: Sequence[Any]) -> Special | None:
@@ -178,5 +214,5 @@ def _dtype_argument(annotation: Any) -> str | None:
 def _name_of(scalar: Callable[[], Any]) -> str | None:
     try:
         return str(scalar().dtype.name)
-    except TypeError:  # an abstract kind of numbers, such as numpy.floating
+    except (TypeError, AttributeError):  # an abstract kind of numbers, such as numpy.floating, or any object
         return None

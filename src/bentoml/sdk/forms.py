@@ -31,7 +31,9 @@ class Form:
         self._names = frozenset(fields)
         self._validator = validator
         self._shapes = {name: shape for name, a in fields.items() if (shape := file_shape(a))}
-        self._as_text = frozenset(n for n, a in fields.items() if not_none(unwrap(a)[0]) in _TEXT_FIRST)
+        self._as_text = frozenset(
+            n for n, a in fields.items() if unwrap(not_none(unwrap(a)[0]))[0] in _TEXT_FIRST
+        )
         self.files = frozenset(self._shapes)
 
     def read(self, parts: Sequence[Part], folder: Folder | None) -> Any:

@@ -170,7 +170,8 @@ class Output:
                 return lambda value: self._file(value, schema.content_type)
             case SentImage(schema):
                 return lambda value: self._image(value, schema.content_type)
-        if (inner := not_none(annotation)) is annotation or (encode := self._file_encoder(inner)) is None:
+        plain = unwrap(annotation)[0]
+        if (inner := not_none(plain)) is plain or (encode := self._file_encoder(inner)) is None:
             return None
         return lambda value: (b"null", JSON) if value is None else encode(value)
 
