@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -238,3 +238,28 @@ def test_the_metrics_folder_goes_with_the_server(start: Start, tmp_path: Path) -
         assert folder.stat().st_mode & 0o777 == 0o700
         assert server.stop() == 0
     assert not folder.exists()
+
+
+def test_connections_from_the_first_moment_on_spread_over_all_workers(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with start("workers=4", port), ExitStack() as stack:
+        clients: list[socket.socket] = []
+
+        def connects() -> bool:
+            try:
+                clients.append(stack.enter_context(socket.create_connection(("127.0.0.1", port))))
+            except ConnectionRefusedError:
+                return False
+            return len(clients) == 64
+
+        until(connects, lambda: "nobody listens")
+        held = Counter(ask(client) for client in clients)
+    assert len(held) == 4
+    assert max(held.values()) <= 32  # twice the even share: three more than 4 deviations
+
+
+def ask(client: socket.socket) -> bytes:
+    """Return the body of an answer over a connection that stays open."""
+    client.sendall(b"GET /0 HTTP/1.1\r\nHost: here\r\n\r\n")
+    return client.recv(1 << 16).partition(b"\r\n\r\n")[2]

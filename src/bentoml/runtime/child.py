@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from .frames import Channel, Failed, Frame, Ping, Pong, Ready
+from .frames import Channel, Failed, Frame, Loaded, Ping, Pong, Ready
 
 __all__ = ["Child"]
 
@@ -36,6 +36,7 @@ class Child:
         self.channel = Channel(ours)
         self.failure: Failed | None = None
         self.talks = True
+        self.loaded = False
         self.ready_since: float | None = None
         self._heard = 0.0
         self._pinged: float | None = None
@@ -57,6 +58,8 @@ class Child:
         frames = list(self.channel.frames())
         for frame in frames:
             match frame:
+                case Loaded():
+                    self.loaded = True
                 case Ready():
                     self.ready_since = self._heard = now
                 case Failed():

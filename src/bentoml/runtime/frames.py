@@ -11,7 +11,20 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Channel", "Deployed", "Description", "Failed", "Frame", "Load", "Ping", "Pong", "Ready", "Serve"]
+__all__ = [
+    "Channel",
+    "Deployed",
+    "Description",
+    "Failed",
+    "Frame",
+    "Listen",
+    "Load",
+    "Loaded",
+    "Ping",
+    "Pong",
+    "Ready",
+    "Serve",
+]
 
 _READ = 1 << 16
 _MAX_DESCRIPTORS = 1
@@ -49,7 +62,11 @@ class Description:
 
 @dataclass(frozen=True)
 class Serve:
-    """To a worker, with its listening socket: answer requests, after running the deployment hooks if ``deploy``."""
+    """To a worker, with its listening socket: answer requests, after running the deployment hooks if ``deploy``.
+
+    Workers that start ``together`` say that they are loaded and listen when they are told to: if the first one listened
+    while the others load, it would get all connections that come until then, and keep them.
+    """
 
     deploy: bool
     workers: int
@@ -59,6 +76,17 @@ class Serve:
     timeout_graceful_shutdown: int
     metrics_folder: str
     ssl: dict[str, str | int | None]
+    together: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """From a worker that does not start alone: its service runs, and it could answer."""
+
+
+@dataclass(frozen=True)
+class Listen:
+    """To a worker: all are loaded; take connections."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +117,11 @@ class Pong:
     """From a worker: it does."""
 
 
-Frame = Load | Description | Serve | Deployed | Ready | Failed | Ping | Pong
+Frame = Load | Description | Serve | Loaded | Listen | Deployed | Ready | Failed | Ping | Pong
 
 _FRAMES: dict[str, type[Frame]] = {
-    cls.__name__: cls for cls in (Load, Description, Serve, Deployed, Ready, Failed, Ping, Pong)
+    cls.__name__: cls
+    for cls in (Load, Description, Serve, Loaded, Listen, Deployed, Ready, Failed, Ping, Pong)
 }
 
 

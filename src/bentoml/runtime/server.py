@@ -13,7 +13,7 @@ import uvloop
 
 from ..exceptions import BentoMLConfigException
 from ..sdk.sections import Limits
-from .frames import Channel, Ping, Pong, Ready, Serve
+from .frames import Channel, Listen, Loaded, Ping, Pong, Ready, Serve
 from .lifespan import ASGIApp, running
 from .protocol import Connections
 
@@ -63,8 +63,12 @@ async def _answer(
     loop = asyncio.get_running_loop()
     async with running(app):
         loop.add_signal_handler(signal.SIGTERM, server.end)
-        loop.add_reader(channel.fileno(), _show_pulse, channel, loop)
-        await server.serve(sockets=[listening])
+        loop.add_reader(channel.fileno(), _hear, channel, loop, server.may_listen)
+        if order.together:
+            channel.send(Loaded())
+            await server.may_listen.wait()
+        if not server.should_exit:
+            await server.serve(sockets=[listening])
         loop.remove_reader(channel.fileno())
 
 
@@ -75,6 +79,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._channel = channel
         self._on_end = on_end
+        self.may_listen = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -87,6 +92,7 @@ class _Server(uvicorn.Server):
     def end(self) -> None:
         """Stop to accept, answer what has been accepted, return from ``serve``."""
         self.should_exit = True
+        self.may_listen.set()
         self._on_end()
 
 
@@ -111,9 +117,11 @@ def _config(app: ASGIApp, order: Serve, env: Mapping[str, str], limits: Limits) 
     )
 
 
-def _show_pulse(channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
+def _hear(channel: Channel, loop: asyncio.AbstractEventLoop, may_listen: asyncio.Event) -> None:
     if not channel.read():
         loop.remove_reader(channel.fileno())
     for frame in channel.frames():
         if isinstance(frame, Ping):
             channel.send(Pong())
+        elif isinstance(frame, Listen):
+            may_listen.set()

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from ..exceptions import BentoMLException
 from .child import Child
-from .frames import Deployed, Description, Frame, Load, Ready, Serve
+from .frames import Deployed, Description, Frame, Listen, Load, Loaded, Ready, Serve
 from .logging import configure
 from .plan import Options, Plan, make_plan, restart_delay, table, url
 from .reload import Watcher
@@ -165,6 +165,8 @@ class _Supervisor:
                     self._start_others(generation.plan)
             case Deployed() if self._generation:
                 self._start_others(self._generation.plan)
+            case Loaded() if self._generation:
+                self._let_listen(self._generation.plan)
             case Ready() if self._generation:
                 self._welcome(child, self._generation)
             case _:
@@ -197,6 +199,7 @@ class _Supervisor:
             timeout_graceful_shutdown=plan.timeout_graceful_shutdown,
             metrics_folder=str(self._metrics),
             ssl=dict(plan.ssl),
+            together=plan.workers > 1 and self._generation is not None and not self._generation.up,
         )
         with self._reservation.worker_socket() as listening:
             child.channel.send(order, [listening.fileno()])
@@ -205,6 +208,13 @@ class _Supervisor:
         for index in range(1, plan.workers + 1):
             if index not in self._children and index not in self._restarts:
                 self._start(index)
+
+    def _let_listen(self, plan: Plan) -> None:
+        """Let the workers of a new generation listen, all at once, so that connections spread over all of them."""
+        loaded = [child for child in self._children.values() if child.loaded]
+        if len(loaded) == plan.workers:
+            for child in loaded:
+                child.channel.send(Listen())
 
     def _welcome(self, child: Child, generation: _Generation) -> None:
         """Say that a worker, or with the last of them the whole server, is ready."""
