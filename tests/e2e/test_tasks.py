@@ -83,15 +83,16 @@ class Jobs:
         return state
 
     def result(self, id: str, path: str = "/add", timeout: float = 30) -> bytes:
-        seen: list[str] = []
+        found: list[tuple[int, bytes]] = []
 
         def ended() -> bool:
             with suppress(OSError, HTTPException):  # of a worker that is killed now
-                seen[:] = [self.status(id, path)["status"]]
-            return seen in (["completed"], ["failed"])
+                if self.status(id, path)["status"] in ("completed", "failed"):
+                    found.append(self.ask("GET", f"{path}/get?task_id={id}"))
+            return bool(found)
 
-        until(ended, lambda: f"{path} {id} is {seen}\n{self.server.text()}", timeout)
-        code, body = self.ask("GET", f"{path}/get?task_id={id}")
+        until(ended, lambda: f"{path} {id} has not ended\n{self.server.text()}", timeout)
+        code, body = found[0]
         assert code == 200, body
         return body
 
