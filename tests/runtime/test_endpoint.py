@@ -111,12 +111,6 @@ def app() -> Iterator[Served]:
 
 
 @pytest.mark.parametrize("path", ["/add", "/add_async"])
-def test_a_body_that_says_that_it_is_too_long_is_not_waited_for(app: Served) -> None:
-    for kind in ("application/json", "multipart/form-data; boundary=b"):
-        reply = app.ask("/add", b"", headers={"content-type": kind, "content-length": "99999999999"})
-        assert (reply.status, reply.json()) == (413, {"error": "the body is longer than 2000000 bytes"})
-
-
 def test_an_answer_and_its_headers(app: Served, path: str) -> None:
     reply = app.ask(path, {"a": 1, "b": 2})
     assert (reply.status, reply.body, reply.complete) == (200, b"3", True)
@@ -390,3 +384,9 @@ def test_a_client_that_breaks_off_is_counted_all_the_same(app: Served) -> None:
         x for x in text.splitlines() if x.startswith('bentoml_service_request_in_progress{endpoint="/add",')
     ]
     assert line.endswith(" 0.0")
+
+
+def test_a_body_that_says_that_it_is_too_long_is_not_waited_for(app: Served) -> None:
+    for kind in ("application/json", "multipart/form-data; boundary=b"):
+        reply = app.ask("/add", b"", headers={"content-type": kind, "content-length": "99999999999"})
+        assert (reply.status, reply.json()) == (413, {"error": "the body is longer than 2000000 bytes"})

@@ -77,7 +77,7 @@ def websocket(app: Served, path: str, **scope: Any) -> list[Any]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    whole = {
+    whole: dict[str, Any] = {
         "type": "websocket",
         "path": path,
         "headers": [],
