@@ -254,10 +254,11 @@ def test_a_media_type_of_all_files() -> None:
 
 
 def test_numbers_of_numpy() -> None:
-    for annotation, value in ((np.float32, 0.5), (np.int8, 3), (np.bool_, True), (np.int64, "4")):
-        got = read(annotation, value)
-        assert type(got) is annotation
-        assert got == annotation(value)
+    fitting: list[tuple[Any, object]] = [(np.float32, 0.5), (np.int8, 3), (np.bool_, True), (np.int64, "4")]
+    for number, value in fitting:
+        got = read(number, value)
+        assert type(got) is number
+        assert got == number(value)
     for annotation, wrong in (
         (np.int8, 300),
         (np.uint8, -1),

@@ -1,4 +1,4 @@
-"""Tensors of the real torch, in an environment that has it: `test_torch.py` runs this file there."""
+"""Tensors of the real torch, in an environment that has it: `test_tensor_libraries.py` runs this file there."""
 
 from __future__ import annotations
 
