@@ -17,6 +17,7 @@ from .client.inprocess import AppTransport, PortalTransport
 from .client.retries import Options
 from .client.sync import SyncHTTPClient
 from .client.transport import AsyncWire, SyncWire
+from .config import environment
 from .runtime.app import AppOptions, create_app
 from .runtime.lifespan import running
 from .sdk.service import Service
@@ -52,7 +53,7 @@ def client(
         retries: how often a call is tried again.
     """
     variant = _variant(service, dependencies, settings)
-    app: Any = create_app(variant, options=AppOptions(access_log=False))
+    app: Any = create_app(variant, options=AppOptions(access_log=False, env=environment()))
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(_deployed(variant, app)):
         wire = SyncWire(_ADDRESS, token=token, timeout=timeout, transport=PortalTransport(app, portal))
         with SyncHTTPClient.over(wire, Options(timeout, retries)) as opened:
@@ -71,7 +72,7 @@ async def async_client(
 ) -> AsyncIterator[AsyncHTTPClient]:
     """Start a service on the running event loop and give an async client on it; see ``client``."""
     variant = _variant(service, dependencies, settings)
-    app: Any = create_app(variant, options=AppOptions(access_log=False))
+    app: Any = create_app(variant, options=AppOptions(access_log=False, env=environment()))
     async with _deployed(variant, app):
         over = AsyncHTTPClient.over(
             lambda: AsyncWire(_ADDRESS, token=token, timeout=timeout, transport=AppTransport(app)),

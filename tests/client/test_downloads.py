@@ -72,6 +72,13 @@ def test_a_forgotten_folder_is_removed() -> None:
     assert not path.parent.exists()
 
 
+def test_a_folder_of_somebody_else_stays(tmp_path: Path) -> None:
+    downloads = Downloads(tmp_path)
+    path = save(downloads, {})
+    downloads.close()
+    assert path.parent == tmp_path and path.exists()
+
+
 def test_a_forked_process_leaves_the_folder_alone() -> None:
     downloads = Downloads()
     path = save(downloads, {})

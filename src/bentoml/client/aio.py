@@ -148,7 +148,8 @@ class AsyncHTTPClient(BaseClient[AsyncMethod]):
     async def __aenter__(self) -> Self:
         if self._wire.client.is_closed:  # entered a second time
             self._session = Session(self._make_wire())
-        weakref.finalize(self._session, _forgotten, self._wire, asyncio.get_running_loop()).atexit = False
+        wire = self._wire  # not this client: its methods and streams may outlive it
+        weakref.finalize(wire, _forgotten, wire.client, asyncio.get_running_loop()).atexit = False
         try:
             await self._session.connect(self._ready_timeout, self._options)
         except BaseException:
@@ -176,7 +177,7 @@ async def _steps(stream: Stream) -> AsyncIterator[Any]:
         await stream.close()
 
 
-def _forgotten(wire: AsyncWire, loop: asyncio.AbstractEventLoop) -> None:
-    """Close the connections of a client that nobody has closed, as long as their event loop goes on."""
+def _forgotten(client: httpx2.AsyncClient, loop: asyncio.AbstractEventLoop) -> None:
+    """Close connections that nobody has closed, as long as their event loop goes on."""
     if loop.is_running():
-        asyncio.run_coroutine_threadsafe(wire.close(), loop)
+        asyncio.run_coroutine_threadsafe(client.aclose(), loop)

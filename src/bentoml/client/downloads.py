@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Mapping
 from email.message import Message
@@ -33,27 +34,42 @@ class Downloads:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder
-        self._remove: weakref.finalize[[str, int], Downloads] | None = None
+        self._given = folder
+        self._lock = threading.Lock()
+        self._own: _Folder | None = None
 
     def new(self, headers: Mapping[str, str]) -> tuple[Path, BinaryIO]:
         """Open a new file for a body with these headers; its name ends with the name that the server gave it."""
-        if self._folder is None:
-            folder = tempfile.mkdtemp(prefix="bentoml-client-")
-            self._remove = weakref.finalize(self, _remove, folder, os.getpid())
-            self._folder = Path(folder)
-        path = self._folder / f"{secrets.token_hex(8)}-{_filename(headers)}"
+        path = self._folder() / f"{secrets.token_hex(8)}-{_filename(headers)}"
         return path, path.open("xb")
 
     def close(self) -> None:
         """Remove the files."""
-        if self._remove is not None:
-            self._remove()
-            self._folder = None
+        with self._lock:
+            if self._own is not None:
+                self._own.remove()
+                self._own = None
+
+    def _folder(self) -> Path:
+        if self._given is not None:
+            return self._given
+        with self._lock:
+            if self._own is None or self._own.process != os.getpid():
+                self._own = _Folder()
+            return self._own.path
 
 
-def _remove(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # a process forked from the client's leaves it its files
+class _Folder:
+    """A temporary folder of one process; one that is forked from it leaves it alone."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="bentoml-client-"))
+        self.process = os.getpid()
+        self.remove = weakref.finalize(self, _remove, self.path, self.process)
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
 
 

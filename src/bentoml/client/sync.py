@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -111,7 +110,6 @@ class SyncHTTPClient(BaseClient[SyncMethod]):
 
     def _connect(self, wire: SyncWire, options: Options, ready_timeout: float | None) -> None:
         session = Session(wire)
-        weakref.finalize(session, wire.shut)  # not the client: its methods and streams may outlive it
         self._options = options
         try:
             run(session.connect(ready_timeout, options))

@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 import time
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -52,6 +53,7 @@ class SyncWire:
             limits = self._options["limits"]
             transport = httpx2.HTTPTransport(uds=self.address.socket, verify=_LateTLS(), limits=limits)
         self._client = httpx2.Client(**self._options, transport=transport)
+        weakref.finalize(self, self._client.close)  # for clients that nobody closes
         self._elsewhere: httpx2.Client | None = None
         self._process = os.getpid()
 
@@ -83,6 +85,7 @@ class SyncWire:
         """Ask for something that lies elsewhere; blocks."""
         if self._elsewhere is None:
             self._elsewhere = httpx2.Client(follow_redirects=True, headers=_AGENT, verify=_LateTLS())
+            weakref.finalize(self, self._elsewhere.close)
         place = Address(url.partition("?")[0])  # what comes after may be a secret
         with translated(place, timeout):
             request = self._elsewhere.build_request("GET", url, timeout=timeout)
