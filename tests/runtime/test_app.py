@@ -173,6 +173,33 @@ def test_a_service_that_is_not_well(fail: str, path: str, body: bytes) -> None:
         assert (reply.status, reply.body) == (503, body)
 
 
+def test_more_paths_for_probes() -> None:
+    @bentoml.service(endpoints={"livez": "/alive", "readyz": "/k8s/ready"})
+    class Elsewhere:
+        def __is_ready__(self) -> bool:
+            return False
+
+    with served(Elsewhere) as app:
+        assert app.ask("/alive", method="GET").body == b"\n"
+        assert app.ask("/k8s/ready", method="GET").status == app.ask("/readyz", method="GET").status == 503
+
+
+def test_a_service_is_not_ready_before_what_it_depends_on() -> None:
+    @bentoml.service
+    class Base:
+        def __is_ready__(self) -> bool:
+            return False
+
+    @bentoml.service
+    class Above:
+        base = bentoml.depends(Base)
+
+    with served(Above) as app:
+        reply = app.ask("/readyz", method="GET")
+        assert (reply.status, reply.body) == (503, b"Runners are not ready.")
+        assert app.ask("/livez", method="GET").status == 200
+
+
 def test_an_application_without_its_lifespan_says_so() -> None:
     service: Any = Plain
     app: Any = create_app(service, options=AppOptions())

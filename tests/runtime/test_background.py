@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.runtime.running import get, refuses
@@ -72,6 +73,6 @@ def test_wrong_arguments() -> None:
     with pytest.raises(InvalidArgument, match="env `conda`"):
         bentoml.serve(".", env="conda")
 
-    local = bentoml.service(type("Local", (), {}))
+    local: Any = bentoml.service(type("Local", (), {}))
     with pytest.raises(InvalidArgument, match="`service:Local`"):
         bentoml.serve(local)

@@ -85,7 +85,10 @@ def test_a_command_that_is_none(given: Any) -> None:
 
 @pytest.mark.slow
 def test_requests_go_to_the_program() -> None:
-    with served(service("${HOME_OF_TEST:-none}"), env=dict(os.environ)) as app:
+    endpoints = {"livez": "/well", "readyz": "/ours"}
+    with served(service("${HOME_OF_TEST:-none}", endpoints=endpoints), env=dict(os.environ)) as app:
+        assert app.ask("/well", method="GET").json()["path"] == "/well"
+        assert app.ask("/ours", method="GET").body == b"\n"
         assert app.ask("/own", {}).body == b"mine"
         assert app.ask("/readyz", method="GET").status == 200
         for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):

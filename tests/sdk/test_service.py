@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,56 @@ def test_a_service_that_inherits_from_another() -> None:
     service: Any = Better
     assert sorted(service.apis) == ["more", "say"]
     assert service().more() == "good, better!"
+
+
+@bentoml.service
+class Deep:
+    @bentoml.api
+    def go(self) -> int:
+        return 1
+
+
+@bentoml.service(name="mid")
+class Middle:
+    deep = bentoml.depends(Deep)
+    far = bentoml.depends(url="http://127.0.0.1:9")
+
+
+@bentoml.service(http={"port": 4000}, path_prefix="/top")
+class Top:
+    middle = bentoml.depends(Middle)
+
+
+def test_find_dependent() -> None:
+    top: Any = Top
+    assert top.find_dependent_by_name("Deep") is Deep
+    assert top.find_dependent_by_path("middle") is Middle
+    assert top.find_dependent_by_path("middle.deep") is Deep
+    with pytest.raises(ValueError, match="service `mid` has no dependency `nope`; it has `deep`, `far`"):
+        top.find_dependent_by_path("middle.nope")
+    with pytest.raises(ValueError, match="has no dependency `far`"):
+        top.find_dependent_by_path("middle.far")
+
+
+def test_what_a_service_says_of_where_it_is() -> None:
+    top: Any = Top
+    assert top.url == "http://127.0.0.1:4000/top"
+    assert asyncio.run(top.get_hosts()) == ["127.0.0.1:4000"]
+    assert top.openapi_spec["openapi"].startswith("3.1")
+    top.inject_config({"BENTOML_CONFIG_OVERRIDES": '{"services": {"Top": {"http": {"port": 5000}}}}'})
+    assert top.settings.http.port == 5000
+    top.inject_config({})
+    assert top.settings.http.port == 4000
+
+
+def test_a_service_class_of_ones_own() -> None:
+    class Own(bentoml.Service[Any]):
+        pass
+
+    made: Any = bentoml.service(service_class=Own)(type("Made", (), {}))
+    assert isinstance(made, Own)
+
+
+def test_an_image_is_kept() -> None:
+    image = object()
+    assert bentoml.service(image=image)(type("Made", (), {})).image is image

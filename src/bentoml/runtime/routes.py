@@ -239,7 +239,8 @@ def _probes(service: Service[Any], instance: Any) -> dict[str, Page]:
 
 def _probe_paths(service: Service[Any]) -> dict[str, str]:
     also = service.settings.endpoints
-    paths: dict[str | None, str] = {also.livez: "alive", also.readyz: "ready"}
+    livez = None if service.runs_program else also.livez  # it is the program's own
+    paths: dict[str | None, str] = {livez: "alive", also.readyz: "ready"}
     for base in {"", service.path_prefix}:
         paths |= {f"{base}/readyz": "ready", f"{base}/livez": "alive", f"{base}/healthz": "alive"}
     return {path: what for path, what in paths.items() if path is not None}

@@ -16,6 +16,7 @@ from .dependency import RESOLVER, Dependency, LocalServices, Resolver
 from .hooks import HookKind, hooks_of
 from .method import APIMethod
 from .mounting import bind_routes, declared_mounts, mounted_app, mounted_paths, wsgi_as_asgi
+from .openapi import openapi
 from .proxy import Loops, ServiceProxy
 from .sections import ServiceConfig
 from .settings import ServiceSettings, read_envs
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 # The runtime lies above the SDK, which must not import it; what is asked for by name is loaded when it is called.
 _ASGI = "bentoml.runtime.app:standalone_app"
+_SERVE = "bentoml.runtime.background:serve"
 
 
 class Service(Generic[T]):
@@ -121,6 +123,51 @@ class Service(Generic[T]):
         if name not in services:
             raise ValueError(f"service `{name}` is not among {', '.join(f'`{n}`' for n in services)}")
         return services[name]
+
+    def find_dependent_by_path(self, path: str) -> Service[Any]:
+        """Return the service at the end of attributes like ``dep.inner``; ``ValueError`` if one of them is no dependency."""
+        found: Service[Any] = self
+        for name in path.split("."):
+            dependency = found.dependencies.get(name)
+            if dependency is None or dependency.on is None:
+                known = ", ".join(f"`{n}`" for n in found.dependencies) or "none"
+                raise ValueError(f"service `{found.name}` has no dependency `{name}`; it has {known}")
+            found = dependency.on
+        return found
+
+    @property
+    def runs_program(self) -> bool:
+        """Whether the service is another program, which answers what the class does not."""
+        return self.cmd is not None or hasattr(self.inner, "__command__")
+
+    @property
+    def openapi_spec(self) -> dict[str, Any]:
+        """What `/docs.json` says of this service."""
+        version = None if self.bento is None else self.bento.tag.version
+        return openapi(self, version=version)
+
+    @property
+    def url(self) -> str | None:
+        """Where the service is, as far as its settings say."""
+        http = self.settings.http
+        scheme = "https" if self.settings.ssl.enabled else "http"
+        return f"{scheme}://{http.host}:{http.port}{self.path_prefix}"
+
+    async def get_hosts(self) -> list[str]:
+        """Return the addresses of this service: there is one, and it is in the settings."""
+        return [f"{self.settings.http.host}:{self.settings.http.port}"]
+
+    def inject_config(self, env: Mapping[str, str] | None = None) -> None:
+        """Read the overrides in the environment again, as when the class was decorated.
+
+        Raises:
+            BentoMLConfigException: the configuration is not valid.
+        """
+        self.settings = ServiceSettings.build(self.name, self.config, environment() if env is None else env)
+
+    def serve_http(self, *, blocking: bool = True, **options: Any) -> Any:
+        """Serve this service as ``bentoml.serve`` does: ``host``, ``port``, ``working_dir``, ... are its options."""
+        return pkgutil.resolve_name(_SERVE)(self, blocking=blocking, **options)
 
     def hooks(self, kind: HookKind) -> list[tuple[str, Callable[..., Any]]]:
         """Return the hooks of a kind; those of ``deployment`` take no argument, the others take the instance."""
