@@ -173,7 +173,11 @@ class Exchange:
             return
         kind = message["type"]
         if kind == "http.response.body" and self.started and not self.complete:
-            self._send_body(message.get("body", b""), message.get("more_body", False))
+            body, more = message.get("body", b""), message.get("more_body", False)
+            if self._framing == _CHUNKED and more and 0 < len(body) <= _TOGETHER:  # what most messages are
+                line.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            else:
+                self._send_body(body, more)
         elif kind == "http.response.start" and not self.started:
             self._send_head(message["status"], message.get("headers", ()))
         else:
@@ -202,10 +206,12 @@ class Exchange:
             self._expects or closing
         ):  # whether a body follows is up to the client: nobody could tell it from a request
             self.keep_alive = False
-        own = _OWN[self._framing == _CHUNKED, closing or self.keep_alive, self.scope["http_version"] == "1.0"]
-        parts.append(own)
+        end, end_lines = _ENDS[
+            self._framing == _CHUNKED, closing or self.keep_alive, self.scope["http_version"] == "1.0"
+        ]
+        parts.append(end)
         head = b"".join(parts)
-        lines += own.count(b"\n") + 1
+        lines += end_lines
         if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
             raise RuntimeError("a header of the answer holds a line break or a zero byte")
         self.started = True
@@ -272,17 +278,20 @@ def status_line(status: int) -> bytes:
 
 _STATUS_LINES = {int(status): status_line(status) for status in HTTPStatus}
 
-# The end of a head, by whether the body is chunked, the connection's future has been said or stays open, and the client is an old one.
-_OWN = {
-    (chunked, said, old): (
-        (b"transfer-encoding: chunked\r\n" if chunked else b"")
-        + (b"connection: keep-alive\r\n" if said and old else b"" if said else b"connection: close\r\n")
-        + b"\r\n"
-    )
-    for chunked in (False, True)
-    for said in (False, True)
-    for old in (False, True)
-}
+
+def _end(chunked: bool, said: bool, old: bool) -> tuple[bytes, int]:
+    """Return the end of a head and how many lines it and the first one are."""
+    end = b"transfer-encoding: chunked\r\n" if chunked else b""
+    if not said:
+        end += b"connection: close\r\n"
+    elif old:
+        end += b"connection: keep-alive\r\n"
+    end += b"\r\n"
+    return end, end.count(b"\n") + 1
+
+
+# By whether the body is chunked, the future of the connection goes without saying (or was said), and the client is an old one.
+_ENDS = {(c, s, o): _end(c, s, o) for c in (False, True) for s in (False, True) for o in (False, True)}
 
 
 def _kind(name: bytes) -> int:
