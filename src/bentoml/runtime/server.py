@@ -33,17 +33,21 @@ def answer(
     channel: Channel,
     env: Mapping[str, str],
     limits: Limits,
+    *,
+    websockets: bool = True,
     on_end: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve an application until SIGTERM, then let the requests in flight end; its lifespan's errors are raised.
 
-    ``on_end()`` is called when the signal comes.
+    ``on_end()`` is called when the signal comes. Without ``websockets``, whose library takes its time to load, a
+    handshake is a request like any other.
 
     Raises:
         CertificateError: TLS is asked for with files that cannot be used.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_answer(_config(app, order, env, limits), app, listening, order, channel, on_end))
+        config = _config(app, order, env, limits, websockets)
+        runner.run(_answer(config, app, listening, order, channel, on_end))
 
 
 async def _answer(
@@ -57,8 +61,10 @@ async def _answer(
     try:
         config.load()
     except OSError as e:  # also ssl.SSLError
-        names = f"`{order.ssl.get('certfile')}` and `{order.ssl.get('keyfile')}`"
-        raise CertificateError(f"TLS cannot use the certificate and key {names}: {e}") from e
+        given = {k: v for k, v in order.ssl.items() if v is not None and k != "keyfile_password"}
+        names = ", ".join(f"`ssl.{name}` `{value}`" for name, value in given.items())
+        reason = e.strerror or " ".join(map(str, e.args))
+        raise CertificateError(f"TLS cannot be used with {names}: {reason}") from e
     server = _Server(config, channel, on_end)
     loop = asyncio.get_running_loop()
     async with running(app):
@@ -96,7 +102,9 @@ class _Server(uvicorn.Server):
         self._on_end()
 
 
-def _config(app: ASGIApp, order: Serve, env: Mapping[str, str], limits: Limits) -> uvicorn.Config:
+def _config(
+    app: ASGIApp, order: Serve, env: Mapping[str, str], limits: Limits, websockets: bool
+) -> uvicorn.Config:
     proxies = env.get(_TRUSTED_PROXIES)
     ssl = {f"ssl_{name}": value for name, value in order.ssl.items() if value is not None}
     return uvicorn.Config(
@@ -104,6 +112,7 @@ def _config(app: ASGIApp, order: Serve, env: Mapping[str, str], limits: Limits) 
         interface="asgi3",
         loop="uvloop",
         http=Connections(limits, order.timeout_keep_alive),  # type: ignore[arg-type]  # called as the class of a protocol would be
+        ws="auto" if websockets else "none",
         lifespan="off",  # ours: see lifespan.py
         log_config=None,
         access_log=False,
