@@ -13,7 +13,7 @@ from typing import Any
 
 import PIL.Image
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from tests.page.browser import Visit, browser, visit
 from tests.support import Project
 
@@ -647,3 +647,59 @@ OF_PARTS = """
             size = [job.factor * side for side in job.picture.size]
             return Done(sides=size, large=job.picture.resize(tuple(size)))
 """
+
+
+def test_behind_a_proxy_with_a_path(chromium: Browser, gallery: str) -> None:
+    with visit(chromium, f"{gallery}/tools/shop") as tab:
+
+        def pass_on(route: Route) -> None:
+            route.fulfill(response=route.fetch(url=route.request.url.replace("/tools/shop", "")))
+
+        tab.page.route("**/tools/shop/**", pass_on)
+        page = tab.open("write")
+        page.get_by_label("text", exact=True).fill("through the proxy")
+        tab.send()
+        expect(result(page).locator("pre")).to_have_text("through the proxy")
+        assert f"'{gallery}/tools/shop/write'" in code(page, "curl")
+    assert all(url.startswith((f"{gallery}/tools/shop/", "blob:")) for url in tab.requests)
+
+
+def test_a_task_is_cancelled(chromium: Browser, project: Project) -> None:
+    project.write(service_py=SLOW)
+    with project.serve("service:Slow") as url, visit(chromium, url) as tab:
+        page = tab.open("work")
+        page.get_by_role("button", name="Submit task").click()
+        state = page.get_by_role("region", name="Tasks").locator(".pill")
+        expect(state).to_have_text("Running")
+        page.get_by_role("button", name="Cancel task").click()
+        expect(state).to_have_text("Cancelled")
+        expect(page.get_by_role("button", name="Result task")).to_be_disabled()
+        page.get_by_role("button", name="Retry task").click()
+        expect(state).to_have_count(2)
+        page.get_by_role("button", name="Cancel task").first.click()
+        expect(state.first).to_have_text("Cancelled")
+
+
+SLOW = """
+    import asyncio
+
+    import bentoml
+
+    @bentoml.service
+    class Slow:
+        @bentoml.task
+        async def work(self) -> None:
+            await asyncio.sleep(60)
+"""
+
+
+def test_a_service_that_went_away(chromium: Browser, project: Project) -> None:
+    project.write(service_py=PREFIXED)
+    with project.serve("service:Prefixed") as url, visit(chromium, f"{url}/v1/shop") as tab:
+        page = tab.open("double")
+        page.get_by_label("x").fill("4")
+        page.route("**/double", lambda route: route.abort())
+        page.get_by_role("button", name="Send").click()
+        expect(result(page).get_by_role("alert")).to_contain_text("The service cannot be reached")
+        expect(page.get_by_role("button", name="Send")).to_be_focused()
+        tab.complaints.clear()  # that it could not connect

@@ -363,3 +363,22 @@ def test_mounted_applications_that_describe_themselves() -> None:
     assert body == {"$ref": "#/components/schemas/more__Node"}
     assert "weight" in component(document, "more__Node")["properties"]
     assert "children" in component(document, "Node")["properties"]
+
+
+class Picked(BaseModel):
+    file: Path
+    weight: float = 1.0
+
+
+def test_files_inside_of_models_make_a_form() -> None:
+    @bentoml.service
+    class Nested:
+        @bentoml.api
+        def weigh(self, item: Picked, name: str = "") -> None: ...
+
+    document = openapi(cast(Any, Nested), version=None)
+    validate(document)
+    body = request(document, "weigh")
+    assert list(body["content"]) == ["multipart/form-data"]
+    assert body["content"]["multipart/form-data"]["encoding"]["item"] == {"contentType": "application/json"}
+    assert "item.picture" in body["description"]

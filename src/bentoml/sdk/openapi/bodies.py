@@ -21,13 +21,17 @@ _EVENT_STREAM = "text/event-stream"
 _EVENTS: Json = {
     "description": "Text, or server-sent events, as they come; a stream that fails ends with the event `error`."
 }
+_PARTS = "A part for each field. A file inside of another value is a part of its own, named by its place: `item.picture`."
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 
 def request(method: APIMethod[..., Any], schemas: Schemas) -> Json:
     """Return the request body of an API: each media type that its input is meant to come as."""
     taken = method.input
-    schema = _with_files_named(taken.schema()) if taken.files and not taken.root else taken.schema()
+    schema = taken.schema()
+    is_form = not taken.root and _holds_file(schema)
+    if is_form:
+        schema = _as_form(schema)
     body: Json = {"schema": schemas.add(f"{method.name}__Input", schema)}
     if taken.root:
         media_type = _file_type(schema) if taken.files else "text/plain" if taken.is_raw else _JSON
@@ -37,8 +41,8 @@ def request(method: APIMethod[..., Any], schemas: Schemas) -> Json:
         return {"required": required, "content": {media_type: body} | _npy([schema])}
     required = bool(schema.get("required"))
     properties: dict[str, Json] = schema.get("properties", {})
-    if taken.files:
-        return {"required": required, "content": {_FORM: body | _encoding(properties)}}
+    if is_form:
+        return {"description": _PARTS, "required": required, "content": {_FORM: body | _encoding(properties)}}
     content = {_JSON: body} | _npy(list(properties.values()))
     if properties and all(_is_scalar(p) for p in properties.values()):
         content[_URLENCODED] = body
@@ -63,7 +67,7 @@ def answer(method: APIMethod[..., Any], schemas: Schemas) -> Json:
     return {media_type: body} | (_npy([schema]) if method.output.may_be_npy else {})
 
 
-def _with_files_named(schema: Json) -> Json:
+def _as_form(schema: Json) -> Json:
     """Return the schema of a form: a list of files that is required has one, as a form cannot hold an empty list."""
     properties = dict(schema["properties"])
     for name in set(schema.get("required", ())) & properties.keys():

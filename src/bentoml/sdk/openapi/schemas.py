@@ -23,6 +23,7 @@ _OURS = {
     "content_type",
     "discriminator",
     "url",
+    "dtype",
 }
 _OURS_OF_ARRAYS = {"format", "dtype", "shape", "dim", "orient", "columns", "items", "contentMediaType"}
 _DATA = {"default", "const", "enum", "examples", "required"}

@@ -18,9 +18,8 @@ export function filesField(field) {
   const item = field.schema.items;
   const schema = { ...item, ...field.schema, content_type: item.content_type, format: item.format };
   const chooser = makeChooser({ ...field, schema }, true);
-  return asField(field, chooser, () =>
-    chooser.files().length ? chooser.files() : field.schema.nullable ? null : [],
-  );
+  const all = () => [...chooser.files(), chooser.address()].filter(Boolean);
+  return asField(field, chooser, () => (all().length ? all() : field.schema.nullable ? null : []));
 }
 
 function asField(field, chooser, read) {

@@ -1,6 +1,7 @@
 // The form of one API: its fields, and what they hold as a request.
 import { h } from "./dom.js";
 import { makeField } from "./fields.js";
+import { simple } from "./schema.js";
 import { same, toCompactJson, toJson } from "./values.js";
 
 /** Make the form of an API: { element, check(), fail(details), plan(), write(values), asJson }. */
@@ -20,6 +21,7 @@ function fieldsForm(schema) {
     ]),
   );
   const takesFiles = holdsFile(schema);
+  const files = new Set(properties.filter(([, property]) => isFile(property, definitions)).map(([name]) => name));
   const none = properties.length === 0 && h("p", { class: "note" }, "This API takes no input.");
   return {
     element: h(
@@ -40,7 +42,7 @@ function fieldsForm(schema) {
         if (value !== undefined && !(isOptional(name) && same(value, property.default ?? null)))
           values[name] = value;
       }
-      return takesFiles ? { kind: "form", values } : { kind: "json", values };
+      return takesFiles ? { kind: "form", values, files } : { kind: "json", values };
     },
   };
   function isOptional(name) {
@@ -63,6 +65,14 @@ function rootForm(schema) {
     write: (value) => field.write(value),
     plan: () => ({ kind, root: field.read() }),
   };
+}
+
+/** Whether a field is a file or a list of files. */
+function isFile(property, definitions) {
+  const schema = simple(property, definitions);
+  return (
+    schema.type === "file" || (schema.type === "array" && simple(schema.items ?? {}, definitions).type === "file")
+  );
 }
 
 /** Whether a value of a schema may hold a file, at any depth. */
@@ -104,22 +114,20 @@ export function fetchOptions(plan) {
         ? post(plan.root, plan.root.type || "application/octet-stream")
         : post(plan.root ?? "", "text/plain");
     case "form":
-      return post(formData(plan.values));
+      return post(formData(plan));
   }
 }
 
-function formData(values) {
+function formData(plan) {
   const form = new FormData();
-  for (const [name, value] of partsOf(values)) form.append(name, value);
+  for (const [name, value] of partsOf(plan)) form.append(name, value);
   return form;
 }
 
-/** The parts of a form: files as they are, all else as JSON; a file deeper in a value is a part named by its place. */
-export function partsOf(values) {
+/** The parts of a form: files, and addresses of files, as they are; a file inside of a value is a part named by its place. */
+export function partsOf({ values, files: ofFiles }) {
   return Object.entries(values).flatMap(([name, value]) => {
-    if (value instanceof File) return [[name, value]];
-    if (Array.isArray(value) && value.some((item) => item instanceof File))
-      return value.map((item) => [name, item]);
+    if (ofFiles.has(name) && value !== null) return [value].flat().map((item) => [name, item]);
     const files = [];
     const plain = withoutFiles(name, value, files);
     return [[name, toCompactJson(plain)], ...files];

@@ -30,7 +30,7 @@ function curlBody(plan) {
         `--data-binary ${quoted(`@${plan.root?.name ?? "FILE"}`)}`,
       ];
     case "form":
-      return partsOf(plan.values).map(([name, value]) =>
+      return partsOf(plan).map(([name, value]) =>
         value instanceof File
           ? `-F ${quoted(`${name}=@"${value.name.replace(/["\\]/g, "\\$&")}"${value.type && `;type=${value.type}`}`)}`
           : `--form-string ${quoted(`${name}=${value}`)}`,
@@ -78,7 +78,8 @@ const KEYWORDS = new Set(
 /** A program with the synchronous client. */
 export function pythonSnippet(api, plan, asTask = false) {
   const values = "root" in plan ? [["", plan.root]] : Object.entries(plan.values);
-  const needsPath = partsOf(Object.fromEntries(values)).some(([, value]) => value instanceof File);
+  const isFile = (value) => value instanceof File;
+  const needsPath = plan.kind === "form" ? partsOf(plan).some(([, part]) => isFile(part)) : isFile(plan.root);
   const imports = [token() && "import os", needsPath && "from pathlib import Path"].filter(Boolean);
   const client = `${JSON.stringify(serviceUrl)}${token() ? `, token=os.environ["${TOKEN}"]` : ""}`;
   const call = pythonCall(api, values, asTask);
