@@ -91,9 +91,9 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
     started_in = Path.cwd()
     service = _load(target, order, env)
     set_variables(declared_variables(service, env))
-    set_variables(gpu_variables(service, env))
     as_json = service.settings.logging.json
     configure(f"entry_service:{service.name}:{order.index}", order.log_level, as_json=as_json)
+    set_variables(gpu_variables(service, env))
     _fill_server_context(service)
     channel.send(_describe(service, target))
     serve = channel.receive()
@@ -122,7 +122,8 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
     )
     limits = service.settings.http.limits
     app = create_app(service, options=options)
-    answer(app.dispatch, listening, serve, channel, env, limits, on_end=app.end)
+    websockets = _has_websockets(service)
+    answer(app.dispatch, listening, serve, channel, env, limits, websockets=websockets, on_end=app.end)
 
 
 def _loopback_port(listening: socket.socket) -> int | None:
@@ -131,6 +132,12 @@ def _loopback_port(listening: socket.socket) -> int | None:
         return None
     address = listening.getsockname()
     return address[1] if ipaddress.ip_address(address[0]).is_loopback else None
+
+
+def _has_websockets(service: Service[Any]) -> bool:
+    """Tell whether anything in a service could answer a websocket: its APIs do not."""
+    is_command = service.cmd is not None or hasattr(service.inner, "__command__")
+    return bool(service.mount_apps or service.middlewares or is_command)
 
 
 def _load(target: Target, order: Load, env: Mapping[str, str]) -> Service[Any]:
