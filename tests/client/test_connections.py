@@ -108,11 +108,12 @@ def test_a_server_that_goes_away() -> None:
 @pytest.mark.parametrize(
     ("page", "message"),
     [
+        ((503, {}, b"overloaded"), r"Failed to fetch schema from `http://127.*/schema\.json`: overloaded"),
         ((404, {}, b"Not Found"), r"Failed to fetch schema from `http://127.*/schema\.json`: Not Found"),
-        ((200, {}, b"<html>"), "Failed to fetch schema from .*: it is not JSON"),
+        ((200, {}, b"<html>"), "Failed to fetch schema from .* is not JSON"),
         ((200, {}, b"[]"), "is not that of a service"),
     ],
-    ids=["missing", "no JSON", "no schema"],
+    ids=["overloaded", "missing", "no JSON", "no schema"],
 )
 def test_a_server_of_another_kind(page: Page, message: str) -> None:
     with serving(Server(**{"schema.json": page})) as url, pytest.raises(BentoMLException, match=message):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from itertools import count
+from typing import Any, TypeVar
 
 from ..exceptions import BentoMLException, InvalidArgument, RequestTimeout, ServiceUnavailable
 from .body import Body, body_of
@@ -23,6 +24,8 @@ from .wire import Answer, Wire
 __all__ = ["END", "Session", "Stream"]
 
 END: Any = object()
+
+T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
@@ -73,25 +76,11 @@ class Session:
 
     async def call(self, endpoint: Endpoint, plan: RequestPlan, options: Options) -> Any:
         """Send a request and return what its answer means."""
-        with ExitStack() as opened:
-            body = await self.body_of(plan, opened, options)
-            tries = options.for_calls() if plan.method == "POST" else options.for_questions()
-            answer = await self.open(plan, body, tries, options)
-            try:
-                return await self._value(endpoint, answer)
-            finally:
-                await answer.close()
+        return await self._exchange(plan, options, lambda answer: self._value(endpoint, answer))
 
     async def ask(self, plan: RequestPlan, options: Options) -> Any:
         """Send a request about a task and return the JSON of its answer."""
-        with ExitStack() as opened:
-            body = await self.body_of(plan, opened, options)
-            tries = options.for_questions() if plan.method == "GET" else options.for_calls()
-            answer = await self.open(plan, body, tries, options)
-            try:
-                return _json(answer.status, await answer.read(), plan.route)
-            finally:
-                await answer.close()
+        return await self._exchange(plan, options, lambda answer: _json(answer, plan.route))
 
     def stream(self, endpoint: Endpoint, plan: RequestPlan, options: Options) -> Stream:
         """Return the steps of a call whose answer comes in steps; it is sent when the first one is asked for."""
@@ -102,39 +91,47 @@ class Session:
         self.downloads.close()
         await self.wire.close()
 
-    async def open(self, plan: RequestPlan, body: Body | None, tries: Retries, options: Options) -> Answer:
+    async def open(self, plan: RequestPlan, body: Body | None, options: Options) -> Answer:
         """Return the beginning of an answer; try again where that is allowed and may help."""
+        tries = options.for_questions() if plan.method == "GET" else options.for_calls()
         headers = {"Accept": plan.accept} if plan.accept else {}
         began = time.monotonic()
-        tried = 0
-        while True:
-            tried += 1
-            answer: Answer | None = None
+        for tried in count(1):
+            outcome: Answer | ServiceUnavailable
             try:
-                answer = await self.wire.send(plan.method, plan.route, body, headers, options.timeout)
-                outcome: int | Exception = answer.status
+                outcome = await self.wire.send(plan.method, plan.route, body, headers, options.timeout)
             except ServiceUnavailable as e:
                 outcome = e
-            pause = None
-            if is_worth_a_retry(outcome):
-                asked = retry_after(answer.headers) if answer is not None else None
-                pause = tries.pause(tried, time.monotonic() - began, asked, random.random())
-            if pause is None:
-                if isinstance(outcome, Exception):
+            pause = _pause(outcome, tries, tried, time.monotonic() - began)
+            if isinstance(outcome, ServiceUnavailable):
+                if pause is None:
                     raise outcome
-                assert answer is not None
-                return answer
-            if answer is not None:
-                await answer.close()
+            elif pause is None:
+                return outcome
+            else:
+                await outcome.close()
             await self.wire.sleep(pause)
+        raise AssertionError("count() does not end")
 
     async def body_of(self, plan: RequestPlan, opened: ExitStack, options: Options) -> Body | None:
+        """Return what is sent, once all of it is on this machine; ``opened`` ends what was opened for it."""
         if plan.method != "POST":
             return None
         plan = replace(plan, body=await self._fetched(plan.body, options))
         if isinstance(plan.body, bytes):
             return body_of(plan, opened)
         return await self.wire.work(body_of, plan, opened)
+
+    async def _exchange(
+        self, plan: RequestPlan, options: Options, read: Callable[[Answer], Awaitable[T]]
+    ) -> T:
+        with ExitStack() as opened:
+            body = await self.body_of(plan, opened, options)
+            answer = await self.open(plan, body, options)
+            try:
+                return await read(answer)
+            finally:
+                await answer.close()
 
     async def _fetched(self, content: Any, options: Options) -> Any:
         """Return a body in which no file lies elsewhere any more."""
@@ -192,20 +189,12 @@ class Session:
     async def _schema(self, options: Options) -> Mapping[str, Any]:
         page = f"`{self.wire.address}/schema.json`"
         plan = RequestPlan("/schema.json", method="GET")
-        answer = await self.open(plan, None, options.for_questions(), options)
         try:
-            body = await answer.read()
-        finally:
-            await answer.close()
-        if answer.status != 200:
-            error = failure(answer.status, body, "/schema.json")
-            raise BentoMLException(
-                f"Failed to fetch schema from {page}: {error}", error_code=error.error_code
-            )
-        try:
-            schema: Mapping[str, Any] = json.loads(body)
-        except ValueError as e:
-            raise BentoMLException(f"Failed to fetch schema from {page}: it is not JSON") from e
+            schema: Mapping[str, Any] = await self.ask(plan, options)
+        except BentoMLException as e:
+            if isinstance(e, ServiceUnavailable) and e.body is None:
+                raise  # there was no answer
+            raise BentoMLException(f"Failed to fetch schema from {page}: {e}", error_code=e.error_code) from e
         return schema
 
 
@@ -243,7 +232,7 @@ class Stream:
     async def _begin(self) -> Answer:
         with ExitStack() as opened:
             body = await self._session.body_of(self._plan, opened, self._options)
-            answer = await self._session.open(self._plan, body, self._options.for_calls(), self._options)
+            answer = await self._session.open(self._plan, body, self._options)
         if 200 <= answer.status < 300:
             return answer
         try:
@@ -252,13 +241,22 @@ class Stream:
             await answer.close()
 
 
-def _json(status: int, body: bytes, route: str) -> Any:
-    if not 200 <= status < 300:
-        raise failure(status, body, route)
+async def _json(answer: Answer, route: str) -> Any:
+    body = await answer.read()
+    if not 200 <= answer.status < 300:
+        raise failure(answer.status, body, route)
     try:
         return json.loads(body)
     except ValueError as e:
         raise BentoMLException(f"the server's answer on `{route}` is not JSON: {e}") from e
+
+
+def _pause(outcome: Answer | ServiceUnavailable, tries: Retries, tried: int, elapsed: float) -> float | None:
+    """Return the seconds until the next try, or None where this outcome is the last."""
+    if not is_worth_a_retry(outcome if isinstance(outcome, ServiceUnavailable) else outcome.status):
+        return None
+    asked = None if isinstance(outcome, ServiceUnavailable) else retry_after(outcome.headers)
+    return tries.pause(tried, elapsed, asked, random.random())
 
 
 def _remaining(deadline: float | None, longest: float) -> float:
