@@ -243,12 +243,8 @@ class _CurrentTracer(trace.Tracer):
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
         return self._tracer().start_span(*args, **kwargs)
 
-    @contextmanager
-    def _in_span(self, *args: Any, **kwargs: Any) -> Iterator[Span]:
-        with self._tracer().start_as_current_span(*args, **kwargs) as span:
-            yield span
-
-    start_as_current_span = _in_span  # type: ignore[assignment]  # the library's own type of context manager
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        return self._tracer().start_as_current_span(*args, **kwargs)
 
     def _tracer(self) -> trace.Tracer:
         provider = self._current.provider
