@@ -22,5 +22,10 @@ class Digits:
 
     @bentoml.api
     def predict(self, images: Annotated[np.ndarray, Shape((-1, 64)), DType("float64")]) -> np.ndarray:
-        """Return the digit on each image; an image is 64 numbers from 0 (white) to 16 (black), row by row."""
-        return self.model.predict(images)
+        """Return the digit on each image; an image is 64 numbers from 0 (white) to 16 (black), row by row.
+
+        What is missing (`null`) is white.
+        """
+        if not len(images):
+            return np.zeros(0, dtype=int)
+        return self.model.predict(np.clip(np.nan_to_num(images), 0, 16))

@@ -21,13 +21,15 @@ HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
     ("folder", "examples", "least"),
     [
         ("tests/projects/gallery", 25, 1000),
-        ("examples/stream", 3, 40),  # each story takes its time
         ("examples/composition", 60, 100),
+        ("examples/digits", 60, 60),
     ],
 )
 def test_the_document_is_true(folder: str, examples: int, least: int, tmp_path: Path) -> None:
     project = Project(ROOT / folder, tmp_path / "home")
     project.env["PYTHONDONTWRITEBYTECODE"] = "1"
+    if (project.folder / "train.py").exists():
+        subprocess.run([sys.executable, "train.py"], cwd=project.folder, env=project.env, check=True)
     with project.serve(".") as url:
         done = subprocess.run(
             [

@@ -40,6 +40,7 @@ function described(schema, docs) {
     version: docs?.info.version ?? "",
     about: docs?.info.description || schema.description || "",
     apis: schema.routes.map((route) => ({ ...route, doc: doc(route) })),
+    hasMetrics: Object.keys(docs?.paths ?? {}).some((path) => path.endsWith("/metrics")),
   };
 }
 
@@ -116,6 +117,7 @@ function drawTools() {
     button(token() ? "Token set" : "Token", { class: "quiet", onclick: () => askForToken(false) }, "key");
   fill(document.getElementById("tools"), change, key);
   document.querySelector(".links").hidden = service === null;
+  document.querySelector('.links a[href="metrics"]').parentElement.hidden = !service?.hasMetrics;
 }
 
 function askForToken(wasRefused) {
