@@ -169,3 +169,24 @@ def test_without_workers_the_numbers_are_kept_for_the_process_alone(tmp_path: Pa
     assert samples(folder, shared=False)["bentoml_service_request_total", "/a", "200"] == 1
     metrics.close()
     assert not folder.exists()
+
+
+def test_websockets_of_a_worker_that_died_are_open_no_more(tmp_path: Path) -> None:
+    name = "bentoml_service_websocket"
+    metrics = Metrics(FAMILY, tmp_path, [])
+    for n in range(3):
+        talk = metrics.socket("/ws")
+        talk.opened()
+        talk.received(10)
+        talk.sent(n)
+    talk.closed()
+    assert samples(tmp_path)[f"{name}_connections", "/ws"] == 2
+    metrics.close()
+    assert samples(tmp_path)[f"{name}_connections", "/ws"] == 0
+    again = Metrics(FAMILY, tmp_path, [])
+    again.socket("/ws").opened()
+    found = samples(tmp_path)
+    assert found[f"{name}_connections", "/ws"] == 1
+    assert (found[f"{name}_data_received_count", "/ws"], found[f"{name}_data_received_sum", "/ws"]) == (3, 30)
+    assert (found[f"{name}_data_sent_count", "/ws"], found[f"{name}_data_sent_sum", "/ws"]) == (3, 3)
+    again.close()
