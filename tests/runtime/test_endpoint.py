@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -18,6 +19,7 @@ from tests.runtime.served import Served, served
 
 import bentoml
 from bentoml.exceptions import BentoMLException, NotFound, ServiceUnavailable
+from bentoml.runtime.call import Call
 
 GENERIC = {"error": "An unexpected error has occurred, please check the server log."}
 
@@ -390,3 +392,21 @@ def test_a_body_that_says_that_it_is_too_long_is_not_waited_for(app: Served) -> 
     for kind in ("application/json", "multipart/form-data; boundary=b"):
         reply = app.ask("/add", b"", headers={"content-type": kind, "content-length": "99999999999"})
         assert (reply.status, reply.json()) == (413, {"error": "the body is longer than 2000000 bytes"})
+
+
+@pytest.mark.parametrize("path", ["/add", "/add_async"])
+def test_a_request_leaves_nothing_for_the_garbage_collector(app: Served, path: str) -> None:
+    app.ask(path, {"a": 1})
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            app.ask(path, {"a": 1})
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [thing for thing in gc.garbage if isinstance(thing, Call)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left

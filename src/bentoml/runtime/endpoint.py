@@ -111,10 +111,12 @@ class Endpoint:
             elif isinstance(answer, Response):
                 await self._send_response(call, answer, receive, send)
         finally:
+            call.task = None  # whose context knows the call: nothing is to be left for the garbage collector
             traffic.leave(call)
             call.end(self._label)
             if call.context is not None or call.folder is not None:
                 await _finish(call)
+                call.context = None  # which knows the call as well
 
     async def _refuse(self, call: Call, send: Send) -> None:
         """Answer what does not come to the API: another method than POST, a foreign web page, one request too many."""

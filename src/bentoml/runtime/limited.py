@@ -46,6 +46,7 @@ class Limited:
             message = f"Not able to process the request in {traffic.timeout} seconds"
             await refuse(scope, reply, 504, error_body(message))
         finally:
+            call.task = None  # whose context knows the call: nothing is to be left for the garbage collector
             traffic.leave(call)
 
 
