@@ -149,6 +149,28 @@ def test_a_path_is_never_taken_for_a_file(name: str) -> None:
         input_of(name).from_json(bodies[name])
 
 
+class Album(bentoml.IODescriptor):
+    images: list[Image.Image]
+    title: str = ""
+    years: list[int] = bentoml.Field(default_factory=list)
+
+
+def test_texts_and_lists_of_one_at_any_depth() -> None:
+    def method(self: object, album: Album) -> None: ...
+
+    method.__annotations__["album"] = Album
+    read = APIMethod(method).input.from_parts
+    for parts in (
+        [png("album.images"), text("album.title", "3"), text("album.years", "4")],
+        [text("album", '{"title": "x", "years": [4]}'), png("album.images"), text("album.title", "3")],
+    ):
+        album = read(parts)["album"]
+        assert ([i.size for i in album.images], album.title, album.years) == ([(3, 2)], "3", [4])
+    with pytest.raises(ValidationError) as caught:
+        read([text("album", '{"title": 3}'), png("album.images"), text("album.years", "x")])
+    assert ("album", "title") in locations(caught.value)
+
+
 def test_a_file_or_something_else(tmp_path: Path) -> None:
     either = input_of("either")
     assert either.from_parts([Part("file", "a", None, b"x")], lambda: tmp_path)["file"].read_bytes() == b"x"

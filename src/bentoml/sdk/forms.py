@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError, SchemaValidator, from_json
+from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
 
 from ..exceptions import BadInput
+from .fail_fast import BySize
 from .files import Part
 from .nested import place
 from .npy import NPY, read_npy
@@ -27,9 +28,9 @@ _TEXT_FIRST = (bytes, Decimal)  # types that a JSON reader would change: quotes 
 class Form:
     """Read forms into an object with these fields, each an adapted annotation."""
 
-    def __init__(self, fields: Mapping[str, Any], validator: SchemaValidator | Any) -> None:
+    def __init__(self, fields: Mapping[str, Any], validators: BySize) -> None:
         self._names = frozenset(fields)
-        self._validator = validator
+        self._validators = validators
         self._shapes = {name: shape for name, a in fields.items() if (shape := file_shape(a))}
         self._as_text = frozenset(
             n for n, a in fields.items() if unwrap(not_none(unwrap(a)[0]))[0] in _TEXT_FIRST
@@ -46,16 +47,43 @@ class Form:
             BadInput: a part names a place that there is not.
         """
         groups = _grouped(parts)
-        texts = {name: groups[name] for name in self._names - self.files if name in groups}
-        inner = {name: group for name, group in groups.items() if self._is_inside(name)}
-        values = self._file_values(groups) | {name: self._value(name, group) for name, group in texts.items()}
-        _place_all(values, inner)
+        validator = self._validators.of(sum(len(part.data) for part in parts if part.data is not None))
         try:
-            return self._validator.validate_python(values, context=folder)
+            return validator.validate_python(self._values(groups, {}), context=folder)
         except ValidationError as e:
-            wrong = {str(error["loc"][0]): error["type"] for error in e.errors() if error["loc"]}
-            plain = {n: _as_text(group, wrong[n]) for n, group in texts.items() if n in wrong}
-            return self._again(values | plain, folder, e) if plain else _raise(e)
+            again = self._to_read_again(groups, e)
+            if not again:
+                raise
+            return _again(validator, self._values(groups, again), folder, e)
+
+    def _values(self, groups: Mapping[str, list[Part]], again: Mapping[str, str]) -> dict[str, Any]:
+        """Return the fields; those to read ``again`` are taken as text, for the error that reading them as JSON was."""
+        values = self._file_values(groups)
+        inner: dict[str, Any] = {}
+        for name, group in groups.items():
+            if name in self._names:
+                if name not in self.files:
+                    values[name] = _as_text(group, again[name]) if name in again else self._value(name, group)
+            elif self._is_inside(name):
+                inner[name] = (
+                    _as_text(group, again[name]) if name in again else _one(map(_inner_value, group))
+                )
+        _place_all(values, inner)
+        return values
+
+    def _to_read_again(self, groups: Mapping[str, list[Part]], error: ValidationError) -> dict[str, str]:
+        """Return what may fit as text, or as a list of one, and what was wrong with it."""
+        inner = {name for name in groups if self._is_inside(name)}
+        whole = (self._names - self.files) & groups.keys() - {name.partition(".")[0] for name in inner}
+        again: dict[str, str] = {}
+        for line in error.errors():
+            path = [str(step) for step in line["loc"]]
+            if path and path[0] in whole:
+                again[path[0]] = line["type"]
+            for length in range(2, len(path) + 1) if inner else ():
+                if (name := ".".join(path[:length])) in inner:
+                    again[name] = _NO_LIST[0] if length < len(path) else line["type"]
+        return again
 
     def _is_inside(self, name: str) -> bool:
         return "." in name and name not in self._names and name.partition(".")[0] in self._names
@@ -72,16 +100,6 @@ class Form:
                 values[name] = files if shape == "many" and not whole else files[0]
         return values
 
-    def _again(self, values: dict[str, Any], folder: Folder | None, first: ValidationError) -> Any:
-        """Try with the texts of the fields that did not fit as JSON; where that fails too, tell of each what JSON was."""
-        try:
-            return self._validator.validate_python(values, context=folder)
-        except ValidationError as e:
-            wrong = {error["loc"][:1] for error in e.errors()}
-            lines = [error_line(error) for error in first.errors() if error["loc"][:1] in wrong]
-            title = first.title
-        raise ValidationError.from_exception_data(title, lines, input_type="json")
-
 
 def error_line(error: Any, prefix: tuple[str, ...] = ()) -> InitErrorDetails:
     """Return one error of a ``ValidationError``, to be part of another one."""
@@ -91,8 +109,14 @@ def error_line(error: Any, prefix: tuple[str, ...] = ()) -> InitErrorDetails:
     )
 
 
-def _raise(error: ValidationError) -> Any:
-    raise error
+def _again(validator: Any, values: dict[str, Any], folder: Folder | None, first: ValidationError) -> Any:
+    """Try with the texts of the fields that did not fit as JSON; where that fails too, tell of each what JSON was."""
+    try:
+        return validator.validate_python(values, context=folder)
+    except ValidationError as e:
+        wrong = {error["loc"][:1] for error in e.errors()}
+        lines = [error_line(error) for error in first.errors() if error["loc"][:1] in wrong]
+    raise ValidationError.from_exception_data(first.title, lines, input_type="json")
 
 
 def _grouped(parts: Sequence[Part]) -> Mapping[str, list[Part]]:
@@ -102,10 +126,10 @@ def _grouped(parts: Sequence[Part]) -> Mapping[str, list[Part]]:
     return groups
 
 
-def _place_all(values: dict[str, Any], inner: Mapping[str, list[Part]]) -> None:
-    for name, group in inner.items():
+def _place_all(values: dict[str, Any], inner: Mapping[str, Any]) -> None:
+    for name, value in inner.items():
         try:
-            place(values, name, _one(map(_inner_value, group)))
+            place(values, name, value)
         except ValueError as e:
             raise BadInput(f"the form has a part `{name[:100]}`: {e}") from e
 
@@ -150,9 +174,9 @@ def _text(part: Part) -> str | bytes:
 
 def _as_text(group: Sequence[Part], error: str) -> Any:
     if error in _NO_LIST and len(group) == 1:
-        item = _decoded(group[0])
-        return [item if isinstance(item, dict) else _text(group[0])]
-    return _one(map(_text, group))
+        item = _inner_value(group[0])
+        return [item if isinstance(item, dict | Part) else _text(group[0])]
+    return _one(part if isinstance(part := _inner_value(p), Part) else _text(p) for p in group)
 
 
 def _one(values: Iterable[Any]) -> Any:

@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from ..exceptions import BadInput, BentoMLException
 from .adapter import adapt
+from .fail_fast import LARGE, BySize
 from .files import FileAnswer, Part
 from .forms import Folder, Form, error_line
 from .frames import DataframeSchema, SeriesSchema
@@ -114,8 +115,9 @@ class FieldsInput(Input):
         self._spread = spread
         self._as_it_is = not renamed and spread is None  # the fields of the model are the arguments
         self._validator = model.__pydantic_validator__
+        self._by_size = BySize(self._validator, model.__pydantic_core_schema__)
         fields = fields_of(model)
-        self._form = Form(fields, self._validator)
+        self._form = Form(fields, self._by_size)
         self.files = self._form.files
         self._is_quick = all(isinstance(special(a), _JSON_ALONE) for a in fields.values())
         arrays = [name for name, a in fields.items() if isinstance(special(a), TensorSchema)]
@@ -131,11 +133,12 @@ class FieldsInput(Input):
 
     def from_json(self, body: bytes) -> Arguments:
         if self._is_quick:
-            return self._arguments(_quickly(self._validator, body or b"{}"))
+            return self._arguments(_quickly(self._by_size.of(len(body)), body or b"{}"))
+        validator = self._validator if len(body) <= LARGE else self._by_size.of(len(body))
         try:
-            model = self._validator.validate_json(body or b"{}")
+            model = validator.validate_json(body or b"{}")
         except ValidationError:
-            model = _without_mark(self._validator, body)
+            model = _without_mark(validator, body)
         return model.__dict__ if self._as_it_is else self._arguments(model)
 
     def from_raw(self, body: bytes, media_type: str, folder: Folder) -> Arguments:
@@ -178,7 +181,8 @@ class RootInput(Input):
             raise TypeError(str(e)) from e
         self._schema = flat_optional(schema_of(self._adapter))
         fields = fields_of(annotation)
-        self._form = Form(fields, self._adapter.validator) if fields else None
+        self._by_size = BySize(self._adapter.validator, self._adapter.core_schema)
+        self._form = Form(fields, self._by_size) if fields else None
         if file_shape(annotation) == "one":
             self.files = frozenset({self._name})
         elif self._form is not None:
@@ -203,7 +207,7 @@ class RootInput(Input):
         if not body and (default := self._adapter.get_default_value()) is not None:
             return {self._name: default.value}
         read = _quickly if self._is_quick else _validate_json
-        return self._located(lambda: read(self._adapter.validator, body or b"{}"))
+        return self._located(lambda: read(self._by_size.of(len(body)), body or b"{}"))
 
     def from_raw(self, body: bytes, media_type: str, folder: Folder) -> Arguments:
         if not self.is_raw:
