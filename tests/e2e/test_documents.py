@@ -78,6 +78,7 @@ def test_text_stream(tmp_path: Path) -> None:
 
 def test_greeting_card(tmp_path: Path) -> None:
     project = document("greeting_card", tmp_path)
+    project.env["PATH"] = f"{SEEDS / 'fakes' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     with (
         project.serve("service:GreetingCardService", "--workers", "1") as url,
         bentoml.SyncHTTPClient(url) as client,
@@ -100,7 +101,19 @@ with bentoml.models.create("iris_sklearn") as ref:
 """
     run(project, "-c", save)
     with project.serve("service:IrisClassifier") as url, bentoml.SyncHTTPClient(url) as client:
-        assert client.classify(input_series=[[1.0], [4.0]]).tolist() == [0, 1]
+        assert client.classify(input_series=[[1.0], [8.0]]).tolist() == [0, 1]
+        assert client.classify_preprocessed(input_series=[[1.0], [4.0]]).tolist() == [0, 1]
+
+
+CURL = """
+curl -s -X 'POST' \\
+  'http://localhost:3000/generate' \\
+  -H 'accept: application/json' \\
+  -H 'Content-Type: application/json' \\
+  -d '{
+  "prompt": "Give me a character description."
+}'
+"""
 
 
 def test_outlines(tmp_path: Path) -> None:
@@ -109,16 +122,18 @@ def test_outlines(tmp_path: Path) -> None:
     listed = project.bentoml("models", "list").stdout.splitlines()
     assert listed[0].split() == ["Tag", "Module", "Size", "Creation", "Time"]
     assert listed[1].startswith("mistralai--mistral-7b-v0.1:")
+    character = {"name": "Aura", "age": 15, "armor": "plate", "weapon": "sword", "strength": 20}
     with project.serve(".") as url:
-        request = urllib.request.Request(
-            url + "/generate",
-            b'{\n  "prompt": "Give me a character description."\n}',
-            {"accept": "application/json", "Content-Type": "application/json"},
+        curl = CURL.replace("http://localhost:3000", url)
+        assert (
+            json.loads(subprocess.run(["bash", "-c", curl], check=True, capture_output=True).stdout)
+            == character
         )
-        with urllib.request.urlopen(request) as answer:
-            assert json.load(answer) == {"prompt": "Give me a character description.", "title": "Character"}
+        code = (project.folder / "client.py").read_text().replace("http://localhost:3000", url)
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert done.stdout == f"{character}\n"
         with bentoml.SyncHTTPClient(url) as client:
-            assert client.generate(prompt="x") == {"prompt": "x", "title": "Character"}
+            assert client.generate(json_schema='{"properties": {"age": {}}}') == {"age": 15}
 
 
 def test_inference_graph(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ def _transformers(path: str, device: str, model_kwargs: dict[str, Any]) -> Any:
     return SimpleNamespace(path=path)
 
 
+_CHARACTER = {"name": "Aura", "age": 15, "armor": "plate", "weapon": "sword", "strength": 20}
+
+
 def _json(model: Any, schema: str) -> Any:
-    wanted = json.loads(schema)
-    return lambda prompt: {"prompt": prompt, "title": wanted["title"]}
+    wanted = json.loads(schema)["properties"]
+    return lambda prompt: {key: value for key, value in _CHARACTER.items() if key in wanted}
 
 
 models = SimpleNamespace(transformers=_transformers)

@@ -1,7 +1,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +40,7 @@ class XTTSService:
     },
 )
 class GreetingCardService:
+    # Services StableLMService, SDXLTurboService, and XTTSService are previously defined
     # Retrieve these Services using `bentoml.depends` so that their methods can be called directly
     stablelm = bentoml.depends(StableLMService)
     sdxl = bentoml.depends(SDXLTurboService)
@@ -66,9 +66,7 @@ class GreetingCardService:
         image_path = os.path.join(context.temp_dir, "output.png")
         image.save(image_path)
 
-        # the document runs ffmpeg here
-        join = "import sys; open(sys.argv[3], 'wb').write(open(sys.argv[1], 'rb').read() + open(sys.argv[2], 'rb').read())"
-        cmd = [sys.executable, "-c", join, str(image_path), str(audio_path)]
+        cmd = ["ffmpeg", "-loop", "1", "-i", str(image_path), "-i", str(audio_path), "-shortest"]
         output_path = os.path.join(context.temp_dir, "output.mp4")
         cmd.append(output_path)
         subprocess.run(cmd)

@@ -21,4 +21,8 @@ class IrisClassifier:
 
     @bentoml.api
     def classify(self, input_series: np.ndarray) -> np.ndarray:
+        return self.model.predict(input_series)
+
+    @bentoml.api  # the document shows the dependency, and does not use it
+    def classify_preprocessed(self, input_series: np.ndarray) -> np.ndarray:
         return self.model.predict(self.preprocessing.preprocess(input_series))
