@@ -105,7 +105,7 @@ def serve_order(folder: Path, **changes: Any) -> Serve:
 def test_a_worker_from_start_to_end(start: StartWorker, tmp_path: Path) -> None:
     worker = start(SERVICE)
     assert worker.channel.receive() == Description(
-        target={"import_string": "service:Reader", "working_dir": str(tmp_path), "bento_tag": None},
+        target={"import_string": "service:Reader", "working_dir": str(tmp_path), "bento_tag": None, "args": {}},
         service="reader",
         workers=3,
         host="127.0.0.1",
@@ -154,8 +154,8 @@ def test_the_next_workers_load_what_the_first_has_found(start: StartWorker, tmp_
         pytest.param("import sys; sys.exit('enough')", "service:Service", 3, "SystemExit: enough", id="exit"),
         pytest.param("def Service(:", "service:Service", 3, "SyntaxError", id="syntax"),
         pytest.param(
-            "import bentoml\n@bentoml.service(wokers=2)\nclass Service: pass", "service:Service", 3,
-            "did you mean `workers`", id="configuration",
+            "import bentoml\n@bentoml.service(wokers=2)\nclass Service: pass", "service:Service", 1,
+            "^the configuration of service `Service` is not valid:\n.*did you mean `workers`", id="configuration",
         ),
     ],
 )  # fmt: skip
@@ -214,7 +214,7 @@ def test_a_certificate_that_is_not_there(start: StartWorker, tmp_path: Path) -> 
         worker.channel.send(order, [listening.fileno()])
     failed = worker.channel.receive()
     assert isinstance(failed, Failed) and failed.exit_code == 1
-    assert failed.message.startswith("TLS cannot use the certificate and key `/none.pem`")
+    assert failed.message.startswith("TLS cannot be used with `ssl.certfile` `/none.pem`")
 
 
 @pytest.mark.slow

@@ -17,26 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Home, environment, set_variables
-from ..exceptions import BentoMLException, ImportServiceError
+from ..exceptions import BentoMLConfigException, BentoMLException, ImportServiceError
 from ..sdk.argument_file import read_argument_file
 from ..sdk.arguments import WrongArguments, plain
 from ..sdk.context import server_context
-from ..sdk.environment import MissingVariables, declared_variables
+from ..sdk.environment import declared_variables
 from ..sdk.loader import Target, find, load_target
 from ..sdk.sections import Ssl
 from ..sdk.service import Service
 from .app import AppOptions, create_app
-from .auth import AuthError
 from .command import CommandFailed
 from .errors import users_traceback
 from .frames import Channel, Deployed, Description, Failed, Load, Serve
-from .gpus import TooFewGpus, gpu_variables
+from .gpus import gpu_variables
 from .logging import configure
-from .server import CertificateError, answer
+from .server import answer
 from .signals import do_nothing, end_with
 from .tasks.place import TaskOptions, place_of
 from .tasks.queue import TaskStoreError
-from .tracing import ExporterError
 
 __all__ = ["main"]
 
@@ -72,14 +70,10 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
         _run(target, order, channel, env)
     except (
         ImportServiceError,
-        MissingVariables,
+        BentoMLConfigException,
         WrongArguments,
-        TooFewGpus,
-        CertificateError,
         TaskStoreError,
-        ExporterError,
         CommandFailed,
-        AuthError,
     ) as e:
         return _fail(channel, _CANNOT_START, str(e))
     except BaseException as e:  # the boundary of the process, and of the user's code: also sys.exit() in it
