@@ -262,6 +262,11 @@ def test_a_class_that_is_not_there() -> None:
         one_row(monitor_class="nowhere.Monitor")
 
 
+def test_options_that_are_not_known() -> None:
+    with pytest.raises(BentoMLConfigException, match="`log_config_file`, `log_path`, and not `log_dir`"):
+        one_row(monitor_options={"log_dir": "x"})
+
+
 def test_a_logging_configuration_of_the_users_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "log.yaml").write_text(
         "version: 1\ndisable_existing_loggers: false\n"

@@ -17,6 +17,7 @@ __all__ = ["exporter_for", "otlp_options"]
 _GRPC = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", "opentelemetry-exporter-otlp-proto-grpc"
 _HTTP = "opentelemetry.exporter.otlp.proto.http.trace_exporter", "bentoml[tracing]"
 _ZIPKIN = "opentelemetry.exporter.zipkin.json", "opentelemetry-exporter-zipkin-json"
+_GRPC_COMPRESSION = {"gzip": "Gzip", "deflate": "Deflate", "none": "NoCompression"}
 
 
 def exporter_for(kind: Literal["otlp", "zipkin", "in_memory"], settings: Tracing) -> SpanExporter:
@@ -38,9 +39,11 @@ def otlp_options(otlp: Otlp, timeout: float | None, *, path: str = "") -> dict[s
     if otlp.endpoint is not None and urlsplit(otlp.endpoint).path in ("", "/"):
         found["endpoint"] = otlp.endpoint.rstrip("/") + path
     if otlp.protocol == "grpc":
-        compression = import_module("grpc").Compression if otlp.compression else None
         found |= {"headers": _headers(otlp.grpc.headers), "insecure": otlp.grpc.insecure}
-        found["compression"] = compression and getattr(compression, str(otlp.compression).capitalize())
+        if otlp.compression is not None:
+            found["compression"] = getattr(
+                import_module("grpc").Compression, _GRPC_COMPRESSION[otlp.compression]
+            )
     else:
         http = import_module("opentelemetry.exporter.otlp.proto.http")
         found |= {"headers": _headers(otlp.http.headers), "certificate_file": otlp.http.certificate_file}
@@ -65,5 +68,8 @@ def _made(where: tuple[str, str], name: str, options: dict[str, Any]) -> SpanExp
         raise ExporterError(
             f"this exporter of spans needs `{package}`; install it with `pip install '{package}'`"
         ) from e
-    made: SpanExporter = cls(**options)
+    try:
+        made: SpanExporter = cls(**options)
+    except (TypeError, ValueError) as e:
+        raise ExporterError(f"the exporter of spans cannot be made with {', '.join(options)}: {e}") from e
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import pkgutil
 import threading
@@ -256,12 +257,20 @@ class _Monitors:
             options = self.settings.options if same_type and self.settings.options else {}
         cls = _class_of(self.settings.type if wanted is None else wanted)
         if cls.__module__.startswith("bentoml.sdk."):
+            _check_options(cls, options)
             options = {**options, "root": self.root or Path.cwd(), "worker": server_context.worker_index or 1}
         made: MonitorBase = cls(name, **options)
         return made
 
 
 _current = _Monitors()
+
+
+def _check_options(cls: Any, options: Mapping[str, Any]) -> None:
+    known = set(inspect.signature(cls).parameters) - {"name", "root", "worker"}
+    if unknown := sorted(set(options) - known):
+        said, there = (", ".join(f"`{name}`" for name in names) for names in (unknown, sorted(known)))
+        raise BentoMLConfigException(f"the options of this type of monitor are {there}, and not {said}")
 
 
 def _class_of(wanted: str | type[MonitorBase]) -> Any:
