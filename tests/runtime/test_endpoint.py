@@ -75,6 +75,10 @@ class Everything:
         return context.request.headers["x-sent"] + str(context.state.get("after"))
 
     @bentoml.api
+    def placed(self, ctx: bentoml.Context, text: str, /) -> str:
+        return text + ctx.request.headers["x-sent"]
+
+    @bentoml.api
     def again(self, ctx: bentoml.Context) -> bytes:
         return asyncio.run(ctx.request.body())
 
@@ -410,3 +414,7 @@ def test_a_request_leaves_nothing_for_the_garbage_collector(app: Served, path: s
         gc.garbage.clear()
         gc.enable()
     assert not left
+
+
+def test_a_context_that_is_only_given_by_position(app: Served) -> None:
+    assert app.ask("/placed", b"a", headers={"content-type": "text/plain", "x-sent": "b"}).body == b"ab"

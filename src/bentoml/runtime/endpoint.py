@@ -52,6 +52,7 @@ class Endpoint:
         self._output = method.output
         self._is_async = method.is_async
         self._ctx = method.ctx_param
+        self._ctx_place = method.ctx_place
         self._is_plain = not method.input.root and method.ctx_param is None
         self._context = context  # whether this or another API may ask for the context
         self._cell = server.metrics.started(label) if server.metrics else 0
@@ -195,7 +196,9 @@ class Endpoint:
         args: tuple[Any, ...] = ()
         if self._input.root:
             args, arguments = tuple(arguments.values()), {}
-        if self._ctx is not None:
+        if self._ctx_place is not None:
+            args = (*args[: self._ctx_place], call.context, *args[self._ctx_place :])
+        elif self._ctx is not None:
             arguments[self._ctx] = call.context
         return args, arguments
 

@@ -121,6 +121,14 @@ class APIMethod(Generic[P, R]):
         return None
 
     @functools.cached_property
+    def ctx_place(self) -> int | None:
+        """Where the Context goes if it can only be given by its position."""
+        for place, parameter in enumerate(self._parameters):
+            if parameter.name == self.ctx_param and parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+                return place
+        return None
+
+    @functools.cached_property
     def input(self) -> Input:
         """What a request holds."""
         made = self._input()
