@@ -54,6 +54,7 @@ export function makeApi(api) {
     const path = api.route.replace(/\/$/, "") + action || "/";
     const response = await ask(path, { ...fetchOptions(editor.plan()), signal: controller.signal });
     if (action && response.ok) tasks.add((await response.clone().json()).task_id);
+    answer.element.scrollIntoView({ block: "nearest" });
     await answer.show(response, started, fail);
   }
 

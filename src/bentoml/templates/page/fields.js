@@ -239,6 +239,7 @@ function listField(field) {
       name: `${name} ${items.length + 1}`,
       definitions,
       required: true,
+      isItem: true,
       initial: value,
     });
     const label = `Remove ${name} ${items.length + 1}`;

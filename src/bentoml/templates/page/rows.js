@@ -4,7 +4,7 @@ import { summary } from "./schema.js";
 
 /** One row: label, what is expected, the control, and room for what is wrong. */
 export function row(field, control, input = control) {
-  const { id, name, schema, required } = field;
+  const { id, name, schema } = field;
   const message = h("p", { class: "mistake", id: `${id}-mistake`, role: "alert", hidden: true });
   const help = schema.description && h("p", { class: "help", id: `${id}-help` }, schema.description);
   const described = [schema.description && `${id}-help`, `${id}-mistake`].filter(Boolean).join(" ");
@@ -17,7 +17,7 @@ export function row(field, control, input = control) {
       "div",
       { class: "about" },
       h("label", { for: id }, name),
-      required && h("span", { class: "required" }, "required"),
+      isMarked(field) && h("span", { class: "required" }, "required"),
       h("span", { class: "type" }, summary(schema, field.definitions)),
     ),
     help,
@@ -61,12 +61,12 @@ export function nativeCheck(control) {
 /** What fields with parts share: a frame with a name, and an error of the whole. */
 export function group(field, ...content) {
   const message = h("p", { class: "mistake", role: "alert", hidden: true });
-  const { schema, name, required, definitions } = field;
+  const { schema, name, definitions } = field;
   const legend = h(
     "legend",
     {},
     h("span", { class: "name" }, name),
-    required && h("span", { class: "required" }, "required"),
+    isMarked(field) && h("span", { class: "required" }, "required"),
     h("span", { class: "type" }, summary(schema, definitions)),
   );
   const help = schema.description && h("p", { class: "help" }, schema.description);
@@ -83,4 +83,9 @@ export function group(field, ...content) {
     message.textContent = text ?? "";
   };
   return { element, fail };
+}
+
+/** Whether a field is marked as required; items of a list are there because somebody added them. */
+function isMarked({ required, isItem }) {
+  return required && !isItem;
 }
