@@ -39,6 +39,12 @@ class Files(BaseModel):
     many: list[Path]
 
 
+class Page(BaseModel):
+    file: Path
+    title: str = "none"
+    notes: Path | None = None
+
+
 class Color(enum.Enum):
     RED = "red"
 
@@ -70,6 +76,28 @@ class Types:
         path = Path(ctx.temp_dir) / "a.txt"
         path.write_text("a")
         return [path]
+
+    @bentoml.api
+    def page(self, page: Page, /) -> list[str]:
+        return [page.file.read_text(), page.title, "none" if page.notes is None else page.notes.read_text()]
+
+    @bentoml.api
+    def maybe_root(self, file: Path | None = None, /) -> str:
+        return "none" if file is None else file.read_text()
+
+    @bentoml.api
+    def maybe_image(self, image: Image | None = None) -> Image | None:
+        return image
+
+    @bentoml.api
+    def named(self, files: dict[str, Path], pair: tuple[Path, int]) -> str:
+        return ",".join(
+            [*(f"{name}={file.read_text()}" for name, file in files.items()), pair[0].read_text()]
+        )
+
+    @bentoml.api
+    def maybe_list(self, files: list[Path] | None = None) -> int:
+        return -1 if files is None else len(files)
 
     @bentoml.api
     def raw(self, data: bytes) -> bytes:
@@ -159,6 +187,21 @@ def test_files_inside_of_models(client: bentoml.SyncHTTPClient) -> None:
     assert (first["name"], second["name"], second["image"].size) == ("a", "b", (3, 2))
     assert Path(first["image"]).is_file()
     assert client.items([]) == []
+
+
+def test_a_model_with_files_as_the_body_itself(client: bentoml.SyncHTTPClient, tmp_path: Path) -> None:
+    assert client.page({"file": b"a"}) == ["a", "none", "none"]
+    (tmp_path / "a").write_text("a")
+    assert client.page(Page(file=tmp_path / "a", title="b", notes=tmp_path / "a")) == ["a", "b", "a"]
+
+
+def test_files_in_other_places(client: bentoml.SyncHTTPClient) -> None:
+    assert client.named(files={"a": b"1", "b": b"2"}, pair=(b"3", 4)) == "a=1,b=2,3"
+    assert client.maybe_root() == client.maybe_root(None) == "none"
+    assert client.maybe_root(b"x") == "x"
+    assert client.maybe_image() is client.maybe_image(None) is None
+    assert client.maybe_image(picture()).size == (3, 2)
+    assert [client.maybe_list(files) for files in (None, [], [b"a"], [b"a", b"b"])] == [-1, 0, 1, 2]
 
 
 def test_several_files(client: bentoml.SyncHTTPClient) -> None:

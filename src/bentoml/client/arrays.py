@@ -9,7 +9,7 @@ from ..exceptions import BentoMLException
 from ..sdk.npy import NPY, read_npy, write_npy
 from .optional import is_instance_of, load_optional
 
-__all__ = ["NPY", "from_npy", "takes_npy", "to_array", "write_npy"]
+__all__ = ["NPY", "from_npy", "is_array", "takes_npy", "to_array", "write_npy"]
 
 
 def takes_npy(schema: Mapping[str, Any]) -> bool:
@@ -17,16 +17,22 @@ def takes_npy(schema: Mapping[str, Any]) -> bool:
     return schema.get("contentMediaType") == NPY
 
 
-def to_array(value: object) -> Any:
+def is_array(value: object) -> bool:
+    """Say whether a value is an array of numpy or a tensor of torch or tensorflow."""
+    return any(
+        is_instance_of(value, module, name)
+        for module, name in (("numpy", "ndarray"), ("torch", "Tensor"), ("tensorflow", "Tensor"))
+    )
+
+
+def to_array(value: Any) -> Any:
     """Return the numpy array that holds an array or a tensor; None where the value is neither, or no such array can."""
     if is_instance_of(value, "numpy", "ndarray"):
         return value
-    if is_instance_of(value, "torch", "Tensor"):
-        value = value.detach().cpu()  # type: ignore[attr-defined]  # a tensor of an optional library
-    elif not is_instance_of(value, "tensorflow", "Tensor"):
+    if not is_array(value):
         return None
     try:
-        return value.numpy()  # type: ignore[attr-defined]  # as above
+        return value.detach().cpu().numpy() if hasattr(value, "detach") else value.numpy()
     except TypeError:  # bfloat16, which numpy does not have
         return None
 

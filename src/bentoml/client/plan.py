@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from ..exceptions import BentoMLException
-from .arrays import NPY, takes_npy, to_array, write_npy
+from .arrays import NPY, is_array, takes_npy, to_array, write_npy
 from .chunks import Chunks, chunks_of
 from .failures import failure
-from .structures import holds_files, without_files
+from .structures import fields_of, holds_files, without_files
 from .uploads import Upload, file_shape, upload
 from .values import decode, encode, plain_optional
 
@@ -65,11 +65,6 @@ class Endpoint:
     def parameters(self) -> dict[str, Mapping[str, Any]]:
         """The schema of each argument, in the order in which they may be given by position."""
         return {name: plain_optional(schema) for name, schema in self.input.get("properties", {}).items()}
-
-    @cached_property
-    def _in_parts(self) -> frozenset[str]:
-        """The arguments that have files in them."""
-        return frozenset(name for name, schema in self.parameters.items() if holds_files(schema))
 
     def request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> RequestPlan:
         """Return what to send for a call.
@@ -137,25 +132,41 @@ class Endpoint:
         if not args:
             return b"", TEXT if self.input.get("type") == "string" else JSON
         value, schema = args[0], plain_optional(self.input)
-        if schema.get("type") == "file" and value is not None:
+        if schema.get("type") == "file" and value is None:
+            return b"", JSON
+        if schema.get("type") == "file":
             file = upload(self.name, value, schema)
             return file, TEXT if isinstance(file, bytes) else file.media_type
         if schema.get("type") == "string" and isinstance(value, str | bytes | bytearray):
             return value.encode() if isinstance(value, str) else bytes(value), TEXT
         if (npy := _npy(value, schema)) is not None:
             return npy, NPY
+        if holds_files(schema) and (fields := fields_of(value)) is not None:
+            return tuple(_fields(fields, schema.get("properties", {}))), None
         return encode(self.name, value, schema), JSON
 
     def _object(self, arguments: Mapping[str, Any]) -> _Content:
         """Return the arguments as JSON; as a form where there are files or large arrays among them."""
-        arrays = {n: npy for n, v in arguments.items() if (npy := _npy(v, self.parameters[n])) is not None}
-        if arrays and len(self.parameters) == 1:
-            return next(iter(arrays.values())), NPY
-        raw = {n: bytes(v) for n, v in arguments.items() if _is_not_text(v, self.parameters[n])}
-        if arrays or raw or not self._in_parts.isdisjoint(arguments):
-            return tuple(self._fields(arguments, arrays, raw)), None
+        if len(self.parameters) == 1:
+            for name, value in arguments.items():
+                if (npy := _npy(value, self.parameters[name])) is not None:
+                    return npy, NPY
+        if any(self._needs_a_part(name, value) for name, value in arguments.items()):
+            return tuple(_fields(arguments, self.parameters)), None
         pairs = [encode(n, n, {}) + b":" + encode(n, v, self.parameters[n]) for n, v in arguments.items()]
         return b"{" + b",".join(pairs) + b"}", JSON
+
+    def _needs_a_part(self, name: str, value: object) -> bool:
+        """Say whether JSON cannot hold an argument as it is."""
+        schema = self.parameters[name]
+        return (
+            name in self._with_files or (takes_npy(schema) and is_array(value)) or _is_not_text(value, schema)
+        )
+
+    @cached_property
+    def _with_files(self) -> frozenset[str]:
+        """The parameters that are files, or have files in them."""
+        return frozenset(name for name, schema in self.parameters.items() if holds_files(schema))
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, in the order of the parameters."""
@@ -173,24 +184,6 @@ class Endpoint:
         if missing := [n for n in self.input.get("required", ()) if n not in given]:
             raise TypeError(f"Missing required arguments in endpoint {self.name}: {_listed(missing)}")
         return {n: given[n] for n in names if n in given}
-
-    def _fields(
-        self, arguments: Mapping[str, Any], arrays: Mapping[str, bytes], raw: Mapping[str, bytes]
-    ) -> Iterator[Field]:
-        for name, value in arguments.items():
-            schema = self.parameters[name]
-            if name in arrays:
-                yield Field(name, Upload(arrays[name], f"{name}.npy", NPY))
-            elif name in raw:
-                yield Field(name, raw[name])
-            elif name not in self._in_parts or value is None:
-                yield Field(name, encode(name, value, schema))
-            elif (shape := file_shape(schema)) == "one":
-                yield Field(name, upload(name, value, schema))
-            elif shape == "many":
-                yield from (Field(name, upload(name, item, schema["items"])) for item in _items(name, value))
-            else:
-                yield from _structure(name, value, schema)
 
 
 def endpoints_of(schema: Mapping[str, Any]) -> dict[str, Endpoint]:
@@ -219,6 +212,23 @@ def _endpoint(route: Mapping[str, Any]) -> Endpoint:
         name=route["name"], route=path, input=dict(route["input"]), output=dict(route["output"]),
         doc=route.get("doc") or "", is_task=bool(route.get("is_task")),
     )  # fmt: skip
+
+
+def _fields(arguments: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]]) -> Iterator[Field]:
+    """Yield the fields of a form: a file for each file, NPY for arrays, JSON for anything else."""
+    for name, value in arguments.items():
+        schema = plain_optional(schemas.get(name, {}))
+        shape = None if value is None else file_shape(schema)
+        if (npy := _npy(value, schema)) is not None:
+            yield Field(name, Upload(npy, f"{name}.npy", NPY))
+        elif _is_not_text(value, schema):
+            yield Field(name, bytes(value))
+        elif shape == "one":
+            yield Field(name, upload(name, value, schema))
+        elif shape == "many" and (items := _items(name, value)):
+            yield from (Field(name, upload(name, item, schema["items"])) for item in items)
+        else:
+            yield from _structure(name, value, schema)
 
 
 def _npy(value: object, schema: Mapping[str, Any]) -> bytes | None:

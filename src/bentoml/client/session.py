@@ -19,6 +19,7 @@ from .parts import FormReader, form_value
 from .plan import Endpoint, RequestPlan, endpoints_of
 from .retries import Options, Retries, is_worth_a_retry, retry_after
 from .uploads import UNKNOWN, Link, Upload
+from .values import plain_optional
 from .wire import Answer, Wire
 
 __all__ = ["END", "Session", "Stream"]
@@ -178,7 +179,7 @@ class Session:
             with file:
                 while (piece := await answer.piece()) is not None:
                     file.write(piece)
-            return await self.wire.work(file_value, path, endpoint.output)
+            return await self.wire.work(file_value, path, plain_optional(endpoint.output))
         if endpoint.gives_form(answer.headers):
             with FormReader(answer.headers["content-type"], self.downloads.new) as reader:
                 while (piece := await answer.piece()) is not None:

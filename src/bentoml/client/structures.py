@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .values import plain_optional
 
-__all__ = ["holds_files", "schema_at", "without_files"]
+__all__ = ["fields_of", "holds_files", "schema_at", "without_files"]
 
 Schema = Mapping[str, Any]
 TakeFile = Callable[[str, object, Schema], None]
@@ -33,9 +33,11 @@ def without_files(place: str, value: Any, schema: Schema, take: TakeFile) -> Any
         take(place, value, schema)
         return None
     if isinstance(value, list | tuple):
-        its: Schema = schema.get("items", {})
-        return [without_files(f"{place}.{number}", item, its, take) for number, item in enumerate(value)]
-    fields = _fields(value)
+        return [
+            without_files(f"{place}.{number}", item, _item(schema, number), take)
+            for number, item in enumerate(value)
+        ]
+    fields = fields_of(value)
     if fields is None:
         return value
     return {n: without_files(f"{place}.{n}", item, _inner(schema, n), take) for n, item in fields.items()}
@@ -46,17 +48,11 @@ def schema_at(schema: Schema, place: str) -> Schema:
     for step in place.split("."):
         schema = plain_optional(schema)
         is_item = schema.get("type") == "array" and step.isdecimal()
-        schema = schema.get("items", {}) if is_item else _inner(schema, step)
+        schema = _item(schema, int(step)) if is_item else _inner(schema, step)
     return plain_optional(schema)
 
 
-def _inner(schema: Schema, name: str) -> Schema:
-    other = schema.get("additionalProperties")
-    found: Schema = schema.get("properties", {}).get(name, other if isinstance(other, Mapping) else {})
-    return found
-
-
-def _fields(value: Any) -> Mapping[str, Any] | None:
+def fields_of(value: Any) -> Mapping[str, Any] | None:
     """Return the fields of a dictionary, a pydantic model or a dataclass, by the names that they have in JSON."""
     if isinstance(value, Mapping):
         return value
@@ -65,3 +61,15 @@ def _fields(value: Any) -> Mapping[str, Any] | None:
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return None
+
+
+def _item(schema: Schema, number: int) -> Schema:
+    first: Sequence[Schema] = schema.get("prefixItems", ())
+    found: Schema = first[number] if number < len(first) else schema.get("items", {})
+    return found
+
+
+def _inner(schema: Schema, name: str) -> Schema:
+    other = schema.get("additionalProperties")
+    found: Schema = schema.get("properties", {}).get(name, other if isinstance(other, Mapping) else {})
+    return found
