@@ -70,3 +70,19 @@ def test_the_watcher_calls_and_stops(tmp_path: Path, installed: bool) -> None:
     assert not called.wait(0.2)
     watcher.stop()
     assert "bentoml-reload" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_the_build_file_leaves_out_does_not_count(tmp_path: Path) -> None:
+    write(tmp_path, "service.py")
+    called = threading.Event()
+    watcher = Watcher(
+        tmp_path, called.set, poll=0.02, include=["*.py", "conf/*.yaml"], exclude=["made/", "old_*.py"]
+    )
+    try:
+        write(tmp_path, "made/x.py", "old_a.py", "other.yaml")
+        assert not called.wait(0.15)
+        write(tmp_path, "conf/a.yaml", "pkg/new.py")
+        assert called.wait(10)
+    finally:
+        watcher.stop()
+    assert set(watcher.news()) == {"conf/a.yaml", "pkg/new.py"}

@@ -13,7 +13,7 @@ import pytest
 import bentoml
 from bentoml.config import Home
 from bentoml.exceptions import ImportServiceError, NotFound
-from bentoml.sdk.loader import Target, find, load, load_target
+from bentoml.sdk.loader import Target, build_patterns, find, load, load_target
 from bentoml.store import current
 from bentoml.store.bentos import BentoStore
 from bentoml.store.manifest import BentoInfo, ModelRef
@@ -310,3 +310,18 @@ def test_reload(project: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> N
     write(project, helper_py="WORD = 'changed'\n")
     assert load("service:Outer", working_dir=project)().inner.word() == "first"
     assert load("service:Outer", working_dir=project, reload=True)().inner.word() == "changed"
+
+
+@pytest.mark.parametrize(
+    ("files", "patterns"),
+    [
+        pytest.param({}, ([], []), id="no build file"),
+        pytest.param({"bentofile.yaml": "include: ['*.py']\nexclude: [a]"}, (["*.py"], ["a"]), id="yaml"),
+        pytest.param({"pyproject.toml": "[tool.bentoml.build]\nexclude = ['b']"}, ([], ["b"]), id="toml"),
+        pytest.param({"bentofile.yaml": "a: ["}, ([], []), id="broken"),
+    ],
+)
+def test_build_patterns(tmp_path: Path, files: dict[str, str], patterns: tuple[list[str], list[str]]) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert build_patterns(tmp_path) == patterns

@@ -57,6 +57,8 @@ class Description:
     timeout: float
     ssl: dict[str, str | int | None] = field(default_factory=dict)
     dependencies: list[str] = field(default_factory=list)
+    include: list[str] = field(default_factory=list)
+    exclude: list[str] = field(default_factory=list)
     json_log: bool = False
 
 

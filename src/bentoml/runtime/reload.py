@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -39,13 +39,23 @@ Snapshot = dict[Path, Stamp]
 class Watcher:
     """Call ``changed`` from a thread of its own whenever sources under a folder have changed, until ``stop()``.
 
-    ``poll`` says how often to look, in seconds; None leaves that to the system, where watchfiles is installed.
+    ``include`` and ``exclude`` are the patterns of the build file. ``poll`` says how often to look, in seconds; None leaves
+    that to the system, where watchfiles is installed.
     """
 
-    def __init__(self, folder: Path, changed: Callable[[], None], poll: float | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        changed: Callable[[], None],
+        poll: float | None = None,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+    ) -> None:
         self._folder = folder
         self._changed = changed
-        self._known = snapshot(folder, {})
+        self._rules = _declared_rules(folder, include, exclude)
+        self._known = snapshot(folder, {}, self._rules)
         self._news: list[str] = []
         self._stopping = threading.Event()
         self._poll = poll
@@ -64,7 +74,7 @@ class Watcher:
 
     def _watch(self) -> None:
         for _ in _moments(self._folder, self._stopping, self._poll):
-            now = snapshot(self._folder, self._known)
+            now = snapshot(self._folder, self._known, self._rules)
             changed = differences(self._known, now)
             self._known = now
             if changed:
@@ -72,10 +82,13 @@ class Watcher:
                 self._changed()
 
 
-def snapshot(folder: Path, known: Mapping[Path, Stamp]) -> Snapshot:
+Rule = Callable[[Path], bool]  # whether something is ignored
+
+
+def snapshot(folder: Path, known: Mapping[Path, Stamp], rules: tuple[Rule, ...] = ()) -> Snapshot:
     """Return the stamp of each source under a folder; files whose time and size are known are not read again."""
     found: Snapshot = {}
-    for path in _sources(folder, ()):
+    for path in _sources(folder, rules):
         try:
             status = path.stat()
             stamp = known.get(path)
@@ -92,9 +105,6 @@ def differences(before: Mapping[Path, Stamp], after: Mapping[Path, Stamp]) -> li
     old = {path: stamp.digest for path, stamp in before.items()}
     new = {path: stamp.digest for path, stamp in after.items()}
     return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
-
-
-Rule = Callable[[Path], bool]
 
 
 def _sources(folder: Path, rules: tuple[Rule, ...]) -> Iterator[Path]:
@@ -120,15 +130,28 @@ def _sources(folder: Path, rules: tuple[Rule, ...]) -> Iterator[Path]:
 
 
 def _rule(folder: Path) -> Rule:
+    return _matching(folder, (folder / _IGNORE_FILE).read_text(errors="replace").splitlines())
+
+
+def _declared_rules(folder: Path, include: Sequence[str], exclude: Sequence[str]) -> tuple[Rule, ...]:
+    """Return what a build file says: nothing but what is included, and nothing that is excluded."""
+    rules = [_matching(folder, exclude)] if exclude else []
+    if include:
+        included = _matching(folder, include)
+        rules.append(lambda path: not path.is_dir() and not included(path))
+    return tuple(rules)
+
+
+def _matching(folder: Path, patterns: Sequence[str]) -> Rule:
     from pathspec import GitIgnoreSpec  # only a reloading server needs it: others start faster and smaller
 
-    spec = GitIgnoreSpec.from_lines((folder / _IGNORE_FILE).read_text(errors="replace").splitlines())
+    spec = GitIgnoreSpec.from_lines(patterns)
 
-    def ignores(path: Path) -> bool:
+    def matches(path: Path) -> bool:
         name = path.relative_to(folder).as_posix()
         return spec.match_file(f"{name}/" if path.is_dir() else name)
 
-    return ignores
+    return matches
 
 
 def _moments(folder: Path, stopping: threading.Event, poll: float | None) -> Iterator[None]:

@@ -184,7 +184,10 @@ class _Supervisor:
             taken = self._reservation = reserve(plan.host, plan.port)
         self._generation = _Generation(described.target, plan, url(plan, taken.port))
         if self._options.reload and self._watcher is None and described.target["working_dir"]:
-            self._watcher = Watcher(Path(described.target["working_dir"]), self._signals.wake)
+            folder = Path(described.target["working_dir"])
+            self._watcher = Watcher(
+                folder, self._signals.wake, include=described.include, exclude=described.exclude
+            )
         logger.info("Starting %s with %s", plan.service, _count(plan.workers))
         return self._generation
 

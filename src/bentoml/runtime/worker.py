@@ -22,7 +22,7 @@ from ..sdk.argument_file import read_argument_file
 from ..sdk.arguments import WrongArguments, plain
 from ..sdk.context import server_context
 from ..sdk.environment import declared_variables
-from ..sdk.loader import Target, find, load_target
+from ..sdk.loader import Target, build_patterns, find, load_target
 from ..sdk.sections import Ssl
 from ..sdk.service import Service
 from .app import AppOptions, create_app
@@ -170,6 +170,7 @@ def _fill_server_context(service: Service[Any]) -> None:
 
 def _describe(service: Service[Any], target: Target) -> Description:
     settings = service.settings
+    include, exclude = build_patterns(target.working_dir)
     return Description(
         target={**asdict(target), "working_dir": str(target.working_dir)},
         service=service.name,
@@ -180,6 +181,8 @@ def _describe(service: Service[Any], target: Target) -> Description:
         timeout=settings.traffic.timeout,
         ssl=_ssl(settings.ssl),
         dependencies=[name for name in service.all_services() if name != service.name],
+        include=include,
+        exclude=exclude,
         json_log=settings.logging.json,
     )
 

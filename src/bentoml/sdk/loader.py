@@ -23,7 +23,7 @@ from ..tag import Tag
 from .arguments import give_arguments, plain
 from .service import Service
 
-__all__ = ["Target", "find", "load", "load_target"]
+__all__ = ["Target", "build_patterns", "find", "load", "load_target"]
 
 _SITE = "site-packages"
 _OURS = __name__.partition(".")[0]
@@ -164,6 +164,16 @@ def _declared(file: Path, name: str) -> Any:
     for key in ("tool", "bentoml", "build", name) if is_toml else (name,):
         data = data.get(key) if isinstance(data, Mapping) else None
     return data
+
+
+def build_patterns(folder: Path) -> tuple[list[str], list[str]]:
+    """Return ``include`` and ``exclude`` of a project's build file; none where there is no such file, or it is broken."""
+    for name in ("bentofile.yaml", "pyproject.toml"):
+        with suppress(BentoMLException, OSError, UnicodeDecodeError):
+            given = [_declared(folder / name, key) for key in ("include", "exclude")]
+            include, exclude = ([str(p) for p in g] if isinstance(g, list) else [] for g in given)
+            return include, exclude
+    return [], []
 
 
 def _toml(file: Path) -> Any:
