@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bentoml.sdk.arrays import as_array
+from bentoml.sdk.arrays import as_array, check_dtype, dtype_name
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,66 @@ def test_arrays(value: Any, dtype: str | None, shape: tuple[int, ...] | None, ex
 def test_what_is_no_such_array(value: Any, dtype: str | None, shape: tuple[int, ...] | None) -> None:
     with pytest.raises(ValueError):  # any reason will do; the caller is told it
         as_array(value, dtype, shape)
+
+
+def test_a_long_text_is_not_repeated() -> None:
+    with pytest.raises(ValueError, match="not an array") as caught:
+        as_array(["x" * 100_000], "float32")
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        pytest.param([1e300], "float32", id="float overflow"),
+        pytest.param([-1e300, np.inf], "float16", id="float overflow beside infinity"),
+        pytest.param([2**63], "int64", id="first integer beyond"),
+        pytest.param([2.0**63], "int64", id="first float beyond"),
+        pytest.param([2**70], "uint64", id="huge"),
+        pytest.param([10**400], None, id="beyond all floats"),
+        pytest.param([2], "bool", id="no flag"),
+        pytest.param(np.array([1j]), None, id="complex"),
+        pytest.param(np.zeros(1, [("a", "f4")]), None, id="structure"),
+        pytest.param(np.array([b"a"]), None, id="bytes"),
+        pytest.param({1, 2}, None, id="set"),
+    ],
+)
+def test_numbers_that_do_not_fit(value: Any, dtype: str | None) -> None:
+    with pytest.raises(ValueError):  # any reason will do; the caller is told it
+        as_array(value, dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        pytest.param([2**63 - 1], "int64", 2**63 - 1, id="largest integer"),
+        pytest.param([2**64 - 1], "uint64", 2**64 - 1, id="largest without a sign"),
+        pytest.param([float("inf")], "float32", float("inf"), id="infinity"),
+        pytest.param([3.4028235e38], "float32", 3.4028234663852886e38, id="largest float"),
+        pytest.param([1, 0], "bool", True, id="flags"),
+        pytest.param([True], "float32", 1.0, id="flag as a number"),
+        pytest.param([1], "bfloat16", 1.0, id="what numpy does not have"),
+        pytest.param(np.array(["a", None], object), None, "a", id="objects of the service"),
+    ],
+)
+def test_numbers_that_just_fit(value: Any, dtype: str | None, expected: object) -> None:
+    assert as_array(value, dtype).tolist()[0] == expected
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "O", "i4,f4", "float33", "S1", "M8[s]"])
+def test_element_types_that_cannot_be_sent(dtype: str) -> None:
+    with pytest.raises(TypeError, match="element type"):
+        check_dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [None, "float32", "bfloat16", "float8_e4m3fn", "bool", "str"])
+def test_element_types_that_can(dtype: str | None) -> None:
+    check_dtype(dtype)
+
+
+def test_names_of_element_types() -> None:
+    for dtype in ("float32", np.float32, np.dtype("float32"), "torch.float32"):
+        assert dtype_name(dtype) == "float32"
 
 
 def test_an_array_that_fits_is_not_copied() -> None:

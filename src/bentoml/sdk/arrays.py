@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["as_array", "check_dtype", "dtype_name"]
 
 _NUMBERS_AND_TEXT = "biufUMmO"  # kinds of elements that JSON can hold; objects are looked at one by one
+_LONGEST_REASON = 200  # characters; numpy repeats a text that is no number, however long it is
 _SMALL_FLOATS = ("bfloat16", "float8")  # which numpy does not have; float32 holds them exactly
 
 
@@ -34,7 +35,7 @@ def as_array(
         if dtype is not None and array.dtype != (wanted := np.dtype(_numpy_name(dtype))):
             array = _converted(array, wanted)
     except (TypeError, OverflowError, FloatingPointError, ValueError) as e:
-        raise ValueError(f"not an array: {e}") from e
+        raise ValueError(f"not an array: {str(e)[:_LONGEST_REASON]}") from e
     return array if shape is None else _shaped(array, tuple(shape))
 
 
