@@ -96,15 +96,20 @@ class AsyncChunks:
     async def send_rest(self, call: Call, send: Send) -> None:
         """Send each step in a message of its own."""
         encode = self._encode
-        sent = 0
-        async for step in self._steps:
-            self.last = chunk = encode(step)
-            if call.gone:  # and the generator has caught its cancellation
-                return
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            sent += 1
-            if not sent % _TURN:
-                await asyncio.sleep(0)
+        chunk = self.last
+        left = _TURN
+        try:
+            async for step in self._steps:
+                chunk = encode(step)
+                if call.gone:  # and the generator has caught its cancellation
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                left -= 1
+                if not left:
+                    left = _TURN
+                    await asyncio.sleep(0)
+        finally:
+            self.last = chunk
 
     def abandon(self, when_ended: Callable[[], None]) -> bool:
         """Do nothing: the cancellation has ended the generator."""
