@@ -270,6 +270,17 @@ def test_an_input_spec_with_any_type() -> None:
         given.from_json(b'{"array": [1], "file": "/etc/passwd"}')
 
 
+def test_an_input_spec_that_takes_more_fields() -> None:
+    class Open(BaseModel):
+        model_config = ConfigDict(extra="allow")
+        n: int = 1
+
+    def method(self: object, /, **fields: Any) -> None: ...
+
+    given = APIMethod(method, input_spec=Open).input
+    assert given.from_json(b'{"n": 2, "more": [1]}') == {"n": 2, "more": [1]}
+
+
 def test_a_byte_order_mark() -> None:
     assert input_of("texts").from_json(b'\xef\xbb\xbf{"tag": "x"}')["tag"] == "x"
     assert input_of("array").from_json(b'\xef\xbb\xbf{"a": [1]}')["a"].tolist() == [1]

@@ -113,7 +113,8 @@ class FieldsInput(Input):
         self._model = model
         self._renamed = renamed or {}
         self._spread = spread
-        self._as_it_is = not renamed and spread is None  # the fields of the model are the arguments
+        self._takes_more = model.model_config.get("extra") == "allow"
+        self._as_it_is = not (renamed or spread or self._takes_more)  # the fields of the model are the arguments
         self._validator = model.__pydantic_validator__
         self._by_size = BySize(self._validator, model.__pydantic_core_schema__)
         fields = fields_of(model)
@@ -155,6 +156,8 @@ class FieldsInput(Input):
 
     def _arguments(self, model: BaseModel) -> Arguments:
         arguments = model.__dict__
+        if self._takes_more:
+            arguments = {**(model.__pydantic_extra__ or {}), **arguments}
         if self._renamed:
             arguments = {self._renamed.get(name, name): value for name, value in arguments.items()}
         if self._spread is not None:
