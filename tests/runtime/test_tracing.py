@@ -327,3 +327,40 @@ print([m for m in sys.modules if m.startswith("opentelemetry")])
 def test_nothing_is_loaded_without_an_exporter() -> None:
     done = subprocess.run([sys.executable, "-c", PLAIN], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == []
+
+
+THEIRS = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.testclient import TestClient
+import bentoml
+from bentoml.runtime.tracing import finished_spans
+
+theirs = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(theirs))
+trace.set_tracer_provider(provider)
+
+@bentoml.service(tracing={"exporter_type": "in_memory"})
+class Traced:
+    @bentoml.api
+    def x(self) -> str:
+        with trace.get_tracer("mine").start_as_current_span("inside"):
+            return "x"
+
+with TestClient(Traced.to_asgi()) as client:
+    client.post("/x")
+assert trace.get_tracer_provider() is provider
+for spans in (finished_spans(), theirs.get_finished_spans()):
+    print([span.name for span in spans])
+with provider.get_tracer("mine").start_as_current_span("after"):
+    pass
+print([span.name for span in theirs.get_finished_spans()][-1])
+"""
+
+
+def test_a_provider_of_the_users_own_goes_on() -> None:
+    done = subprocess.run([sys.executable, "-c", THEIRS], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["['inside', 'POST /x']", "['inside', 'POST /x']", "after"]

@@ -54,9 +54,8 @@ class Mounts:
         if found is None:
             return None
         query = scope.get("query_string", b"").decode("latin-1")
-        url = (
-            "/" + other.lstrip("/") + (f"?{query}" if query else "")
-        )  # never `//host`, which is another server
+        # Never `//host`, which is another server.
+        url = "/" + (scope.get("root_path", "") + other).lstrip("/") + (f"?{query}" if query else "")
         return found._replace(app=RedirectResponse(url), scope=scope, is_full=False)
 
     def _find(self, scope: Scope) -> Found | None:

@@ -15,7 +15,7 @@ from typing import Any
 from opentelemetry import context as contexts
 from opentelemetry import propagate, trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
@@ -48,30 +48,19 @@ def start_spans(
 ) -> Spans:
     """Make the tracer of a service, and make it the one that the user's own code gets, too."""
     settings = service.settings.tracing
-    resource = Resource.create(
-        {
-            "service.name": env.get("OTEL_SERVICE_NAME") or service.name,
-            "service.version": version,
-            **({} if worker_index is None else {"service.instance.id": str(worker_index)}),
-        }
-    )
     theirs = trace.get_tracer_provider()
-    if isinstance(
-        theirs, TracerProvider
-    ):  # the user's code has set one up: it goes on, and gets our exporter
-        provider = theirs
-    else:
-        provider = TracerProvider(
+    # What the user's code has set up goes on, and gets our exporter in addition.
+    provider = (
+        theirs
+        if isinstance(theirs, TracerProvider)
+        else TracerProvider(
             sampler=_sampler(settings, env),
-            resource=resource,
+            resource=_resource(service.name, version, worker_index, env),
             span_limits=SpanLimits(max_span_attribute_length=settings.max_tag_value_length),
             shutdown_on_exit=False,
         )
-    if exporter == "in_memory":
-        _Memory.exporter = InMemorySpanExporter()
-        provider.add_span_processor(SimpleSpanProcessor(_Memory.exporter))
-    else:
-        provider.add_span_processor(BatchSpanProcessor(exporter_for(exporter, settings)))
+    )
+    provider.add_span_processor(_processor(exporter, settings))
     if provider is not theirs:
         _use(provider, theirs)
     return Spans(provider, _excluded(settings, env), is_own=provider is not theirs)
@@ -80,6 +69,19 @@ def start_spans(
 def finished() -> list[Any]:
     """Return the spans that the exporter in memory was given."""
     return list(_Memory.exporter.get_finished_spans())
+
+
+def _resource(service: str, version: str, worker_index: int | None, env: Mapping[str, str]) -> Resource:
+    about = {"service.name": env.get("OTEL_SERVICE_NAME") or service, "service.version": version}
+    instance = {} if worker_index is None else {"service.instance.id": str(worker_index)}
+    return Resource.create({**about, **instance})
+
+
+def _processor(exporter: Exporter, settings: Tracing) -> SpanProcessor:
+    if exporter == "in_memory":
+        _Memory.exporter = InMemorySpanExporter()
+        return SimpleSpanProcessor(_Memory.exporter)
+    return BatchSpanProcessor(exporter_for(exporter, settings))
 
 
 def _sampler(settings: Tracing, env: Mapping[str, str]) -> Sampler | None:
