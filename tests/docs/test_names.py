@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests.docs.pages import DOCS, Block, blocks
@@ -53,6 +54,24 @@ def test_each_name_has_an_example() -> None:
 def test_an_example_says_what_comes_out(name: str) -> None:
     assert f"bentoml.{name}" in EXAMPLES[name].text or f"bentoml import {name}" in EXAMPLES[name].text
     assert _SHOWN.search(EXAMPLES[name].text) or name in NOT_RUN or name == "monitor"
+
+
+MODULES = {name: v for name in bentoml.__all__ if isinstance(v := getattr(bentoml, name), ModuleType)}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_each_name_of_a_module_is_mentioned(name: str) -> None:
+    (text,) = re.findall(
+        rf"^### `bentoml\.{name}`.*?\n(.*?)(?=^### |\Z)", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert [n for n in MODULES[name].__all__ if not re.search(rf"\b{n}\b", text)] == []
+
+
+def test_what_a_service_has_is_mentioned() -> None:
+    text = PAGE.read_text("utf-8").partition("### `bentoml.Service`")[2].partition("\n### ")[0]
+    inside = {"create", "proxy", "hooks", "runs_program", "bind_mounts"}  # how the library's own parts use it
+    public = {name for name in vars(bentoml.Service) if not name.startswith("_")} - inside
+    assert [name for name in sorted(public) if f"`{name}" not in text] == []
 
 
 @pytest.mark.slow
