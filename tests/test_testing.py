@@ -65,6 +65,12 @@ class Writer:
         return [letter async for letter in self.model.to_async.letters(text)]
 
     @bentoml.api
+    async def extra(self, text: str) -> float:
+        awaited: float = await self.model.to_async.score(text, precision=2)
+        direct: float = self.model.score(text, precision=2)
+        return awaited + direct
+
+    @bentoml.api
     def history(self) -> list[str]:
         return self.events
 
@@ -127,7 +133,8 @@ def test_calls(client: bentoml.SyncHTTPClient) -> None:
 
 
 def test_hooks() -> None:
-    deployed.clear(), stopped.clear()
+    deployed.clear()
+    stopped.clear()
     with bentoml.testing.client(Writer) as client:
         assert deployed == ["Writer"]
         assert client.history() == ["made", "started"]
@@ -181,7 +188,7 @@ def test_an_async_fake() -> None:
             return text[::-1]
 
         def score(self, text: str) -> float:
-            return 0.0
+            return 0.0  # without `precision`, which the real one does not declare either
 
         async def letters(self, text: str) -> AsyncIterator[str]:
             yield text
@@ -189,6 +196,7 @@ def test_an_async_fake() -> None:
     with bentoml.testing.client(Writer, dependencies={"model": Fake()}) as client:
         assert client.write(text="hi") == client.write_sync(text="hi") == "ih, 0.0"
         assert client.spell(text="hi") == ["hi"]
+        assert client.extra(text="hi") == 0.0
 
 
 def test_the_real_dependency_is_not_made_where_there_is_a_fake() -> None:
@@ -207,7 +215,7 @@ def test_the_real_dependency_is_not_made_where_there_is_a_fake() -> None:
 
         @bentoml.api
         def double(self) -> int:
-            return 2 * self.heavy.size()
+            return 2 * int(self.heavy.size())
 
     with bentoml.testing.client(Light, dependencies={"heavy": Mock(size=lambda: 4)}) as client:
         assert client.double() == 8

@@ -136,6 +136,7 @@ class _Fake:
     """Stand for a dependency: what a test gives, called as the service that it replaces is called.
 
     Where that service has an async API, the result may be awaited, even if the object's own method is not async.
+    Keywords that its API does not declare are dropped, as the real one drops them.
     """
 
     def __init__(self, target: object, service: Service[Any] | None) -> None:
@@ -150,11 +151,20 @@ class _Fake:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        value = getattr(self.target, name)
         method = self.apis.get(name)
         if method is None or not method.is_async:
-            return value
-        return _as_async(value, method.is_stream)
+            return self.call(name)
+        return _as_async(self.call(name), method.is_stream)
+
+    def call(self, name: str) -> Any:
+        """Return what is called for an API, as the test's object has it; any other attribute as it is."""
+        target = getattr(self.target, name)
+        if name not in self.apis:
+            return target
+        declared = inspect.signature(self.apis[name].func).parameters
+        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in declared.values()):
+            return target
+        return lambda *args, **kwargs: target(*args, **{n: v for n, v in kwargs.items() if n in declared})
 
 
 class _Calls:
@@ -163,7 +173,7 @@ class _Calls:
         self._convert = convert
 
     def __getattr__(self, name: str) -> Any:
-        return self._convert(getattr(self._fake.target, name), self._fake.is_stream(name))
+        return self._convert(self._fake.call(name), self._fake.is_stream(name))
 
 
 def _as_async(call: Callable[..., Any], is_stream: bool) -> Callable[..., Any]:

@@ -146,7 +146,7 @@ class Endpoint:
         return encode(self.name, value, schema), JSON
 
     def _object(self, arguments: Mapping[str, Any]) -> _Content:
-        """Return the arguments as JSON; as a form where there are files or large arrays among them."""
+        """Return the arguments as JSON; as an array or a form where JSON cannot hold one of them."""
         if len(self.parameters) == 1:
             for name, value in arguments.items():
                 if (npy := _npy(value, self.parameters[name])) is not None:
