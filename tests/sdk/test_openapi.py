@@ -274,7 +274,7 @@ def test_a_task() -> None:
 
 def test_errors(document: dict[str, Any]) -> None:
     responses = document["paths"]["/text"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(responses) == {"200", "400", "403", "404", "413", "415", "422", "429", "500", "503", "504"}
     assert responses["400"] == {"$ref": "#/components/responses/InvalidArgument"}
     assert component(document, "Error")["required"] == ["error"]
 

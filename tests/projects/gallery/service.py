@@ -130,7 +130,9 @@ class Gallery:
 
     @bentoml.api
     async def tell(
-        self, words: Annotated[int, Field(ge=0, le=50)] = 10, pause: Annotated[float, Field(ge=0, le=0.1)] = 0.0
+        self,
+        words: Annotated[int, Field(ge=0, le=50)] = 10,
+        pause: Annotated[float, Field(ge=0, le=0.1)] = 0.0,
     ) -> AsyncIterator[str]:
         """Stream words, one after the other."""
         for i in range(words):

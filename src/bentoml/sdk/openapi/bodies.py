@@ -35,9 +35,8 @@ def request(method: APIMethod[..., Any], schemas: Schemas) -> Json:
     body: Json = {"schema": schemas.add(f"{method.name}__Input", schema)}
     if taken.root:
         media_type = _file_type(schema) if taken.files else "text/plain" if taken.is_raw else _JSON
-        required = "default" not in schema and (
-            bool(taken.files) or not taken.is_raw
-        )  # no body is an empty text
+        is_text = taken.is_raw and not taken.files  # for which no body at all is an empty text
+        required = not is_text and "default" not in schema
         return {"required": required, "content": {media_type: body} | _npy([schema])}
     required = bool(schema.get("required"))
     properties: dict[str, Json] = schema.get("properties", {})

@@ -17,7 +17,7 @@ PLAIN_TEXT: Json = {"text/plain": {"schema": {"type": "string"}}}
 _ERRORS = {
     "400": ("InvalidArgument", "The input is not acceptable; `detail` says where and why."),
     "401": ("Unauthorized", "The request says not, or not rightly, who sends it."),
-    "403": ("Forbidden", "Who sends the request may not do this."),
+    "403": ("Forbidden", "The sender, or the page in whose name a browser sends, may not do this."),
     "404": ("NotFound", "What was asked for does not exist."),
     "413": ("RequestTooLarge", "The body, or a part of it, is larger than the server takes."),
     "415": ("UnsupportedMediaType", "The body is of a media type that the server never reads."),
@@ -27,7 +27,7 @@ _ERRORS = {
     "503": ("ServiceUnavailable", "The service cannot answer now; try again later."),
     "504": ("Timeout", "The service did not answer in time."),
 }
-_OF_AUTH = ("401", "403")
+_OF_AUTH = ("401",)
 _HEADERS = {
     "401": {"WWW-Authenticate": {"description": "How to say who you are.", "schema": {"type": "string"}}},
     "429": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},

@@ -29,9 +29,9 @@ def task_schemas() -> Json:
     required = ["task_id", "status"]
     return {
         "Task": {"type": "object", "title": "Task", "properties": properties, "required": required},
-        "TaskStatus": {
+        "TaskStatusResponse": {
             "type": "object",
-            "title": "TaskStatus",
+            "title": "TaskStatusResponse",
             "properties": properties | times,
             "required": [*required, *times],
         },
@@ -47,7 +47,7 @@ def task_paths(path: str, operation: Json, errors: Errors) -> Json:
             "get",
             "Status of",
             "Say how far a submitted task is.",
-            _json("How far it is.", "TaskStatus"),
+            _json("How far it is.", "TaskStatusResponse"),
         ),
         "get": ("get", "Result of", "Return the answer of a finished task.", operation["responses"]["200"]),
         "retry": ("post", "Retry", "Run a finished task again.", submitted),
