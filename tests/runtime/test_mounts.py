@@ -210,6 +210,7 @@ def test_apis_come_first_and_mounts_are_passive() -> None:
         ):
             assert client.request(method, path).text == text, path
         assert client.put("/api/same").status_code == 405
+        assert client.get("/schema.json").json()["paths"]["/api/same"] == {"mounted": False}
         assert client.get("/readyz").status_code == 200
 
 

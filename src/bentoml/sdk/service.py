@@ -180,8 +180,8 @@ class Service(Generic[T]):
             "name": self.name,
             "type": "service",
             "routes": [self._route(name, method) for name, method in self.apis.items()],
-            "paths": {self.path_prefix + method.route: {"mounted": False} for method in self.apis.values()}
-            | {self.path_prefix + path: {"mounted": True} for path in self._mounted_paths()},
+            "paths": {self.path_prefix + path: {"mounted": True} for path in self._mounted_paths()}
+            | {self.path_prefix + method.route: {"mounted": False} for method in self.apis.values()},
         }
         return schema | ({"description": self.doc} if self.doc else {})
 
