@@ -16,6 +16,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, computed_field, field_serializer
 
 import bentoml
+from bentoml.sdk.files import FileAnswer
 from bentoml.sdk.form_answer import FormAnswer
 from bentoml.sdk.npy import NPY, prefers_npy, read_npy
 from bentoml.sdk.output import Output, OutputError
@@ -124,6 +125,24 @@ def test_a_file_or_nothing_of_a_media_type(note: Path, tmp_path: Path) -> None:
     assert output.encode(None) == (b"null", JSON)
     assert output.encode(odd)[1] == "application/pdf"
     assert form(Annotated[list[Path], ContentType("application/pdf")], [odd])[0][2] == "application/pdf"
+
+
+def test_a_file_or_something_else(note: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(note.parent)
+    for annotation in (
+        Path | str,
+        str | Path,
+        Path | str | None,
+        Annotated[Path | str, Field(description="x")],
+    ):
+        output = Output(annotation)
+        assert output.encode(note) == (FileAnswer(note, "text/plain", "a.txt", "attachment"), "text/plain")
+        assert output.encode("a.txt") == (b'"a.txt"', JSON)  # a text, though there is a file of that name
+    assert Output(Path | dict[str, int]).encode({"a": 1}) == (b'{"a":1}', JSON)
+    assert Output(Image.Image | str).encode("x") == (b'"x"', JSON)
+    assert Output(Image.Image | str).encode(Image.new("L", (1, 1)))[1] == "image/png"
+    assert form(list[Path] | None, [note])[0][0] == "root"
+    assert Output(list[Path] | None).encode(None) == (b"null", JSON)
 
 
 def test_pictures_of_an_answer() -> None:

@@ -17,7 +17,7 @@ from .frames import DataframeSchema, SeriesSchema
 from .images import PILImageEncoder, SentImage
 from .structures import Direction, adapted_dataclass, adapted_model, adapted_named_tuple, adapted_typed_dict
 from .tensors import DType, Shape, TensorFormat, TensorSchema
-from .types import Special, alias_value, unwrap
+from .types import Special, alias_value, special, unwrap
 
 __all__ = ["adapt"]
 
@@ -109,7 +109,9 @@ class _Adapter:
         if adapted == arguments:
             return annotation
         if origin in (Union, types.UnionType):
-            return Union[adapted]  # noqa: UP007  # the branches are known at run time only
+            # Text that an API returns as text is no file, also where there is one of that name.
+            files_last = tuple(sorted(adapted, key=lambda a: isinstance(special(a), SentFile | SentImage)))
+            return Union[files_last]  # noqa: UP007  # the branches are known at run time only
         return origin[adapted]
 
     def _argument(self, argument: Any) -> Any:

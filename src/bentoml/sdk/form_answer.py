@@ -21,6 +21,11 @@ class AnswerPart(NamedTuple):
     media_type: str
     content: bytes | Path
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file rather than a value."""
+        return self.filename is not None
+
 
 class FormAnswer(NamedTuple):
     """A form to send."""

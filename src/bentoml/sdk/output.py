@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from ..exceptions import BentoMLException
 from .adapter import adapt
 from .arrays import as_array
-from .files import ContentType, FileAnswer, SentFile, file_answer
+from .files import ContentType, FileAnswer, Sent, SentFile, file_answer
 from .form_answer import FormAnswer, answer_parts
 from .frames import DataframeSchema, SeriesSchema, cells
 from .images import SentImage, encode_image
@@ -90,6 +90,7 @@ class Output:
         self._is_raw = self._schema.get("type") == "string"
         self._takes_text = self._annotation in (str, Any)
         self._whole = self._file_encoder(self._annotation)
+        self._is_union = get_origin(unwrap(self._annotation)[0]) in (Union, UnionType)
         is_form = self._whole is None and holds_files(self._schema)
         if is_form:
             self._whole = self._form
@@ -245,7 +246,11 @@ class Output:
         valid = self._validated(value)
         try:
             tree = self._adapter.serializer.to_python(valid, by_alias=True, warnings=False)
+            if isinstance(tree, Sent):  # of a union
+                return _single(tree)
             parts = tuple(answer_parts(tree, lambda part: _dumps(part, _plain, _OPTIONS)))
+            if self._is_union and not any(part.is_file for part in parts):
+                return _dumps(tree, _plain, _OPTIONS), JSON
         except (PydanticSerializationError, TypeError, ValueError, OSError) as e:
             raise self._error(valid, e) from e
         return FormAnswer(parts), FORM
@@ -285,6 +290,14 @@ class Output:
         return OutputError(
             f"the API returned a value of type `{type(value).__name__}` that does not fit `{self._name}`: {reason}"
         )
+
+
+def _single(sent: Sent) -> Answer:
+    """Return a file as an answer of its own."""
+    if isinstance(sent.content, bytes):
+        return sent.content, sent.media_type
+    answer = file_answer(sent.content, sent.media_type)
+    return answer, answer.media_type
 
 
 def _is_simple(annotation: Any) -> bool:
