@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import os
 from pathlib import Path
 
@@ -143,3 +144,21 @@ def test_what_the_module_prints_is_no_part_of_a_message(tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text("import sys\nprint('noise')\nprint('noise', file=sys.stderr)\n")
     with pytest.raises(BentoMLException, match=r"^`service` has no service"):
         describe(tmp_path, "service", env=os.environ)
+
+
+def test_arguments_reach_the_service(tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text(
+        "import bentoml\n\nargs = bentoml.use_arguments()\n\n"
+        "@bentoml.service(name=args.name, labels={'day': args.day})\nclass Named:\n    pass\n"
+    )
+    args = {"name": "given", "day": datetime.date(2026, 1, 2)}
+    said = describe(tmp_path, "service:Named", env=os.environ, args=args)
+    assert (said.name, said.labels) == ("given", {"day": "2026-01-02"})
+
+
+def test_arguments_that_do_not_fit_need_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text(
+        "import bentoml\nfrom pydantic import BaseModel\n\nclass A(BaseModel):\n    n: int\n\nbentoml.use_arguments(A)\n"
+    )
+    with pytest.raises(BentoMLException, match=r"^Argument error\. (?s:.*)`n`: Field required$"):
+        describe(tmp_path, "service:Named", env=os.environ, args={})

@@ -6,6 +6,7 @@ import pytest
 from tests.sdk.services import of
 
 import bentoml
+from bentoml.sdk.hooks import hooks_of
 
 log: list[str] = []
 
@@ -69,3 +70,47 @@ def test_deployment_hooks_take_nothing_and_the_others_the_instance() -> None:
         hook(instance)
     instance.stop()
     assert log == ["prepare", "again", "both", "stop", "stop"]
+
+
+def test_static_and_class_methods_whichever_decorator_is_outside() -> None:
+    log: list[str] = []
+
+    class Hooked:
+        @bentoml.on_startup
+        @classmethod
+        def one(cls) -> None:
+            log.append(cls.__name__)
+
+        @classmethod
+        @bentoml.on_startup
+        def two(cls) -> None:
+            log.append("two")
+
+        @bentoml.on_startup
+        @staticmethod
+        def three() -> None:
+            log.append("three")
+
+        @staticmethod
+        @bentoml.on_startup
+        def four() -> None:
+            log.append("four")
+
+    for _, hook in hooks_of(Hooked, "startup"):
+        hook(Hooked())
+    assert log == ["Hooked", "two", "three", "four"]
+
+
+def test_deployment_hooks_are_static_either_way() -> None:
+    class Hooked:
+        @bentoml.on_deployment
+        @staticmethod
+        def one() -> str:
+            return "one"
+
+        @staticmethod
+        @bentoml.on_deployment
+        def two() -> str:
+            return "two"
+
+    assert [hook() for _, hook in hooks_of(Hooked, "deployment")] == ["one", "two"]

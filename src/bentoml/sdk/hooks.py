@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
@@ -17,7 +18,9 @@ _MARK = "__bentoml_hook__"
 def on_deployment(func: Callable[..., Any]) -> staticmethod[..., Any]:
     """Run a function once before the workers start; it takes no ``self``."""
     function = func.__func__ if isinstance(func, staticmethod) else func
-    return staticmethod(_marked(function, "deployment"))
+    made = staticmethod(_marked(function, "deployment"))
+    setattr(made, _MARK, getattr(function, _MARK))  # for another `@staticmethod` around this one
+    return made
 
 
 def on_startup(func: F) -> F:
@@ -38,9 +41,18 @@ def hooks_of(cls: type, kind: HookKind) -> list[tuple[str, Callable[..., Any]]]:
     """
     names = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
     found = ((name, getattr(cls, name, None)) for name in names)
-    return [(name, func) for name, func in found if kind in getattr(func, _MARK, ())]  # type: ignore[misc]  # marked
+    marked = [(name, func) for name, func in found if kind in getattr(func, _MARK, ())]
+    return [(name, func if kind == "deployment" else _of_instance(cls, name, func)) for name, func in marked]  # type: ignore[misc,arg-type]  # marked
+
+
+def _of_instance(cls: type, name: str, func: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a hook that takes the instance, also where the method does not."""
+    if isinstance(inspect.getattr_static(cls, name), staticmethod | classmethod):
+        return lambda instance: func()
+    return func
 
 
 def _marked(func: F, kind: HookKind) -> F:
-    setattr(func, _MARK, (*getattr(func, _MARK, ()), kind))
+    function = func.__func__ if isinstance(func, staticmethod | classmethod) else func
+    setattr(function, _MARK, (*getattr(function, _MARK, ()), kind))
     return func
