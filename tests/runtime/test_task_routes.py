@@ -98,6 +98,7 @@ def test_pickled_bodies_are_refused(client: Client) -> None:
         ("?task_id=../../etc/passwd", 404, "task_id not found"),
         ("?task_id=' OR 1=1", 404, "task_id not found"),
         ("?task_id=%ff%00", 404, "task_id not found"),
+        ("?" + "task_id=x&" * 500, 404, "task_id not found"),
     ],
 )
 def test_which_task(client: Client, path: str, query: str, code: int, message: str) -> None:

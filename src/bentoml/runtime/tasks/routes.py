@@ -139,7 +139,7 @@ class TaskRoutes:
         """Return what answers requests about the task that their query names."""
 
         async def answered(scope: Scope, receive: Receive, send: Send) -> None:
-            query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
+            query = parse_qs(scope["query_string"].decode("latin-1"))
             id = query.get("task_id", [""])[-1].strip()
             if not id:
                 return await _send(400, error_body("task_id is required"), scope, send)
