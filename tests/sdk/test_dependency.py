@@ -12,7 +12,7 @@ import pytest
 from tests.sdk.services import of
 
 import bentoml
-from bentoml.exceptions import BentoMLException
+from bentoml.exceptions import BentoMLConfigException, BentoMLException
 from bentoml.sdk.context import request_context
 from bentoml.sdk.dependency import Dependency, LocalServices
 
@@ -327,3 +327,11 @@ def test_a_deployment_says_what_to_do_instead(more: dict[str, Any]) -> None:
     user: Any = bentoml.service(type("User", (), {"far": bentoml.depends(deployment="d", **more)}))()
     with pytest.raises(BentoMLException, match=r"deployment `d`: .* give its address"):
         _ = user.far
+
+
+def test_a_circle_is_refused() -> None:
+    first: Any = bentoml.service(type("First", (), {}))
+    second: Any = bentoml.service(type("Second", (), {"first": bentoml.depends(first)}))
+    first.dependencies["second"] = bentoml.depends(second)
+    with pytest.raises(BentoMLConfigException, match="in a circle: First -> Second -> First"):
+        LocalServices().start(first)

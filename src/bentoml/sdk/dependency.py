@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
-from ..exceptions import BentoMLException
+from ..exceptions import BentoMLConfigException, BentoMLException
 from .proxy import Loops, ServiceProxy
 
 if TYPE_CHECKING:
@@ -101,14 +101,21 @@ class LocalServices:
         self.remotes: dict[tuple[str, str | None], Remote] = {}
 
     def start(self, service: Service[T]) -> T:
-        """Return a new instance of a service that is about to take requests; all that it depends on is made before it."""
-        self._make_dependencies(service)
+        """Return a new instance of a service that is about to take requests; all that it depends on is made before it.
+
+        Raises:
+            BentoMLConfigException: services depend on one another in a circle.
+        """
+        self._make_dependencies(service, ())
         return service.create(self)
 
-    def _make_dependencies(self, service: Service[Any]) -> None:
+    def _make_dependencies(self, service: Service[Any], above: tuple[str, ...]) -> None:
+        trail = (*above, service.name)
+        if service.name in above:
+            raise BentoMLConfigException(f"services depend on one another in a circle: {' -> '.join(trail)}")
         for dependency in service.dependencies.values():
             if dependency.is_local and dependency.on is not None:
-                self._make_dependencies(dependency.on)
+                self._make_dependencies(dependency.on, trail)
             if dependency.deployment is None:
                 self.resolve(dependency)
 
