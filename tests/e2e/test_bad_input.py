@@ -166,3 +166,20 @@ def test_a_bento_declares_its_variables_wherever_it_is_served(project: Project) 
     project.env["TOKEN"] = "-token"
     with project.serve("env:latest") as url, urllib.request.urlopen(url + "/show", data=b"{}") as answer:
         assert answer.read() == b"fast-token"
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        ('{"type": "api_key", "env": "NO_SUCH_KEYS"}', "NO_SUCH_KEYS"),
+        ('{"type": "api_key", "file": "no-keys.txt"}', "no-keys.txt"),
+        ('{"type": "jwt", "algorithms": ["RS256"], "file": "service.py"}', "service.py"),
+    ],
+)
+def test_a_service_whose_keys_cannot_be_read(project: Project, auth: str, said: str) -> None:
+    project.write(service_py=SERVICE.replace("@bentoml.service", f"@bentoml.service(auth={auth})"))
+    done = project.bentoml("serve", "service:Echo", "--port", "0")
+    text = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert said in text
+    assert "Traceback" not in text
