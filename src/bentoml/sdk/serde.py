@@ -114,7 +114,8 @@ class FieldsInput(Input):
         self._renamed = renamed or {}
         self._spread = spread
         self._takes_more = model.model_config.get("extra") == "allow"
-        self._as_it_is = not (renamed or spread or self._takes_more)  # the fields of the model are the arguments
+        # Whether the fields of the model are the arguments.
+        self._as_it_is = not (renamed or spread or self._takes_more)
         self._validator = model.__pydantic_validator__
         self._by_size = BySize(self._validator, model.__pydantic_core_schema__)
         fields = fields_of(model)
