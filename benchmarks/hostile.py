@@ -257,7 +257,7 @@ ATTACKS: dict[str, tuple[Attack, set[str]]] = {
     ),
     "files of the server": (flood(lambda a: a.random.choice(FILES)), {"400", "200"}),
     "pages of others": (constant(post("/echo", b"{}", Origin="http://evil.example")), {"403"}),
-    "names that lead here": (flood(lambda a: post("/echo", b"{}", Host=f"evil.example:{a.port}")), {"200", "403"}),
+    "names that lead here": (flood(lambda a: post("/echo", b"{}", Host=f"evil.example:{a.port}")), {"403"}),
 }  # fmt: skip
 
 

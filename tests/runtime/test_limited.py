@@ -181,6 +181,8 @@ def test_foreign_pages(app: Served) -> None:
             reply = app.ask(path, headers=headers)
             assert (reply.status, "origin" in reply.json()["error"]) == (403, True)
     assert app.ask("/schema.json", method="GET", headers=rebound).status == 403
+    assert app.ask("/wait", headers={"host": "evil.example:3000"}).status == 403
+    assert app.ask("/wait", headers={"host": "api.example"}).status == 200
     assert app.ask("/schema.json", method="GET", headers=foreign).status == 200
     assert (
         app.ask("/wait", headers={"origin": "http://localhost:3000", "host": "localhost:3000"}).status == 200

@@ -60,6 +60,7 @@ class Endpoint:
         self._may_be_npy = method.output.may_be_npy
         self._media_type_bytes = method.output.media_type.encode("latin-1")
         self._server_header = server.header
+        self._hosts = server.origins.usual() if server.origins else None
         self._limit = server.limits.body
         self._digits = len(str(self._limit))  # of a length that may be over it
         self._is_inline = method.is_async and not method.is_stream
@@ -75,7 +76,11 @@ class Endpoint:
         if (
             scope["method"] != "POST"
             or traffic.count >= traffic.limit
-            or (b"origin" in call.headers and not _may(server, call))
+            or (
+                self._hosts is not None
+                and (call.headers.get(b"host") not in self._hosts or b"origin" in call.headers)
+                and not _may(server, call)
+            )
         ):
             return await self._refuse(call, send)
         answer: Answer | Stream | Response

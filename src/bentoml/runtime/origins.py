@@ -30,6 +30,10 @@ class Origins:
     port: int
     cors: Cors
 
+    def usual(self) -> frozenset[bytes]:
+        """Return the ``Host`` headers that ordinary requests have: one of these without an ``Origin`` is always allowed."""
+        return frozenset(f"{name}:{self.port}".encode() for name in ("127.0.0.1", "localhost", "[::1]"))
+
     def allow(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
         """Say whether a request may be answered."""
         host = headers.get(b"host", b"").decode("latin-1").lower()
