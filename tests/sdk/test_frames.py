@@ -75,6 +75,15 @@ def test_what_is_no_table(annotation: Any, value: object, message: str) -> None:
         read(annotation, value)
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["rows", "columns"])
+def test_a_table_far_larger_than_what_was_sent(wrapped: bool) -> None:
+    lines = [{f"c{i}": 1} for i in range(2000)]
+    value = {str(i): line for i, line in enumerate(lines)} if wrapped else lines
+    with pytest.raises(ValidationError, match="too few columns in common"):
+        read(pd.DataFrame, value)
+    assert read(pd.DataFrame, [{f"c{i}": 1} for i in range(20)]).shape == (20, 20)
+
+
 def test_every_kind_of_cell() -> None:
     frame = pd.DataFrame(
         {

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DataframeSchema", "SeriesSchema", "cells"]
 
+_EMPTY_CELLS = 1_000_000  # that a table may have in any case, ...
+_MOST_PER_VALUE = 16  # ... and for each value that was sent
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class DataframeSchema:
@@ -80,6 +83,7 @@ class DataframeSchema:
     def _of_rows(self, rows: list[Any]) -> pd.DataFrame:
         kinds = {type(row) for row in rows}
         if kinds <= {dict}:
+            _check_filled(rows)
             frame: pd.DataFrame = _pandas().DataFrame.from_records(rows) if rows else _pandas().DataFrame()
             return frame
         if kinds == {list} and self.columns and {len(row) for row in rows} == {len(self.columns)}:
@@ -166,8 +170,18 @@ def _of_columns(columns: dict[str, Any]) -> pd.DataFrame:
         raise ValueError("the columns of a table have the same length")
     if not kinds <= {list} and kinds != {dict}:
         raise ValueError("each column of a table is a list of values")
+    if kinds == {dict}:
+        _check_filled(list(columns.values()))
     frame: pd.DataFrame = _pandas().DataFrame(columns)
     return frame
+
+
+def _check_filled(lines: list[dict[str, Any]]) -> None:
+    """Refuse a table that would be far larger than what was sent: a line for each of many names, each its own."""
+    names = set().union(*lines)
+    given = sum(map(len, lines))
+    if len(names) * len(lines) > _EMPTY_CELLS + _MOST_PER_VALUE * given:
+        raise ValueError("the rows of the table have too few columns in common")
 
 
 def _names(frame: pd.DataFrame) -> list[str]:
