@@ -105,7 +105,12 @@ def serve_order(folder: Path, **changes: Any) -> Serve:
 def test_a_worker_from_start_to_end(start: StartWorker, tmp_path: Path) -> None:
     worker = start(SERVICE)
     assert worker.channel.receive() == Description(
-        target={"import_string": "service:Reader", "working_dir": str(tmp_path), "bento_tag": None, "args": {}},
+        target={
+            "import_string": "service:Reader",
+            "working_dir": str(tmp_path),
+            "bento_tag": None,
+            "args": {},
+        },
         service="reader",
         workers=3,
         host="127.0.0.1",

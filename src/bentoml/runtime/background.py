@@ -45,6 +45,7 @@ class Server:
         self._heard = threading.Event()  # that it is ready, or that it has ended
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._url: str | None = None
+        self._is_ready = False
         self._error: OSError | None = None
 
     @property
@@ -72,7 +73,7 @@ class Server:
         if self.running:
             return
         self._heard.clear()
-        self._url = None
+        self._is_ready = False
         # The thread that starts a process on a leash has to live as long as that process.
         self._thread = threading.Thread(target=self._run, name="bentoml-server", daemon=True)
         self._thread.start()
@@ -81,7 +82,7 @@ class Server:
         except BaseException:
             self.stop()
             raise
-        if self._url is None:
+        if not self._is_ready:
             self._thread.join()
             if self._error is not None:
                 raise BentoMLException(f"the server cannot be started: {self._error}") from self._error
@@ -137,6 +138,7 @@ class Server:
         sys.stdout.flush()
         if found := _READY.search(line):
             self._url = found[1]
+            self._is_ready = True
             self._heard.set()
 
 

@@ -140,7 +140,7 @@ class LocalServices:
             await remote.close()
 
     def _remote(self, dependency: Dependency[Any]) -> Remote:
-        key = (cast(str, dependency.url), dependency.on and dependency.on.name)
+        key = (cast(str, dependency.url), None if dependency.on is None else dependency.on.name)
         with self._lock:
             if key not in self.remotes:
                 self.remotes[key] = pkgutil.resolve_name(_REMOTE)(dependency)
@@ -189,4 +189,4 @@ def depends(
         raise ValueError(f"depends() takes a url such as `http://host:3000`, not `{url}`")
     if on is not None and not hasattr(on, "all_services"):
         raise TypeError(f"depends() expects a class decorated with @bentoml.service, not `{on!r}`")
-    return Dependency(cast("Service[T] | None", on), url=url, deployment=deployment, cluster=cluster)
+    return Dependency(cast("Service[Any] | None", on), url=url, deployment=deployment, cluster=cluster)

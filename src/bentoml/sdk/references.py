@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import overload
 
 from ..config import environment
@@ -48,15 +49,13 @@ class HuggingFaceModel:
             MissingDependencyException: `huggingface_hub` is not installed.
         """
         try:
-            from huggingface_hub import (  # type: ignore[import-not-found]  # an optional library
-                snapshot_download,
-            )
+            hub = import_module("huggingface_hub")
         except ImportError as e:
             raise MissingDependencyException(
                 f"model `{self.model_id}` is on Hugging Face; install `huggingface_hub` to use it"
             ) from e
         return str(
-            snapshot_download(
+            hub.snapshot_download(
                 self.model_id,
                 revision=self.revision,
                 endpoint=self.endpoint,
