@@ -300,6 +300,25 @@ def test_websockets_are_handed_over() -> None:
     asyncio.run(main())
 
 
+def test_what_comes_behind_the_handshake_of_a_websocket_is_not_read_as_http() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(60)
+
+    async def work(one: Talk) -> None:
+        one.wire.set_protocol = lambda protocol: None  # type: ignore[method-assign]  # the test keeps the old one
+        head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        await one.say(head + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + b"\x00" * 200_000)
+        assert b" 400 " not in one.wire.text
+        for task in one.state.tasks:
+            task.cancel()
+        for protocol in list(one.state.connections):
+            protocol.connection_lost(None)
+
+    talk(app, work)
+
+
 def test_many_requests_in_chunks_over_one_connection() -> None:
     async def work(one: Talk) -> None:
         for size in (0, 1, 1000, 300_000):

@@ -340,6 +340,7 @@ class Connection(asyncio.Protocol):
     def _become_websocket(self, handshake: bytes) -> None:
         """Hand the connection over to uvicorn's protocol for websockets."""
         self._forget()
+        self._refusal = b""  # what else came is not ours to read
         protocol: Any = self._config.ws_protocol_class(  # type: ignore[misc, call-arg]  # checked before; uvicorn's own contract
             config=self._config, server_state=self._state, app_state=self._app_state
         )
