@@ -369,7 +369,6 @@ def test_what_does_not_fit(http: httpx2.Client, api: str, sent: bytes, details: 
         ("late", 504, {"error": "Not able to process the request in 1 seconds"}),
         ("response", 299, "own"),
         ("nope", 404, "Not Found"),
-        ("integer/", 404, "Not Found"),
     ],
 )
 def test_errors(http: httpx2.Client, api: str, status: int, expected: object) -> None:
@@ -512,10 +511,17 @@ def test_headers_of_an_answer(http: httpx2.Client) -> None:
 def test_pages(http: httpx2.Client, path: str, media_type: str) -> None:
     answer = http.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
-    assert "server" not in answer.headers
+    assert ("server" in answer.headers) == ("x-bentoml-request-id" in answer.headers)
+    assert ("server" in answer.headers) == (path in ("/schema.json", "/docs.json", "/"))
     head = http.head(path)
     assert (head.status_code, head.content) == (200, b"")
     assert http.post(path).status_code == 405
+
+
+def test_a_slash_too_many_is_sent_on(http: httpx2.Client) -> None:
+    answer = http.post("/integer/?a=b", json={"x": 1}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/integer?a=b")
+    assert http.post("/integer/", json={"x": 1}, follow_redirects=True).json() == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
@@ -533,7 +539,11 @@ def test_the_schema(http: httpx2.Client) -> None:
     routes = {route["name"]: route for route in schema["routes"]}
     assert routes["routed"]["route"] == "/custom/url/name"
     assert "ctx" not in json.dumps(routes["about"]["input"])
-    assert routes["array"]["output"] == {"type": "tensor", "format": "numpy-array"}
+    assert routes["array"]["output"] == {
+        "type": "tensor",
+        "format": "numpy-array",
+        "contentMediaType": "application/x-npy",
+    }
     assert routes["words"]["output"]["is_stream"] is True
     assert routes["root_list"]["input"]["root_input"] is True
     assert routes["files"]["input"]["properties"]["f"]["items"]["type"] == "file"
