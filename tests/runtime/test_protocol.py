@@ -283,6 +283,35 @@ def test_pipelined_requests_are_answered_in_order_and_not_all_read_at_once() -> 
     talk(app, work)
 
 
+@pytest.mark.parametrize("head_only", [True, False])
+def test_a_request_that_began_before_the_answer_ended_is_read_on(head_only: bool) -> None:
+    """A client that has had all of an answer's length may send the next request before the application has ended."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/first":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"ok", "more_body": True})
+            await asyncio.sleep(0.02)
+            await send({"type": "http.response.body"})
+        else:
+            await answer(send, b"%d" % len(await read_all(receive)))
+
+    async def work(one: Talk) -> None:
+        one.connection.data_received(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(0.005)
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+        begun = head if head_only else head + b"x" * 50_000
+        one.connection.data_received(begun)
+        assert one.wire.paused
+        await asyncio.sleep(0.05)
+        assert not one.wire.paused, "there is a body to be read"
+        one.connection.data_received(b"x" * (200_000 + len(head) - len(begun)))
+        await one.settle()
+        assert bodies(one.wire.text) == [b"ok", b"200000"]
+
+    talk(app, work)
+
+
 def test_a_long_body_waits_until_it_is_read() -> None:
     gate = asyncio.Event()
 

@@ -393,6 +393,9 @@ class Connection(asyncio.Protocol):
         elif self._queue:
             self._active = exchange = self._queue.popleft()
             exchange.begin(self._app, self.loop)
+            if exchange.more:  # nothing was read behind its beginning
+                self.read_on()
+                self._parse_slices()
         else:
             self._active = None
             if self._reading == _IDLE:
