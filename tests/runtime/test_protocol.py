@@ -302,7 +302,7 @@ def test_a_request_that_began_before_the_answer_ended_is_read_on(head_only: bool
         head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
         begun = head if head_only else head + b"x" * 50_000
         one.connection.data_received(begun)
-        assert one.wire.paused
+        assert [one.wire.paused] == [True]
         await asyncio.sleep(0.05)
         assert not one.wire.paused, "there is a body to be read"
         one.connection.data_received(b"x" * (200_000 + len(head) - len(begun)))
