@@ -91,7 +91,7 @@ class Jobs:
                     found.append(self.ask("GET", f"{path}/get?task_id={id}"))
             return bool(found)
 
-        until(ended, lambda: f"{path} {id} has not ended\n{self.server.text()}", timeout)
+        until(ended, lambda: f"{path} has not ended: {self.status(id, path)}\n{self.server.text()}", timeout)
         code, body = found[0]
         assert code == 200, body
         return body
@@ -176,7 +176,7 @@ def test_the_server_is_killed_at_random_points(project: Project, runs: Path) -> 
         for id, n in promised.items():
             if id in canceled:
                 assert jobs.status(id)["status"] == "canceled"
-            else:
+            elif n % 7 or jobs.status(id)["status"] != "canceled":  # killed between that and its answer
                 assert jobs.result(id, timeout=90) == str(n + 1).encode(), jobs.status(id)
     assert len(promised) > 100
     assert len(canceled) > 5
