@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
-from .sdk.references import HuggingFaceModel
+from .sdk.references import BentoModel, HuggingFaceModel
 from .store import current
 from .store.manifest import ModelContext
 from .store.models import Model
 from .tag import Tag
 
-__all__ = ["HuggingFaceModel", "Model", "ModelContext", "create", "delete", "get", "list"]
+__all__ = ["BentoModel", "HuggingFaceModel", "Model", "ModelContext", "create", "delete", "get", "list"]
 
 
 def create(

@@ -168,6 +168,34 @@ def test_a_bento_declares_its_variables_wherever_it_is_served(project: Project) 
         assert answer.read() == b"fast-token"
 
 
+def test_a_model_that_an_attribute_names_is_not_there(project: Project) -> None:
+    attribute = "\n        model = bentoml.models.BentoModel('digits:latest')\n"
+    project.write(service_py=SERVICE.replace("class Echo:\n", f"class Echo:{attribute}"))
+    done = project.bentoml("serve", "service:Echo", "--port", "0")
+    assert done.returncode == 1
+    assert "service `Echo`: " in done.stderr and "digits" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    said = refused(project, "build", "service:Echo")
+    assert "digits" in said
+
+
+def test_a_library_that_is_not_there(project: Project) -> None:
+    project.write(
+        service_py=SERVICE.replace(
+            "        @bentoml.api",
+            """
+        def __init__(self):
+            raise bentoml.exceptions.MissingDependencyException("it needs `x`")
+
+        @bentoml.api""",
+        )
+    )
+    done = project.bentoml("serve", "service:Echo", "--port", "0")
+    assert done.returncode == 1
+    assert "it needs `x`" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("auth", "said"),
     [

@@ -315,3 +315,9 @@ def test_a_service_class_of_ones_own() -> None:
 def test_an_image_is_kept() -> None:
     image = object()
     assert bentoml.service(image=image)(type("Made", (), {})).image is image
+
+
+@pytest.mark.parametrize("kind", [3, int], ids=["number", "other class"])
+def test_a_service_class_that_is_none(kind: Any) -> None:
+    with pytest.raises(TypeError, match="service_class"):
+        bentoml.service(service_class=kind)(type("Empty", (), {}))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bentoml.exceptions import BentoMLConfigException
-from bentoml.sdk.settings import ServiceSettings, read_envs
+from bentoml.sdk.settings import ServiceSettings, read_declaration
 
 
 def build(**config: Any) -> ServiceSettings:
@@ -144,7 +144,7 @@ def test_everything_that_a_service_may_set() -> None:
 )  # fmt: skip
 def test_environment_variables(envs: Any, message: str) -> None:
     with pytest.raises(BentoMLConfigException) as caught:
-        read_envs("svc", envs)
+        read_declaration("svc", envs)
     assert message in caught.value.message
 
 
@@ -238,3 +238,30 @@ def test_the_environment_of_others_says_nothing() -> None:
 def test_a_mistake_that_is_overridden_is_still_one() -> None:
     with pytest.raises(BentoMLConfigException, match="`threads`"):
         ServiceSettings.build("svc", {"threads": "x"}, {OVER: '{"services": {"threads": 2}}'})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param({"name": 3}, "`name` is one line of text, not `3`", id="number for a name"),
+        pytest.param({"name": "a\r\nset-cookie: b"}, "`name` is one line of text", id="line break in a name"),
+        pytest.param({"description": 3}, "`description` is a text, not `3`", id="description"),
+        pytest.param({"path_prefix": 3}, "`path_prefix` is a path, not `3`", id="number for a prefix"),
+        pytest.param({"path_prefix": "/a?b"}, "`path_prefix` is a path", id="query in a prefix"),
+        pytest.param({"labels": ["a"]}, "`labels` is a mapping of texts to texts, not `['a']`", id="list of labels"),
+        pytest.param({"labels": {"a": 1}}, "`labels` is a mapping of texts", id="number for a label"),
+        pytest.param({"cmd": "ls -l"}, "`cmd` is a list of texts, the program first, not `'ls -l'`", id="line"),
+        pytest.param({"cmd": []}, "`cmd` is a list of texts", id="no program"),
+        pytest.param({"cmd": ["ls", 1]}, "`cmd` is a list of texts", id="number for a word"),
+    ],
+)  # fmt: skip
+def test_what_a_service_says_of_itself(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(BentoMLConfigException) as caught:
+        read_declaration(**{"name": "svc", **given})
+    assert message in caught.value.message
+
+
+def test_all_mistakes_of_a_declaration_at_once() -> None:
+    with pytest.raises(BentoMLConfigException) as caught:
+        read_declaration("svc", ["A"], labels=3, cmd=4)
+    assert [part in caught.value.message for part in ("`envs.0`", "`labels`", "`cmd`")] == [True] * 3

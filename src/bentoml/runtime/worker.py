@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Home, environment, set_variables
-from ..exceptions import BentoMLConfigException, BentoMLException, ImportServiceError
+from ..exceptions import (
+    BentoMLConfigException,
+    BentoMLException,
+    ImportServiceError,
+    MissingDependencyException,
+    NotFound,
+)
 from ..sdk.argument_file import read_argument_file
 from ..sdk.arguments import WrongArguments, plain
 from ..sdk.context import server_context
@@ -37,6 +43,11 @@ from .tasks.place import TaskOptions, place_of
 from .tasks.queue import TaskStoreError
 
 __all__ = ["main"]
+
+
+class ModelMissing(BentoMLException):
+    """Say that a service names a model that is not in the store."""
+
 
 _NOT_AVAILABLE = "not available"
 _CANNOT_START = 1
@@ -71,6 +82,8 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
     except (
         ImportServiceError,
         BentoMLConfigException,
+        MissingDependencyException,
+        ModelMissing,
         WrongArguments,
         TaskStoreError,
         CommandFailed,
@@ -84,6 +97,7 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
 def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) -> None:
     started_in = Path.cwd()
     service = _load(target, order, env)
+    _find_models(service)
     set_variables(declared_variables(service, env))
     as_json = service.settings.logging.json
     configure(f"entry_service:{service.name}:{order.index}", order.log_level, as_json=as_json)
@@ -132,6 +146,15 @@ def _has_websockets(service: Service[Any]) -> bool:
     """Tell whether anything in a service could answer a websocket: its APIs do not."""
     is_command = service.cmd is not None or hasattr(service.inner, "__command__")
     return bool(service.mount_apps or service.middlewares or is_command)
+
+
+def _find_models(service: Service[Any]) -> None:
+    """Look for the models that attributes name, now rather than in the first request."""
+    for one in service.all_services().values():
+        try:
+            _ = one.models
+        except NotFound as e:
+            raise ModelMissing(f"service `{one.name}`: {e}") from e
 
 
 def _load(target: Target, order: Load, env: Mapping[str, str]) -> Service[Any]:

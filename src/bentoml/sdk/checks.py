@@ -61,6 +61,23 @@ def _several(value: Any, read: Callable[[Any], Any]) -> tuple[Any, ...]:
     return tuple(read(item) for item in value)
 
 
+def _long_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _labels(value: Any) -> Mapping[str, str]:
+    return {_text(name): _text(label) for name, label in _mapping(value).items()}
+
+
+def _command(value: Any) -> tuple[str, ...]:
+    words = _several(value, _long_text)
+    if not words or not words[0]:
+        raise ValueError
+    return words
+
+
 def _growing(value: Any) -> tuple[float, ...]:
     numbers = _several(value, _number)
     if list(numbers) != sorted(set(numbers)):
@@ -117,6 +134,9 @@ SECONDS = Check("a number above 0", _seconds)
 FLAG = Check("true or false", _flag)
 TEXT = Check("one line of text", _text)
 TEXTS = Check("a list of texts", lambda v: (_text(v),) if isinstance(v, str) else _several(v, _text))
+LONG_TEXT = Check("a text", _long_text)
+LABELS = Check("a mapping of texts to texts", _labels)
+COMMAND = Check("a list of texts, the program first", _command)
 STAGE = Check("`all`, `build` or `runtime`", lambda v: _one_of(v, "all", "build", "runtime"))
 MAPPING = Check("a mapping", _mapping)
 CPU = Check('a number of cores such as 2, "2" or "200m"', parse_cpu)
@@ -137,6 +157,7 @@ METRIC = Check(
     lambda v: _matching(v, "[a-zA-Z_:][a-zA-Z0-9_:]*"),
 )
 PATH = Check("a path that begins with `/`", lambda v: _matching(v, "/[^?#]*"))
+PREFIX = Check("a path", lambda v: _matching(v, r"[^?#\s]*"))
 OTLP = Check("`http` or `grpc`", lambda v: _one_of(str(v).removesuffix("/protobuf"), "http", "grpc"))
 COMPRESSION = Check("`gzip`, `deflate` or `none`", lambda v: _one_of(v, "gzip", "deflate", "none"))
 EXPORTER = Check(

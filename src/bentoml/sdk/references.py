@@ -1,16 +1,58 @@
-"""References to models that lie elsewhere: a class attribute that becomes a path once an instance asks for it."""
+"""References to models: class attributes that become the model, or its folder, once an instance asks for them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from typing import overload
 
 from ..config import environment
 from ..exceptions import MissingDependencyException
+from ..store import current
+from ..store.manifest import ModelRef
+from ..store.models import Model
+from ..tag import Tag
 
-__all__ = ["HuggingFaceModel"]
+__all__ = ["BentoModel", "HuggingFaceModel"]
+
+
+@dataclass(frozen=True, init=False)
+class BentoModel:
+    """Name a model of the store: ``model = BentoModel("iris:latest")`` gives it as ``self.model``.
+
+    Unlike ``bentoml.models.get``, it is looked for only when it is used, or when the service is built or served.
+    """
+
+    tag: Tag
+
+    def __init__(self, tag: str | Tag) -> None:
+        object.__setattr__(self, "tag", Tag.from_taglike(tag))  # frozen, like what it names
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> BentoModel: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Model: ...
+    def __get__(self, instance: object | None, owner: type) -> BentoModel | Model:
+        return self if instance is None else self.stored
+
+    @cached_property
+    def stored(self) -> Model:
+        """The model in the store.
+
+        Raises:
+            NotFound: the tag means none.
+        """
+        return current.model_store().get(self.tag)
+
+    def resolve(self) -> Model:
+        """Return the model in the store."""
+        return self.stored
+
+    def to_info(self, alias: str | None = None) -> ModelRef:
+        """Return what a bento says of the model."""
+        return ModelRef.of(self.stored.info, alias=alias)
 
 
 class HuggingFaceModel:

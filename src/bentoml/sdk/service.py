@@ -18,8 +18,9 @@ from .method import APIMethod
 from .mounting import bind_routes, declared_mounts, mounted_app, mounted_paths, wsgi_as_asgi
 from .openapi import openapi
 from .proxy import Loops, ServiceProxy
+from .references import BentoModel
 from .sections import ServiceConfig
-from .settings import ServiceSettings, read_envs
+from .settings import ServiceSettings, read_declaration
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -53,14 +54,22 @@ class Service(Generic[T]):
         env: Mapping[str, str] | None = None,
         namespace: Mapping[str, Any] | None = None,
     ) -> None:
+        declared, variables = read_declaration(
+            name or inner.__name__,
+            envs,
+            description=description,
+            path_prefix=path_prefix,
+            labels=labels,
+            cmd=cmd,
+        )
         self.inner = inner
-        self.name = name or inner.__name__
+        self.name = declared.name
         self.image = image
-        self.description = description
-        self.path_prefix = _prefix(path_prefix)
-        self.envs = [dataclasses.asdict(env) for env in read_envs(self.name, envs)]
-        self.labels = dict(labels or {})
-        self.cmd = list(cmd) if cmd is not None else None
+        self.description = declared.description
+        self.path_prefix = _prefix(declared.path_prefix)
+        self.envs = [dataclasses.asdict(env) for env in variables]
+        self.labels = dict(declared.labels or {})
+        self.cmd = None if declared.cmd is None else list(declared.cmd)
         self.config = dict(config or {})
         self.settings = ServiceSettings.build(self.name, self.config, env)
         self.doc = inspect.getdoc(inner) if inner.__doc__ else None
@@ -70,7 +79,7 @@ class Service(Generic[T]):
         self.import_string = ""
         self.bento: Bento | None = None
         members = {name: inspect.getattr_static(inner, name) for name in dir(inner)}
-        self.models = [m for m in members.values() if isinstance(m, Model)]
+        self._models = [m for m in members.values() if isinstance(m, Model | BentoModel)]
         self.dependencies: dict[str, Dependency[Any]] = {
             name: m for name, m in members.items() if isinstance(m, Dependency)
         }
@@ -134,6 +143,15 @@ class Service(Generic[T]):
                 raise ValueError(f"service `{found.name}` has no dependency `{name}`; it has {known}")
             found = dependency.on
         return found
+
+    @property
+    def models(self) -> list[Model]:
+        """The models that are attributes of the class.
+
+        Raises:
+            NotFound: a ``BentoModel`` is not in the store.
+        """
+        return [m.stored if isinstance(m, BentoModel) else m for m in self._models]
 
     @property
     def runs_program(self) -> bool:
@@ -304,7 +322,7 @@ def service(inner: Any = None, /, *, service_class: type[Service[Any]] = Service
     """Make a class a service: ``@bentoml.service`` or ``@bentoml.service(name=..., traffic={"timeout": 10}, ...)``.
 
     Raises:
-        TypeError: it is a service already, or not a class.
+        TypeError: it is a service already, or not a class, or ``service_class`` is none of services.
         BentoMLConfigException: the configuration is not valid; the message names every mistake.
     """
     named = {key: options.pop(key) for key in _NAMED if key in options}
@@ -314,6 +332,8 @@ def service(inner: Any = None, /, *, service_class: type[Service[Any]] = Service
             raise TypeError("service() decorator can only be applied once")
         if not isinstance(cls, type):
             raise TypeError(f"@bentoml.service goes on a class, not on `{cls!r}`")
+        if not (isinstance(service_class, type) and issubclass(service_class, Service)):
+            raise TypeError(f"service_class is a class below `bentoml.Service`, not `{service_class!r}`")
         return service_class(cls, config=options, env=environment(), namespace=_local_names(), **named)
 
     def _local_names() -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from ..exceptions import BentoMLConfigException
 from . import checks
 from .checks import Check
+from .declaration import Declaration
 from .overrides import Word, layers, merge
 from .sections import (
     Auth,
@@ -33,7 +34,7 @@ from .sections import (
     mistakes_of_duration,
 )
 
-__all__ = ["ServiceSettings", "read_envs"]
+__all__ = ["ServiceSettings", "read_declaration"]
 
 S = TypeVar("S")
 
@@ -98,13 +99,20 @@ def _disagreements(settings: ServiceSettings) -> list[str]:
     return mistakes
 
 
-def read_envs(name: str, envs: Any) -> tuple[EnvVar, ...]:
-    """Return the environment variables that a service declares.
+def read_declaration(name: Any, envs: Any = (), **given: Any) -> tuple[Declaration, tuple[EnvVar, ...]]:
+    """Return what a service says of itself beside its settings, and the environment variables that it declares.
 
     Raises:
         BentoMLConfigException: the message names every mistake.
     """
     mistakes: list[str] = []
+    declaration = _read(Declaration, {"name": name, **given}, "", mistakes)
+    variables = _read_envs(envs, mistakes)
+    _raise(f"the configuration of service `{name}` is not valid", mistakes)
+    return declaration, variables
+
+
+def _read_envs(envs: Any, mistakes: list[str]) -> tuple[EnvVar, ...]:
     if not isinstance(envs, list | tuple):
         mistakes.append(f"`envs` is a list of name and value, not `{envs!r}`")
         envs = []
@@ -112,7 +120,6 @@ def read_envs(name: str, envs: Any) -> tuple[EnvVar, ...]:
     for i, variable in enumerate(variables):
         if not variable.name or "=" in variable.name:
             mistakes.append(f"`envs.{i}.name` is the name of an environment variable, not `{variable.name}`")
-    _raise(f"the configuration of service `{name}` is not valid", mistakes)
     return variables
 
 
