@@ -48,11 +48,30 @@ def plan_of(options: Options | None = None, **service: Any) -> Plan:
             id="zero seconds are a wish too",
         ),
         pytest.param(Options(), {}, {"timeout_keep_alive": 5, "ssl": {}}, id="other defaults"),
+        pytest.param(Options(), {"workers": None}, {"workers": 1, "time_to_end": 70}, id="nothing said"),
+        pytest.param(
+            Options(),
+            {"workers": None, "runs_program": True},
+            {"workers": 3, "timeout_program": 30, "time_to_end": 100},
+            id="a program",
+        ),
+        pytest.param(
+            Options(timeout_graceful_shutdown=5),
+            {"workers": 2, "runs_program": True},
+            {"workers": 2, "timeout_program": 5, "time_to_end": 20},
+            id="a program in a hurry",
+        ),
     ],
 )
 def test_the_command_line_wins(options: Options, service: dict[str, Any], expected: dict[str, Any]) -> None:
     plan = plan_of(options, **service)
     assert {name: getattr(plan, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [(1, 1), (2, 1), (3, 1), (8, 4), (64, 16)])
+def test_workers_before_a_program(cpus: int, workers: int) -> None:
+    plan = make_plan(Options(), described(workers=None, runs_program=True), cpus=cpus)
+    assert plan.workers == workers
 
 
 def test_tls_from_both() -> None:

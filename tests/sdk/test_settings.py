@@ -17,7 +17,7 @@ def build(**config: Any) -> ServiceSettings:
 
 def test_defaults() -> None:
     settings = build()
-    assert (settings.workers, settings.threads, settings.backlog) == (1, 1, 2048)
+    assert (settings.workers, settings.threads, settings.backlog) == (None, 1, 2048)
     assert (settings.traffic.timeout, settings.traffic.max_concurrency) == (60.0, None)
     assert (settings.http.host, settings.http.port, settings.http.cors.enabled) == ("127.0.0.1", 3000, False)
     assert (settings.metrics.enabled, settings.metrics.namespace) == (True, "bentoml_service")

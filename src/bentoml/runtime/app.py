@@ -50,6 +50,7 @@ class AppOptions:
 
     ``metrics_folder`` is shared by all workers of one server; ``workers`` is how many there are. ``loopback_port`` is
     given where only this machine can reach the server: web pages that are open in its browsers can, too.
+    ``timeout_program`` is what the program of a service gets between SIGTERM and SIGKILL.
     """
 
     bento_name: str = ""
@@ -59,6 +60,7 @@ class AppOptions:
     development: bool = False
     access_log: bool = True
     workers: int = 1
+    timeout_program: float = 30.0
     loopback_port: int | None = None
     may_fetch: MayFetch = is_public
     env: Mapping[str, str] = field(default_factory=dict)
@@ -141,7 +143,7 @@ async def _start(
     instance = await stack.enter_async_context(started(service))
     index = options.worker_index or 1
     rest = await stack.enter_async_context(
-        started_command(service, instance, env=options.env, worker_index=index)
+        started_command(service, instance, env=options.env, worker_index=index, grace=options.timeout_program)
     )
     mounts = await stack.enter_async_context(started_mounts(service, instance, rest))
     tasks = await _started_tasks(service, instance, server, options, stack)

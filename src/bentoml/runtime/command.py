@@ -26,12 +26,13 @@ class CommandFailed(BentoMLException):
 
 @asynccontextmanager
 async def started_command(
-    service: Service[Any], instance: Any, *, env: Mapping[str, str], worker_index: int
+    service: Service[Any], instance: Any, *, env: Mapping[str, str], worker_index: int, grace: float = 30.0
 ) -> AsyncIterator[ASGIApp | None]:
     """Run the program of a service while the block runs, and give the application that passes requests on to it.
 
     Worker 1 runs the program for all workers, or each worker one of its own (``replicate_process``). A program that
-    ends is started again, after a pause that grows; meanwhile requests are answered with 503.
+    ends is started again, after a pause that grows; meanwhile requests are answered with 503. In the end it has ``grace``
+    seconds between SIGTERM and SIGKILL.
 
     Raises:
         CommandFailed: the program ends before it answers for the first time.
@@ -51,7 +52,7 @@ async def started_command(
     variables = {**env, "PORT": str(port)}
     argv = command_line(given, variables) if own else None
     health = settings.endpoints.livez or _HEALTH
-    async with running_program(argv, f"http://127.0.0.1:{port}", health, variables) as proxy:
+    async with running_program(argv, f"http://127.0.0.1:{port}", health, variables, grace) as proxy:
         getattr(instance, RESOLVER).remotes["command", None] = proxy
         yield proxy
 

@@ -50,7 +50,7 @@ class Description:
 
     target: dict[str, Any]
     service: str
-    workers: int | str
+    workers: int | str | None
     host: str
     port: int
     backlog: int
@@ -60,6 +60,7 @@ class Description:
     include: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
     json_log: bool = False
+    runs_program: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Serve:
     metrics_folder: str
     ssl: dict[str, str | int | None]
     together: bool = False
+    timeout_program: int = 0
 
 
 @dataclass(frozen=True)

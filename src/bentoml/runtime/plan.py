@@ -12,6 +12,9 @@ from .frames import Description
 __all__ = ["Options", "Plan", "make_plan", "restart_delay", "table", "url"]
 
 _KEEP_ALIVE = 5
+_TIME_OF_PROGRAM = 30  # between SIGTERM and SIGKILL
+_TIME_OF_HOOKS = 10.0
+_MOST_PROXIES = 16
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 
@@ -47,14 +50,21 @@ class Plan:
     backlog: int
     timeout_keep_alive: int
     timeout_graceful_shutdown: int
+    timeout_program: int
     ssl: Mapping[str, str | int | None]
     dependencies: tuple[str, ...]
+
+    @property
+    def time_to_end(self) -> float:
+        """Seconds from the signal to the end: requests first, then the program if there is one, then the hooks."""
+        return self.timeout_graceful_shutdown + self.timeout_program + _TIME_OF_HOOKS
 
 
 def make_plan(options: Options, service: Description, *, cpus: int) -> Plan:
     """Decide: the command line wins over the service's configuration.
 
-    In-flight requests get as long to end as a request may take at all, unless the command line says otherwise.
+    In-flight requests get as long to end as a request may take at all, unless the command line says otherwise; the
+    program of a service gets 30 seconds after that, or as long as the requests where that is less.
 
     Raises:
         BentoMLConfigException: TLS is asked for with only a key.
@@ -64,22 +74,30 @@ def make_plan(options: Options, service: Description, *, cpus: int) -> Plan:
         raise BentoMLConfigException(
             "TLS needs a certificate; give one with `--ssl-certfile` or `ssl.certfile`"
         )
-    workers = options.workers or service.workers
+    graceful = (
+        math.ceil(service.timeout)
+        if options.timeout_graceful_shutdown is None
+        else options.timeout_graceful_shutdown
+    )
     return Plan(
         service=service.service,
-        workers=cpus if isinstance(workers, str) else workers,
+        workers=_workers(options.workers or service.workers, service.runs_program, cpus),
         host=service.host if options.host is None else options.host,
         port=service.port if options.port is None else options.port,
         backlog=options.backlog or service.backlog,
         timeout_keep_alive=_KEEP_ALIVE if options.timeout_keep_alive is None else options.timeout_keep_alive,
-        timeout_graceful_shutdown=(
-            math.ceil(service.timeout)
-            if options.timeout_graceful_shutdown is None
-            else options.timeout_graceful_shutdown
-        ),
+        timeout_graceful_shutdown=graceful,
+        timeout_program=min(graceful, _TIME_OF_PROGRAM) if service.runs_program else 0,
         ssl=ssl,
         dependencies=tuple(service.dependencies),
     )
+
+
+def _workers(asked: int | str | None, runs_program: bool, cpus: int) -> int:
+    """Return the number of processes: by default one, or where they only pass on requests, half the processors."""
+    if isinstance(asked, str):
+        return cpus
+    return asked or (min(_MOST_PROXIES, cpus // 2 or 1) if runs_program else 1)
 
 
 def url(plan: Plan, port: int) -> str:

@@ -24,12 +24,11 @@ logger = logging.getLogger(__name__)
 
 _LEASH = Path(__file__).with_name("leash.py")
 _LOOK_EVERY = 0.5
-_TIME_TO_END = 8.0  # less than the ten seconds that a worker has beyond its requests
 
 
 @asynccontextmanager
 async def running_program(
-    argv: list[str] | None, upstream: str, health: str, env: Mapping[str, str]
+    argv: list[str] | None, upstream: str, health: str, env: Mapping[str, str], grace: float
 ) -> AsyncIterator[ReverseProxy]:
     """Run a program while the block runs, and give what passes requests on to it once it is well.
 
@@ -44,7 +43,7 @@ async def running_program(
             await _until_well(proxy, None)
             yield proxy
             return
-        program = _Program(argv, env, proxy)
+        program = _Program(argv, env, proxy, grace)
         await program.start()
         keeping = asyncio.create_task(program.keep())
         try:
@@ -58,10 +57,11 @@ async def running_program(
 class _Program:
     """One running program, and the next one when it has ended."""
 
-    def __init__(self, argv: list[str], env: Mapping[str, str], proxy: ReverseProxy) -> None:
+    def __init__(self, argv: list[str], env: Mapping[str, str], proxy: ReverseProxy, grace: float) -> None:
         self._argv = argv
         self._env = dict(env)
         self._proxy = proxy
+        self._grace = grace
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -98,7 +98,7 @@ class _Program:
         process = self._process
         if process is None:
             return
-        for number, patience in ((signal.SIGTERM, _TIME_TO_END), (signal.SIGKILL, None)):
+        for number, patience in ((signal.SIGTERM, self._grace), (signal.SIGKILL, None)):
             with suppress(ProcessLookupError):  # its group outlives it as long as it has children
                 os.killpg(process.pid, number)
             with suppress(TimeoutError):

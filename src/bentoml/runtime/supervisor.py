@@ -34,7 +34,7 @@ WORKER = (sys.executable, "-P", "-m", "bentoml.runtime.worker")
 _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TICK = 1.0
 _HEALTHY_AFTER = 60.0
-_TIME_TO_END = 10.0  # beyond the time that requests get: for shutdown hooks
+_TIME_TO_END = 10.0  # of a worker that has no plan yet
 _NO_RESOURCES_DELAY = 5.0
 _FAILED_TO_START = 3
 
@@ -200,6 +200,7 @@ class _Supervisor:
             backlog=plan.backlog,
             timeout_keep_alive=plan.timeout_keep_alive,
             timeout_graceful_shutdown=plan.timeout_graceful_shutdown,
+            timeout_program=plan.timeout_program,
             metrics_folder=str(self._metrics),
             ssl=dict(plan.ssl),
             together=plan.workers > 1 and self._generation is not None and not self._generation.up,
@@ -266,8 +267,8 @@ class _Supervisor:
             return
         for child in self._children.values():
             child.stop()
-        requests = self._generation.plan.timeout_graceful_shutdown if self._generation else 0
-        self._deadline = time.monotonic() + requests + _TIME_TO_END
+        patience = self._generation.plan.time_to_end if self._generation else _TIME_TO_END
+        self._deadline = time.monotonic() + patience
         self._halting = then
         self._restarts.clear()
 

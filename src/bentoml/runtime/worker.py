@@ -119,6 +119,7 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
         development=serve.development,
         access_log=service.settings.logging.access.enabled,
         workers=serve.workers,
+        timeout_program=serve.timeout_program,
         loopback_port=_loopback_port(listening),
         env=env,
         log_folder=started_in if service.bento else Path.cwd(),  # a bento is not to be written to
@@ -144,8 +145,7 @@ def _loopback_port(listening: socket.socket) -> int | None:
 
 def _has_websockets(service: Service[Any]) -> bool:
     """Tell whether anything in a service could answer a websocket: its APIs do not."""
-    is_command = service.cmd is not None or hasattr(service.inner, "__command__")
-    return bool(service.mount_apps or service.middlewares or is_command)
+    return bool(service.mount_apps or service.middlewares or service.runs_program)
 
 
 def _find_models(service: Service[Any]) -> None:
@@ -207,6 +207,7 @@ def _describe(service: Service[Any], target: Target) -> Description:
         include=include,
         exclude=exclude,
         json_log=settings.logging.json,
+        runs_program=service.runs_program,
     )
 
 

@@ -43,7 +43,7 @@ S = TypeVar("S")
 class ServiceSettings:
     """Every setting of a service, checked."""
 
-    workers: int | Literal["cpu_count"] = key(checks.WORKERS, 1)
+    workers: int | Literal["cpu_count"] | None = key(checks.WORKERS, None)
     threads: int = key(checks.POSITIVE, 1)
     backlog: int = key(checks.BACKLOG, 2048)
     traffic: Traffic = field(default_factory=Traffic)
