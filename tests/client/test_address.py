@@ -33,11 +33,25 @@ def test_addresses(text: str, url: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["ftp://host", "file://", "http://host:port", "http://host:99999", "http://host/?a=b", "http://host/#a"],
+    [
+        "",
+        " ",
+        "ftp://host",
+        "file://",
+        "http://host:port",
+        "http://host:99999",
+        "http://host/?a=b",
+        "http://host/#a",
+    ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="is not the address of a server"):
         Address.parse(text)
+
+
+def test_what_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="`3000` is not the address of a server"):
+        Address.parse(3000)  # type: ignore[arg-type]  # that is the mistake
 
 
 def test_a_prefix_is_added_once() -> None:

@@ -42,6 +42,9 @@ def test_options() -> None:
     assert Options(retries=7).for_questions().limit == 7
     with pytest.raises(ValueError, match="not -1"):
         Options(retries=-1)
+    for wrong in (-1, "10", float("nan")):
+        with pytest.raises(ValueError, match="a number of seconds, or None"):
+            Options(timeout=wrong)  # type: ignore[arg-type]  # one of them is a text
 
 
 @pytest.mark.parametrize(

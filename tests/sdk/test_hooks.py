@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from tests.sdk.services import of
 
@@ -114,3 +117,22 @@ def test_deployment_hooks_are_static_either_way() -> None:
             return "two"
 
     assert [hook() for _, hook in hooks_of(Hooked, "deployment")] == ["one", "two"]
+
+
+@pytest.mark.parametrize("hook", [bentoml.on_deployment, bentoml.on_startup, bentoml.on_shutdown])
+def test_what_is_no_function_is_no_hook(hook: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"@bentoml.on_\w+ goes on a method, not on `3`"):
+        hook(3)
+
+
+def test_hooks_get_nothing_that_nobody_gives() -> None:
+    def prepare(self: object) -> None: ...
+
+    def warm_up(self: object, model: str) -> None: ...
+
+    with pytest.raises(
+        TypeError, match=r"takes no argument: it runs before there is an instance, unlike `.*prepare`"
+    ):
+        bentoml.on_deployment(prepare)
+    with pytest.raises(TypeError, match=r"takes at most its instance, unlike `.*warm_up`"):
+        bentoml.on_startup(warm_up)

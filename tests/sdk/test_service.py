@@ -321,3 +321,16 @@ def test_an_image_is_kept() -> None:
 def test_a_service_class_that_is_none(kind: Any) -> None:
     with pytest.raises(TypeError, match="service_class"):
         bentoml.service(service_class=kind)(type("Empty", (), {}))
+
+
+def test_what_cannot_be_called_cannot_be_mounted() -> None:
+    service = of(Bare)
+    wrong: Any = "app"
+    for mount in (service.mount_asgi_app, service.mount_wsgi_app, bentoml.asgi_app):
+        with pytest.raises(TypeError, match="`'app'`"):
+            mount(wrong)
+    with pytest.raises(TypeError, match="`'app'`"):
+        service.add_asgi_middleware(wrong)
+    with pytest.raises(TypeError, match="goes on a class or a service, not on `3`"):
+        bentoml.asgi_app(lambda scope, receive, send: None)(3)  # type: ignore[arg-type, return-value]  # so it is
+    assert (service.mount_apps, service.middlewares) == ([], [])

@@ -32,7 +32,11 @@ class Address:
         Raises:
             InvalidArgument: it is none of these.
         """
-        text = url.strip()
+        text = url.strip() if isinstance(url, str) else ""
+        if not text:
+            raise InvalidArgument(
+                f"`{url}` is not the address of a server; it looks like http://localhost:3000"
+            )
         if "://" not in text and not text.startswith("unix:"):
             text = f"http://{text}"
         try:

@@ -49,6 +49,8 @@ class Options:
     retries: int = 0
 
     def __post_init__(self) -> None:
+        if self.timeout is not None and not (isinstance(self.timeout, int | float) and self.timeout >= 0):
+            raise ValueError(f"`timeout` is a number of seconds, or None, not `{self.timeout!r}`")
         if self.retries < 0:
             raise ValueError(f"`retries` is a number of tries after the first, not {self.retries}")
 

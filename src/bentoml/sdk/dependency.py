@@ -185,7 +185,7 @@ def depends(
     """
     if on is None and url is None and deployment is None:
         raise ValueError("depends() needs a service, a url or a deployment")
-    if url is not None and not _URL.match(url):
+    if url is not None and not (isinstance(url, str) and _URL.match(url)):
         raise ValueError(f"depends() takes a url such as `http://host:3000`, not `{url}`")
     if on is not None and not hasattr(on, "all_services"):
         raise TypeError(f"depends() expects a class decorated with @bentoml.service, not `{on!r}`")

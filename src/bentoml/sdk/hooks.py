@@ -13,6 +13,11 @@ HookKind = Literal["deployment", "startup", "shutdown"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK = "__bentoml_hook__"
+_NEEDED = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
 
 
 def on_deployment(func: Callable[..., Any]) -> staticmethod[..., Any]:
@@ -54,5 +59,18 @@ def _of_instance(cls: type, name: str, func: Callable[..., Any]) -> Callable[...
 
 def _marked(func: F, kind: HookKind) -> F:
     function = func.__func__ if isinstance(func, staticmethod | classmethod) else func
+    if not inspect.isroutine(function):
+        raise TypeError(f"@bentoml.on_{kind} goes on a method, not on `{func!r}`")
+    most = 0 if kind == "deployment" else 1
+    needed = [
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.default is p.empty and p.kind in _NEEDED
+    ]
+    if len(needed) > most:
+        takes = "at most its instance" if most else "no argument: it runs before there is an instance"
+        raise TypeError(
+            f"@bentoml.on_{kind} goes on a function that takes {takes}, unlike `{function.__qualname__}`"
+        )
     setattr(function, _MARK, (*getattr(function, _MARK, ()), kind))
     return func

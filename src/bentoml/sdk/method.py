@@ -12,6 +12,16 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from .api_options import (
+    check_options,
+    checked_batch_dim,
+    checked_batch_size,
+    checked_flag,
+    checked_latency,
+    checked_name,
+    checked_route,
+    checked_spec,
+)
 from .context import Context, current_context
 from .output import Output
 from .serde import Input, Parameter
@@ -49,27 +59,26 @@ class APIMethod(Generic[P, R]):
         self.attribute: str = func.__name__
         if self.attribute.startswith("__"):
             raise ValueError("API methods cannot start with '__'")
-        self.name = name or self.attribute
-        self.route = _checked_route(f"/{self.name}" if route is None else route)
-        if max_batch_size <= 1:
-            raise ValueError(f"max_batch_size must be greater than 1, not `{max_batch_size}`")
+        self.name = checked_name(name) if name else self.attribute
+        self.route = checked_route(f"/{self.name}" if route is None else route)
         self.doc = inspect.getdoc(func)
         self.is_async = inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func)
         self._generates = inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func)
         self.is_task = is_task
         if is_task and self._generates:
             raise ValueError(_NO_STREAM)
-        self.batchable = batchable
-        self.batch_dim = (
-            (batch_dim, batch_dim) if isinstance(batch_dim, int) else (batch_dim[0], batch_dim[1])
-        )
-        self.max_batch_size = max_batch_size
-        self.max_latency_ms = max_latency_ms
-        self.url_inputs = url_inputs
-        self._input_spec = input_spec
+        self.batchable = checked_flag("batchable", batchable)
+        self.batch_dim = checked_batch_dim(batch_dim)
+        self.max_batch_size = checked_batch_size(max_batch_size)
+        self.max_latency_ms = checked_latency(max_latency_ms)
+        self.url_inputs = checked_flag("url_inputs", url_inputs)
+        self._input_spec = checked_spec(input_spec)
         self._output_spec = output_spec
         self._namespace: Mapping[str, Any] = {}
-        self._parameters = list(inspect.signature(func).parameters.values())[1:]
+        parameters = list(inspect.signature(func).parameters.values())
+        if not parameters:
+            raise TypeError(f"`{func.__qualname__}` takes no `self`; an API is a method of an instance")
+        self._parameters = parameters[1:]
         self.func: FunctionType = _with_plain_defaults(func)
         self.__name__ = self.attribute
         self.__doc__ = func.__doc__
@@ -236,12 +245,11 @@ def api(func: Any = None, /, **options: Any) -> Any:
     ``url_inputs`` a caller may give a public http(s) address for a file, which the server fetches.
 
     Raises:
-        ValueError: the route has no leading slash, the name starts with ``__``, or ``max_batch_size`` is below 2.
-        TypeError: what is decorated is not a function.
+        ValueError: the route has no leading slash, the name starts with ``__``, ``max_batch_size`` is below 2, or
+            another option is not what it can be.
+        TypeError: what is decorated is not a method, or there is no such option.
     """
-    if func is None:
-        return lambda function: APIMethod(function, **options)
-    return APIMethod(func, **options)
+    return _decorated("@bentoml.api", func, options)
 
 
 @overload
@@ -269,17 +277,16 @@ def task(func: Any = None, /, **options: Any) -> Any:
 
     Raises:
         ValueError: as with ``@bentoml.api``, and for a generator: what is fetched later is whole.
-        TypeError: what is decorated is not a function.
+        TypeError: as with ``@bentoml.api``.
     """
+    return _decorated("@bentoml.task", func, options, is_task=True)
+
+
+def _decorated(decorator: str, func: Any, options: dict[str, Any], *, is_task: bool = False) -> Any:
+    check_options(decorator, options)
     if func is None:
-        return lambda function: APIMethod(function, is_task=True, **options)
-    return APIMethod(func, is_task=True)
-
-
-def _checked_route(route: str) -> str:
-    if not route.startswith("/"):
-        raise ValueError(f"route must start with a leading slash, not `{route}`")
-    return route
+        return lambda function: APIMethod(function, is_task=is_task, **options)
+    return APIMethod(func, is_task=is_task, **options)
 
 
 def _with_plain_defaults(func: FunctionType) -> FunctionType:

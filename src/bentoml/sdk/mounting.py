@@ -46,8 +46,11 @@ def mounted_app(app: ASGIApp, path: str, name: str | None) -> MountedApp:
 
     Raises:
         InvalidArgument: the path does not begin with ``/``.
+        TypeError: what is mounted cannot be called.
     """
-    if not path.startswith("/"):
+    if not callable(app):
+        raise TypeError(f"an application is mounted, which can be called, not `{app!r}`")
+    if not isinstance(path, str) or not path.startswith("/"):
         raise InvalidArgument(f"the path of a mounted application begins with `/`, unlike `{path}`")
     return MountedApp(app, "/" + path.strip("/"), name or type(app).__name__)
 
@@ -66,6 +69,8 @@ def asgi_app(app: ASGIApp, path: str = "/", name: str | None = None) -> Callable
         add = getattr(target, "mount_asgi_app", None)
         if add is not None and not isinstance(target, type):
             add(*mount)
+        elif not isinstance(target, type):
+            raise TypeError(f"@bentoml.asgi_app goes on a class or a service, not on `{target!r}`")
         else:
             setattr(target, _MOUNTS, [*vars(target).get(_MOUNTS, ()), mount])
         return target
@@ -90,6 +95,8 @@ def wsgi_as_asgi(app: Callable[..., Any]) -> ASGIApp:
     Raises:
         MissingDependencyException: the extra `wsgi` is not installed.
     """
+    if not callable(app):
+        raise TypeError(f"a WSGI application is mounted, which can be called, not `{app!r}`")
     try:
         from a2wsgi import WSGIMiddleware
     except ImportError as e:

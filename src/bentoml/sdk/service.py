@@ -235,6 +235,8 @@ class Service(Generic[T]):
 
     def add_asgi_middleware(self, middleware: type, **options: Any) -> None:
         """Wrap the application of this service in a middleware."""
+        if not callable(middleware):
+            raise TypeError(f"a middleware is a class that takes an application, not `{middleware!r}`")
         self.middlewares.append((middleware, options))
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type[T]]:
