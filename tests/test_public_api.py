@@ -33,6 +33,28 @@ def test_reference_names_nothing_that_does_not_exist() -> None:
     assert sorted(named) == sorted(set(bentoml.__all__))
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("BentoCloudClient", "a cloud, which there is not here"),
+        ("push", "a cloud"),
+        ("runner_service", "`bentoml.depends`"),
+        ("sklearn", "`bentoml.models.create`"),
+        ("containerize", "`bentoml.container.build`"),
+        ("images", "bentofile.yaml"),
+    ],
+)
+def test_a_name_that_bentoml_has_says_what_to_use(name: str, hint: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(bentoml, name)
+    assert str(caught.value).startswith(f"module 'bentoml' has no attribute '{name}': ")
+    assert hint in str(caught.value)
+
+
+def test_no_name_is_both_there_and_elsewhere() -> None:
+    assert not set(bentoml._ELSEWHERE) & {*bentoml.__all__, *dir(bentoml)}
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         bentoml.no_such_name  # noqa: B018

@@ -99,6 +99,38 @@ _PUBLIC: dict[str, str | None] = {
     "validators": None,
 }
 
+_CLOUD = "it belongs to a cloud, which there is not here; `bentoml serve` and `bentoml containerize` run a service anywhere"
+_OLD = "services of before 1.2 are not served; write a class with `@bentoml.service`, and `bentoml.depends` for a runner"
+_SAVE = (
+    "save a model with `bentoml.models.create` and the framework's own function, and load it in `__init__`"
+)
+
+# What BentoML has by these names, and what to use here.
+_ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(
+        ("ApiToken", "ApiTokenAPI", "BentoCloudClient", "api_token", "cloud", "deployment"), _CLOUD
+    ),
+    **dict.fromkeys(("pull", "push"), _CLOUD),
+    **dict.fromkeys(("HTTPServer", "GrpcServer", "Resource", "Runnable", "Runner", "Strategy"), _OLD),
+    **dict.fromkeys(("legacy", "runner_service", "server", "set_serialization_strategy", "triton"), _OLD),
+    "batch": "ask a served service from Spark with `bentoml.SyncHTTPClient`",
+    "containerize": "use `bentoml.container.build`",
+    "export_bento": "copy the folder `bentoml.get(tag).path`, or make an image with `bentoml.container.build`",
+    "images": "say what the image holds under `docker` and `python` of bentofile.yaml",
+    "import_bento": "build the bento here with `bentoml.build`: the same project gives the same tag",
+    "load_config": "settings are read from the file that `BENTOML_CONFIG` names",
+    "ray": "serve with `bentoml.serve`, or mount the application of `Service.to_asgi()`",
+    "save_config": "settings are read from the file that `BENTOML_CONFIG` names",
+    **dict.fromkeys(
+        ("catboost", "detectron", "diffusers", "diffusers_simple", "easyocr", "fastai", "flax", "keras"),
+        _SAVE,
+    ),
+    **dict.fromkeys(
+        ("lightgbm", "mlflow", "onnx", "picklable_model", "pytorch", "pytorch_lightning", "sklearn"), _SAVE
+    ),
+    **dict.fromkeys(("tensorflow", "torchscript", "transformers", "unsloth", "xgboost"), _SAVE),
+}
+
 __all__ = [
     "AsyncHTTPClient",
     "Bento",
@@ -147,7 +179,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
-        raise AttributeError(f"module 'bentoml' has no attribute {name!r}")
+        hint = _ELSEWHERE.get(name)
+        raise AttributeError(f"module 'bentoml' has no attribute {name!r}" + (f": {hint}" if hint else ""))
     module = _PUBLIC[name]
     value: object
     if module is None:
