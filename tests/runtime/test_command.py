@@ -203,3 +203,34 @@ def test_the_program_ends_with_its_parent(tmp_path: Path) -> None:
 def test_a_program_whose_parent_is_gone_already() -> None:
     done = subprocess.run([sys.executable, leash, "1", "echo", "hello"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("how", ["parent killed", "program ends", "asked to end", "killed"])
+def test_what_a_program_has_started_ends_with_it(tmp_path: Path, how: str) -> None:
+    pid_file = tmp_path / "pid"
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " if how == "killed" else ""
+    grandchild = (
+        f"{deaf}import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    then = "while [ ! -s $2 ]; do sleep 0.02; done; exit 3" if how == "program ends" else "wait"
+    words = ["sh", "-c", f'{sys.executable} -c "$1" & {then}', "sh", grandchild, str(pid_file)]
+    parent = f"import os, subprocess, sys; subprocess.Popen([sys.executable, {leash!r}, str(os.getpid()), *sys.argv[1:]]).wait()"
+    if how == "parent killed":
+        process = subprocess.Popen([sys.executable, "-c", parent, *words])
+    else:
+        process = subprocess.Popen([sys.executable, leash, str(os.getpid()), *words])
+    until(lambda: pid_file.exists() and bool(pid_file.read_text()), lambda: "the program does not start")
+    pid = int(pid_file.read_text())
+    match how:
+        case "parent killed":
+            process.kill()
+        case "asked to end":
+            process.send_signal(signal.SIGTERM)
+        case "killed":
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            assert alive(pid)
+            process.send_signal(signal.SIGUSR1)
+    code = process.wait(5)
+    assert code == {"parent killed": -signal.SIGKILL, "program ends": 3}.get(how, -signal.SIGTERM)
+    until(lambda: not alive(pid), lambda: "what the program has started outlives it")

@@ -98,9 +98,9 @@ class _Program:
         process = self._process
         if process is None:
             return
-        for number, patience in ((signal.SIGTERM, self._grace), (signal.SIGKILL, None)):
-            with suppress(ProcessLookupError):  # its group outlives it as long as it has children
-                os.killpg(process.pid, number)
+        for number, patience in ((signal.SIGTERM, self._grace), (signal.SIGUSR1, None)):  # see leash.py
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), patience)
                 return
