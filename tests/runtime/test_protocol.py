@@ -389,6 +389,26 @@ def test_an_upgrade_that_is_not_known_is_an_ordinary_request() -> None:
     talk(echo, work)
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(post("/a", b"ok", "Connection: Upgrade", "Upgrade: websocket"), id="POST"),
+        pytest.param(chunked("/a", [b"ok"], "Connection: Upgrade", "Upgrade: websocket"), id="chunked"),
+        pytest.param(
+            post("/a", b"ok", "Connection: Upgrade", "Upgrade: websocket").replace(b"POST", b"GET"), id="GET"
+        ),
+    ],
+)
+def test_a_handshake_with_a_body_is_an_ordinary_request(request_: bytes) -> None:
+    """The protocol for websockets would wait for it without an end."""
+
+    async def work(one: Talk) -> None:
+        text = await one.say(request_ + GET)
+        assert bodies(text) == [said(request_.split()[0].decode(), "/a", b"ok"), said("GET", "/")]
+
+    talk(echo, work)
+
+
 def test_shutdown_lets_the_answer_end_and_drops_the_rest() -> None:
     gate = asyncio.Event()
 

@@ -49,6 +49,9 @@ class Wire(asyncio.Transport):
         assert self.paused
         self.paused = False
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def can_write_eof(self) -> bool:
         return True
 

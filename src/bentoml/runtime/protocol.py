@@ -21,6 +21,7 @@ from .deadlines import Deadlines
 from .errors import error_body
 from .exchange import App, Exchange, Message, status_line
 from .heads import Headers, Refused, check, path_of, size, target, written
+from .unread import Unread
 
 __all__ = ["Connection", "Connections"]
 
@@ -31,6 +32,7 @@ _SLICE = (
 _LINGER = 2.0  # seconds in which a client that is still sending can read why it was refused
 _NEVER = float("inf")
 _SLASH = ord("/")
+_BODY_AHEAD = (b"content-length", b"transfer-encoding")
 _IDLE, _HEAD, _BODY = range(3)  # what is being read: nothing, the head of a request, its body
 
 
@@ -66,7 +68,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_active", "_anew", "_app", "_app_state", "_config", "_current", "_draining", "_fed", "_handshake", "_headers", "_limits",
         "_parser", "_paused", "_queue", "_reading", "_refusal", "_since", "_state", "_template", "_timed", "_unparsed",
-        "_url", "deadline", "full", "loop", "makers", "tasks", "transport",
+        "_unread", "_url", "deadline", "full", "loop", "makers", "tasks", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -83,6 +85,7 @@ class Connection(asyncio.Protocol):
         self.loop = loop
         self.tasks = state.tasks
         self.full: asyncio.Event | None = None
+        self._unread: Unread | None = None  # while an answer waits for a client that reads slowly
         self.deadline = _NEVER
         self._limits = makers.limits
         self._config = config
@@ -150,19 +153,22 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Let ``send`` wait: the client reads more slowly than the application writes."""
         self.full = self.full or asyncio.Event()
+        self._watch_reader(True)
 
     def resume_writing(self) -> None:
         """Let ``send`` go on."""
         if self.full is not None:
             self.full.set()
             self.full = None
+        if not self.transport.is_closing():
+            self._watch_reader(False)
 
     def shutdown(self) -> None:
         """Close, after the answer that is on its way: the server ends."""
         self._queue.clear()
         self._draining = True
         if self._active is None or self._active.complete:
-            self.transport.close()
+            self._close()
         else:
             self._active.keep_alive = False
 
@@ -171,7 +177,7 @@ class Connection(asyncio.Protocol):
         self.deadline = _NEVER
         idle = self._reading == _IDLE and self._active is None
         if idle or self._refusal is not None or (self._current is not None and self._current.complete):
-            self.transport.close()
+            self._close()
         elif self._reading == _HEAD:
             self._refuse(
                 408, f"the head of the request did not come within {self._limits.head_timeout:g} seconds"
@@ -179,9 +185,23 @@ class Connection(asyncio.Protocol):
         else:
             self._refuse(408, f"nothing of the body came for {self._limits.body_timeout:g} seconds")
 
+    def _close(self) -> None:
+        """Close, once all that was said has left."""
+        self.transport.close()
+        self._watch_reader(self.transport.get_write_buffer_size() > 0)
+
+    def _watch_reader(self, is_slow: bool) -> None:
+        if is_slow and self._unread is None:
+            patience, deadlines = self._limits.body_timeout, self.makers.deadlines
+            self._unread = Unread(self.transport, patience, deadlines, self.loop)
+        elif not is_slow and self._unread is not None:
+            self._unread.end()
+            self._unread = None
+
     def _forget(self) -> None:
         self._state.connections.discard(self)
         self.makers.deadlines.remove(self)
+        self._watch_reader(False)
 
     # Reading.
 
@@ -330,7 +350,13 @@ class Connection(asyncio.Protocol):
     def _upgrade(self, url: bytes, version: str, headers: Headers, to: bytes) -> None:
         """Begin a websocket; any other protocol is not known here, and its request is read anew as an ordinary one."""
         known = (
-            to.lower() == b"websocket" and self._config.ws_protocol_class is not None and self._active is None
+            to.lower() == b"websocket"
+            and self._parser.get_method() == b"GET"
+            and all(
+                name not in _BODY_AHEAD for name, _ in headers
+            )  # whoever reads it next would wait for the body
+            and self._config.ws_protocol_class is not None
+            and self._active is None
         )
         if not known:
             headers = [header for header in headers if header[0] != b"upgrade"]
@@ -389,7 +415,7 @@ class Connection(asyncio.Protocol):
     def _next(self, answered: Exchange) -> None:
         """Go on behind an exchange that is over."""
         if not answered.keep_alive or self._draining:
-            self.transport.close()
+            self._close()
         elif self._queue:
             self._active = exchange = self._queue.popleft()
             exchange.begin(self._app, self.loop)
@@ -432,7 +458,7 @@ class Connection(asyncio.Protocol):
         self._refusal = words
         self.transport.write(words)
         if not self.transport.can_write_eof():  # TLS
-            self.transport.close()
+            self._close()
             return
         self.transport.write_eof()
         self.read_on()

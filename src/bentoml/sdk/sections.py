@@ -127,7 +127,7 @@ class Limits:
     """What a request may hold, in bytes, and how long it may take to come, in seconds.
 
     ``body`` is what is kept in memory; a form's files lie on disk, and ``upload`` is the limit of all of a form.
-    ``body_timeout`` is the longest time without any byte of the body.
+    ``body_timeout`` is the longest time without any byte of the body, and in which a client takes nothing of its answer.
     """
 
     body: int = key(checks.SIZE, 128 << 20)

@@ -1,0 +1,74 @@
+"""Clients that ask for much and read nothing: they keep neither a connection nor what waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+from tests.runtime.wire import answer, listening, read_all
+
+from bentoml.sdk.sections import Limits
+
+SIZE = 20_000_000  # bytes, more than systems keep for a connection
+LOW = Limits(body_timeout=0.2)
+GET = "GET / HTTP/1.1\r\nHost: here\r\nConnection: {}\r\n\r\n"
+
+
+async def _connected(port: int) -> socket.socket:
+    """Return a connection whose system keeps as little for it as it can."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    one.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(one, ("127.0.0.1", port))
+    return one
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+@pytest.mark.parametrize("times", [1, 3], ids=["once", "pipelined"])
+@pytest.mark.parametrize("pieces", [1, 200], ids=["whole", "stream"])
+def test_an_answer_that_nobody_reads_is_given_up(connection: str, times: int, pieces: int) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_all(receive)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for left in reversed(range(pieces)):
+            await send({"type": "http.response.body", "body": b"x" * (SIZE // pieces), "more_body": left > 0})
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with listening(app, limits=LOW) as port:
+            one, received = await _connected(port), 0
+            await loop.sock_sendall(one, GET.format(connection).encode() * times)
+            await asyncio.sleep(0.5)
+            with pytest.raises(ConnectionError):
+                while piece := await asyncio.wait_for(loop.sock_recv(one, 65536), 2):
+                    received += len(piece)
+                raise ConnectionResetError  # closed in the middle
+            assert received < SIZE
+            one.close()
+
+    asyncio.run(main())
+
+
+def test_a_slow_reader_gets_all_of_it() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, b"x" * 12_000_000)
+
+    async def main() -> None:
+        async with listening(app, limits=LOW) as port:
+            one, received = await _connected(port), 0
+            await asyncio.get_running_loop().sock_sendall(one, GET.format("close").encode())
+            for _ in range(6):  # a part at a time, for longer than the limit altogether
+                await asyncio.sleep(0.1)
+                left = 1_000_000
+                while left > 0:
+                    piece = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(one, left), 2)
+                    left -= len(piece)
+                    received += len(piece)
+            while piece := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(one, 1 << 20), 2):
+                received += len(piece)
+            assert received > 12_000_000
+            one.close()
+
+    asyncio.run(main())
