@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,32 @@ def test_arrays(value: Any, dtype: str | None, shape: tuple[int, ...] | None, ex
 def test_what_is_no_such_array(value: Any, dtype: str | None, shape: tuple[int, ...] | None) -> None:
     with pytest.raises(ValueError):  # any reason will do; the caller is told it
         as_array(value, dtype, shape)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(["x" * 100_000] + ["x"] * 50_000, id="texts"),
+        pytest.param([["x"] * 1000] * 50 + [["x" * 100_000] * 1000], id="nested"),
+        pytest.param([1] * 50_000 + ["x" * 100_000], id="numbers"),
+        pytest.param([1.5] * 50_000 + [None, "x" * 100_000], id="numbers and nothing"),
+    ],
+)
+def test_texts_take_no_more_room_than_they_need(value: Any) -> None:
+    """Numpy makes room for the longest text in each place: 20 GB here."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="very different lengths"):
+            as_array(value)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_texts_of_different_lengths() -> None:
+    values = ["x" * length for length in range(500)]
+    assert as_array(values).tolist() == values
+    assert as_array([["a", "b" * 1000]] * 300).shape == (300, 2)
 
 
 def test_a_long_text_is_not_repeated() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ __all__ = ["as_array", "check_dtype", "dtype_name"]
 
 _NUMBERS_AND_TEXT = "biufUMmO"  # kinds of elements that JSON can hold; objects are looked at one by one
 _LONGEST_REASON = 200  # characters; numpy repeats a text that is no number, however long it is
+_PADDED = 1 << 20  # characters that the texts of an array may take, all as long as its longest ...
+_PADDING = 4  # ... or so many times as many as they have themselves
 _SMALL_FLOATS = ("bfloat16", "float8")  # which numpy does not have; float32 holds them exactly
 
 
@@ -69,6 +72,8 @@ def _natural(value: Any) -> np.ndarray[Any, Any]:
     import numpy as np
 
     plain = value if type(value) in (list, np.ndarray) else _from_tensor(value)
+    if type(plain) is list and not _adds_up(plain):
+        _check_padding(plain)
     array = np.asarray(plain)
     kind = array.dtype.kind
     if kind in "iufb":
@@ -86,6 +91,35 @@ def _natural(value: Any) -> np.ndarray[Any, Any]:
     if not all(isinstance(i, str) for i in np.asarray(plain, dtype=object).flat):
         raise ValueError("strings and numbers are mixed")
     return array
+
+
+def _adds_up(lists: list[Any]) -> bool:
+    """Say whether nested lists hold nothing but numbers: the quickest way to know is to add them."""
+    while len(lists) == 1 and type(lists[0]) is list:
+        lists = lists[0]
+    first, numbers = lists, iter(lists)
+    try:
+        while first and type(first[0]) is list:
+            first, numbers = first[0], chain.from_iterable(numbers)
+        sum(numbers)
+    except (
+        TypeError,
+        OverflowError,
+    ):  # something else, lists of several depths, a whole number that no float holds
+        return False
+    return True
+
+
+def _check_padding(lists: list[Any]) -> None:
+    """Refuse texts of which an array would be far larger than they are: numpy makes room for the longest one everywhere."""
+    import numpy as np
+
+    items = np.asarray(lists, dtype=object).ravel()
+    lengths = [len(item) for item in items if isinstance(item, str)]
+    if max(lengths, default=0) * items.size > max(_PADDED, _PADDING * sum(lengths)):
+        raise ValueError(
+            "its texts are of very different lengths; an array has room for the longest one in each place"
+        )
 
 
 def _from_tensor(value: Any) -> Any:
