@@ -17,8 +17,8 @@ from typing import Any
 from bentoml.runtime.frames import Channel, Deployed, Description, Failed, Load, Serve
 from bentoml.runtime.lifespan import ASGIApp, Message, Receive, Send
 from bentoml.runtime.server import answer
-from bentoml.sdk.sections import Limits
 from bentoml.runtime.signals import end_with
+from bentoml.sdk.sections import Limits
 
 
 def main() -> None:
