@@ -19,10 +19,22 @@ from .fields import boundary_of, field_text, parse_urlencoded
 from .multipart import Form
 from .nesting import is_deeper
 
-__all__ = ["Body", "Upload", "check_length", "decode", "is_form", "parse_form", "read_body", "whole_body"]
+__all__ = [
+    "Body",
+    "Decoded",
+    "Upload",
+    "check_length",
+    "decode",
+    "is_form",
+    "is_long",
+    "parse_form",
+    "read_body",
+    "whole_body",
+]
 
 _NPY = NPY.encode()
 _WHOLE = 2 << 20  # bytes of a form that are read as one piece
+_LONG = 256 << 10  # bytes of another body that take a while to read
 _WINDOW = 256 << 10  # bytes that go to the disk at once, in a thread
 
 
@@ -32,7 +44,20 @@ class Upload(NamedTuple):
     parts: list[Part]
 
 
+class Decoded(NamedTuple):
+    """A body that has been read already, as the arguments that it holds."""
+
+    arguments: dict[str, Any]
+
+
 Body = bytes | Upload
+
+
+def is_long(call: Call, body: Body) -> bool:
+    """Tell whether reading a body takes so long that nobody should wait for it."""
+    return not isinstance(body, bytes) or len(body) > (
+        _WHOLE if len(body) > _LONG and is_form(call) else _LONG
+    )
 
 
 def whole_body(message: Message, limit: int) -> bytes | None:
@@ -89,13 +114,15 @@ async def read_body(call: Call, message: Message, receive: Receive, input: Input
     raise BadInput("the client went away before the request was complete")
 
 
-def decode(call: Call, input: Input, body: Body) -> dict[str, Any]:
+def decode(call: Call, input: Input, body: Body | Decoded) -> dict[str, Any]:
     """Return the arguments that a body holds, by its media type; what has no known type is read as JSON.
 
     Raises:
         InvalidInput: the body does not fit.
         BentoMLException: 415, the media type or the content encoding is one that this server never reads.
     """
+    if isinstance(body, Decoded):
+        return body.arguments
     headers = call.headers
     content_type = headers.get(b"content-type", b"")
     if b"content-encoding" in headers:

@@ -17,9 +17,9 @@ from .files import Part, Sent, check_content_type
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["PILImageEncoder", "SentImage", "encode_image"]
+__all__ = ["UNSAFE_FORMATS", "PILImageEncoder", "SentImage", "encode_image", "holds_images"]
 
-_UNSAFE_FORMATS = {"EPS"}  # PIL decodes it by running Ghostscript
+UNSAFE_FORMATS = frozenset({"EPS"})  # PIL decodes it by running Ghostscript
 # The modes that PNG does not know, and the one that shows the same picture.
 _FOR_PNG = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
 # What the decoders of PIL raise when they meet bytes that are no image of theirs.
@@ -116,6 +116,13 @@ def encode_image(image: Image, declared: str | None) -> tuple[bytes, str]:
     return buffer.getvalue(), f"image/{kind.lower()}"
 
 
+def holds_images(schema: Any) -> bool:
+    """Say whether a JSON schema asks for an image somewhere, which is decoded."""
+    if isinstance(schema, dict):
+        return schema.get("pil") is True or any(map(holds_images, schema.values()))
+    return isinstance(schema, list) and any(map(holds_images, schema))
+
+
 def _open(part: Part, formats: tuple[str, ...]) -> Image:
     import PIL.Image
 
@@ -136,7 +143,7 @@ def _formats(media_type: str) -> tuple[str, ...]:
     import PIL.Image
 
     PIL.Image.init()
-    safe = tuple(name for name in PIL.Image.ID if name not in _UNSAFE_FORMATS)
+    safe = tuple(name for name in PIL.Image.ID if name not in UNSAFE_FORMATS)
     if not media_type.startswith("image/") or media_type == "image/*":
         return safe
     wanted = _ALIASES.get(media_type, media_type)
