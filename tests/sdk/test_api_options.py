@@ -70,4 +70,4 @@ def test_a_method_without_self() -> None:
         return 1
 
     with pytest.raises(TypeError, match=r"`test_a_method_without_self\.<locals>\.nobody` takes no `self`"):
-        APIMethod(nobody)  # type: ignore[arg-type]  # that is the mistake
+        APIMethod(nobody)

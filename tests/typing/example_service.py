@@ -75,4 +75,6 @@ class Main:
 
 
 main = Main()
+assert_type(main.with_spec(text="x", times=2), dict[str, Any])
+assert_type(Echo().echo("x"), str)
 assert_type(main.add(np.zeros(1, np.float32)), npt.NDArray[np.float32])

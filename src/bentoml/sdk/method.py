@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FunctionType
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, get_type_hints, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, get_type_hints, overload
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -31,17 +31,23 @@ __all__ = ["APIMethod", "api", "task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Q = ParamSpec("Q")
+S = TypeVar("S")
 
 _EMPTY = inspect.Parameter.empty
 _NO_STREAM = "Async task cannot return a stream."
 
 
 class APIMethod(Generic[P, R]):
-    """Describe one endpoint. On an instance of the service it is the plain bound method."""
+    """Describe one endpoint. On an instance of the service it is the plain bound method.
+
+    ``P`` has the ``self`` that a call on an instance does without: a type checker would take a method with ``**fields`` for
+    none that begins with ``Any``.
+    """
 
     def __init__(
         self,
-        func: Callable[Concatenate[Any, P], R],
+        func: Callable[P, R],
         *,
         route: str | None = None,
         name: str | None = None,
@@ -86,9 +92,9 @@ class APIMethod(Generic[P, R]):
     @overload
     def __get__(self, instance: None, owner: type) -> APIMethod[P, R]: ...
     @overload
-    def __get__(self, instance: object, owner: type) -> Callable[P, R]: ...
-    def __get__(self, instance: object | None, owner: type) -> APIMethod[P, R] | Callable[P, R]:
-        return self if instance is None else cast("Callable[P, R]", self.bound(instance))
+    def __get__(self: APIMethod[Concatenate[Any, Q], S], instance: object, owner: type) -> Callable[Q, S]: ...
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        return self if instance is None else self.bound(instance)
 
     def bound(self, instance: object) -> Callable[..., Any]:
         """Return the method of an instance, as Python code calls it: the context is filled in where it is left out."""
@@ -212,18 +218,14 @@ class APIMethod(Generic[P, R]):
 
 
 class Decorator(Protocol):
-    """Make an endpoint of a method; a method with ``**fields`` keeps no more than its result for type checkers."""
+    """Make an endpoint of a method."""
 
-    @overload
-    def __call__(self, func: Callable[Concatenate[Any, P], R], /) -> APIMethod[P, R]: ...
-    @overload
-    def __call__(self, func: Callable[..., R], /) -> APIMethod[..., R]: ...  # type: ignore[overload-cannot-match]  # `**fields` does
+    def __call__(self, func: Callable[P, R], /) -> APIMethod[P, R]:
+        """Return what stands for the method in its class."""
 
 
 @overload
-def api(func: Callable[Concatenate[Any, P], R], /) -> APIMethod[P, R]: ...
-@overload
-def api(func: Callable[..., R], /) -> APIMethod[..., R]: ...  # type: ignore[overload-cannot-match]  # `**fields` does
+def api(func: Callable[P, R], /) -> APIMethod[P, R]: ...
 @overload
 def api(
     *,
@@ -253,9 +255,7 @@ def api(func: Any = None, /, **options: Any) -> Any:
 
 
 @overload
-def task(func: Callable[Concatenate[Any, P], R], /) -> APIMethod[P, R]: ...
-@overload
-def task(func: Callable[..., R], /) -> APIMethod[..., R]: ...  # type: ignore[overload-cannot-match]  # `**fields` does
+def task(func: Callable[P, R], /) -> APIMethod[P, R]: ...
 @overload
 def task(
     *,
