@@ -15,6 +15,20 @@ from bentoml.client.downloads import Downloads, file_value
 from bentoml.exceptions import BentoMLException
 
 
+def test_a_program_is_no_image(tmp_path: Path) -> None:
+    """Ghostscript would run what a server answers with."""
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "a.eps").write_bytes(eps)
+    with pytest.raises(BentoMLException, match="cannot identify image"):
+        file_value(tmp_path / "a.eps", {"type": "file", "pil": True})
+
+
+def test_an_image_that_is_a_bomb(tmp_path: Path) -> None:
+    PIL.Image.new("1", (14_000, 14_000)).save(tmp_path / "a.png")
+    with pytest.raises(BentoMLException, match="not an image that can be read"):
+        file_value(tmp_path / "a.png", {"type": "file", "pil": True})
+
+
 @pytest.mark.parametrize(
     ("disposition", "name"),
     [

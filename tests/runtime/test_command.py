@@ -102,6 +102,18 @@ def test_requests_go_to_the_program() -> None:
             assert given["x-forwarded-for"] == "127.0.0.1"
         assert about["argv"][1:] == ["none"]
         assert [v for n, v in said.raw_headers if n == "x-two"] == ["a", "b"]
+        lies = (
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x-forwarded_host",
+            "forwarded",
+            "x-real-ip",
+            "x_real_ip",
+        )
+        given = app.ask(
+            "/who", method="GET", headers=dict.fromkeys((*lies, "transfer_encoding"), "6.6.6.6")
+        ).json()["headers"]
+        assert "6.6.6.6" not in [value for _, value in given]
         assert "connection" not in said.headers
         assert app.ask("/teapot", method="GET").status == 418
         assert app.ask("/", method="GET").json()["path"] == "/"

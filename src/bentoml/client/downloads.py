@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from ..exceptions import BentoMLException
+from ..sdk.image_formats import safe_formats
 from .optional import load_optional
 
 __all__ = ["Downloads", "file_value", "parameters"]
@@ -87,9 +88,10 @@ def file_value(path: Path, schema: Mapping[str, Any]) -> Any:
         return path
     pillow = load_optional("PIL.Image", "an image as the answer of an API", "io-image")
     try:
-        image = pillow.open(io.BytesIO(path.read_bytes()))  # one of several frames would keep the file open
+        content = io.BytesIO(path.read_bytes())
+        image = pillow.open(content, formats=safe_formats())  # one of several frames would keep the file open
         image.load()
-    except (OSError, SyntaxError, ValueError) as e:
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as e:
         raise BentoMLException(f"the server's answer is not an image that can be read: {e}") from e
     image.filename = str(path)
     image.__class__ = _saved(image.__class__)

@@ -31,6 +31,7 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
+_WHO_ASKS = frozenset({b"host", b"forwarded", b"x-real-ip"})  # and all `X-Forwarded-*`
 _UNAVAILABLE = b"Upstream service unavailable."
 _CONNECT = 5.0
 _GOING_AWAY = 1001
@@ -234,11 +235,16 @@ def _url(upstream: str, scope: Scope) -> httpx2.URL:
 
 
 def _passed_on(headers: Iterable[Header], scope: Scope) -> list[Header]:
-    """Return the headers for the other server, which learns who asks by the usual ``X-Forwarded-*``."""
+    """Return the headers for the other server, which learns who asks by the usual ``X-Forwarded-*``.
+
+    What a caller says of that itself is dropped, also in the spellings that some programs take for the same: CGI and
+    WSGI know no difference between ``X-Forwarded-For`` and ``X_Forwarded_For``.
+    """
     given = list(headers)
     named = {n.strip().lower() for name, value in given if name == b"connection" for n in value.split(b",")}
-    dropped = _HOP_BY_HOP | named | {b"host"}
-    kept = [(n, v) for n, v in given if n not in dropped and not n.startswith(b"x-forwarded-")]
+    dropped = _HOP_BY_HOP | named | _WHO_ASKS
+    usual = ((n.replace(b"_", b"-"), n, v) for n, v in given)
+    kept = [(n, v) for u, n, v in usual if not {u, n} & dropped and not u.startswith(b"x-forwarded-")]
     host = next((value for name, value in given if name == b"host"), b"")
     client = scope.get("client")
     kept += [(b"x-forwarded-host", host), (b"x-forwarded-proto", scope["scheme"].encode())]

@@ -13,13 +13,13 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
 from .files import Part, Sent, check_content_type
+from .image_formats import safe_formats
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["UNSAFE_FORMATS", "PILImageEncoder", "SentImage", "encode_image", "holds_images"]
+__all__ = ["PILImageEncoder", "SentImage", "encode_image", "holds_images"]
 
-UNSAFE_FORMATS = frozenset({"EPS"})  # PIL decodes it by running Ghostscript
 # The modes that PNG does not know, and the one that shows the same picture.
 _FOR_PNG = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
 # What the decoders of PIL raise when they meet bytes that are no image of theirs.
@@ -142,8 +142,7 @@ def _formats(media_type: str) -> tuple[str, ...]:
     """Return the formats in which a part of this media type may be; every safe one where it says nothing."""
     import PIL.Image
 
-    PIL.Image.init()
-    safe = tuple(name for name in PIL.Image.ID if name not in UNSAFE_FORMATS)
+    safe = safe_formats()
     if not media_type.startswith("image/") or media_type == "image/*":
         return safe
     wanted = _ALIASES.get(media_type, media_type)
