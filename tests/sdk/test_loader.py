@@ -81,6 +81,21 @@ def test_find_in_a_project(project: Path, home: Home, target: str, import_string
     assert find(target, home=home, working_dir=project) == Target(import_string, project, None)
 
 
+@pytest.mark.parametrize("target", ["./elsewhere", "sub/service.py:Outer", "/no/such/folder"])
+def test_a_path_that_leads_nowhere(project: Path, home: Home, target: str) -> None:
+    with pytest.raises(ImportServiceError) as caught:
+        find(target, home=home, working_dir=project)
+    missing = project / target.partition(":")[0]
+    assert str(caught.value) == (
+        f"Failed to load bento or import service `{target}`: there is no folder or file `{missing}`"
+    )
+
+
+def test_a_working_folder_that_is_not_there(project: Path, home: Home) -> None:
+    with pytest.raises(ImportServiceError, match=r"`service`: there is no folder or file `.*/elsewhere`"):
+        find("service", home=home, working_dir=project / "elsewhere")
+
+
 @pytest.mark.parametrize("target", ["sub", "./sub", "sub/"])
 def test_a_relative_folder(project: Path, home: Home, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "sub").mkdir()

@@ -66,11 +66,22 @@ def find(target: str, *, home: Home, working_dir: Path | None = None) -> Target:
     except (BentoMLException, ValueError) as e:
         if source is not None or _is_installed(module):
             return imported
+        if missing := _missing_path(target, base):
+            raise ImportServiceError(
+                f"Failed to load bento or import service `{target}`: there is no folder or file `{missing}`"
+            ) from e
         raise ImportServiceError(
             f"Failed to load bento or import service `{target}`.\n"
             f"If you are attempting to import bento by tag: {e}\n"
             f"If you are importing by python module path: there is no module `{module}` in `{root}`"
         ) from e
+
+
+def _missing_path(target: str, base: Path) -> str | None:
+    """Return the folder or file that a target means, if it is not there."""
+    path = target.partition(":")[0] if os.sep in target.partition(":")[0] else ""
+    wanted = base / path
+    return None if wanted.exists() else os.path.normpath(wanted)
 
 
 def load_target(target: Target, *, home: Home) -> Service[Any]:
