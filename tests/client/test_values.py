@@ -81,7 +81,10 @@ def test_what_has_no_json() -> None:
     ("body", "media_type", "schema", "expected"),
     [
         (b"\xc3\xa9", "text/plain", {"type": "string"}, "é"),
-        (b'"quoted"', JSON, {"type": "string"}, '"quoted"'),
+        (b'"quoted"', "text/plain", {"type": "string"}, '"quoted"'),
+        (b'"quoted"', JSON, {"type": "string", "media_type": JSON}, '"quoted"'),
+        (b'"2026-01-02"', JSON, {"type": "string", "format": "date"}, "2026-01-02"),
+        (b"raw", JSON, {"type": "string"}, "raw"),
         (b"\xff", "text/plain", {"type": "string", "format": "binary"}, b"\xff"),
         (b"0.5", JSON, {"type": "number"}, 0.5),
         (b"1180591620717411303424", JSON, {"type": "integer"}, 2**70),

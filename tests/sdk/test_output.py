@@ -6,15 +6,17 @@ import enum
 import typing
 from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from pydantic import BaseModel
+from pydantic import AfterValidator, AnyUrl, BaseModel
 from starlette.responses import Response
 
 from bentoml.sdk.output import Output, OutputError
@@ -40,6 +42,10 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class TextColour(enum.StrEnum):
+    RED = "red"
+
+
 @pytest.mark.parametrize(
     ("annotation", "value", "body", "media_type"),
     [
@@ -47,9 +53,18 @@ class Colour(enum.Enum):
         pytest.param(typing.List, [{"a": 1}], b'[{"a":1}]', JSON, id="typing.List alone"),  # noqa: UP006
         pytest.param(str, "é", "é".encode(), TEXT, id="text"),
         pytest.param(Literal["a"], "a", b"a", TEXT, id="literal text"),
-        pytest.param(Colour, Colour.RED, b"red", TEXT, id="enum of text"),
-        pytest.param(datetime, datetime(2026, 1, 2), b"2026-01-02T00:00:00", TEXT, id="time"),
-        pytest.param(Annotated[str, ContentType("text/html")], "<p>", b"<p>", "text/html", id="declared type"),
+        pytest.param(Colour, Colour.RED, b'"red"', JSON, id="enum of text"),
+        pytest.param(datetime, datetime(2026, 1, 2), b'"2026-01-02T00:00:00"', JSON, id="time"),
+        pytest.param(Annotated[str, ContentType("text/html")], "<p>", b"<p>", "text/html; charset=utf-8", id="declared text"),
+        pytest.param(Annotated[str, ContentType("text/csv; charset=utf-8")], "a", b"a", "text/csv; charset=utf-8", id="declared charset"),
+        pytest.param(Annotated[str, ContentType("image/svg+xml")], "<svg/>", b"<svg/>", "image/svg+xml", id="declared type"),
+        pytest.param(Annotated[str, AfterValidator(str.upper)], "a", b"A", TEXT, id="checked text"),
+        pytest.param(TextColour, TextColour.RED, b'"red"', JSON, id="enum that is text"),
+        pytest.param(Literal["a", 1], "a", b'"a"', JSON, id="literal of several types"),
+        pytest.param(date, date(2026, 1, 2), b'"2026-01-02"', JSON, id="day"),
+        pytest.param(UUID, UUID(int=1), b'"00000000-0000-0000-0000-000000000001"', JSON, id="uuid"),
+        pytest.param(Decimal, Decimal("1.50"), b'"1.50"', JSON, id="decimal"),
+        pytest.param(AnyUrl, "http://a.b/", b'"http://a.b/"', JSON, id="address"),
         pytest.param(bytes, b"\xff", b"\xff", TEXT, id="bytes"),
         pytest.param(Annotated[bytes, ContentType("audio/wav")], b"x", b"x", "audio/wav", id="typed bytes"),
         pytest.param(int, 3, b"3", JSON, id="int"),

@@ -75,6 +75,7 @@ class Everything:
     def binary(self, data: bytes, note: str = "") -> None: ...
     def root_model(self, p: Params, /) -> None: ...
     def root_list(self, p: list[int], /) -> None: ...
+    def root_object(self, p: dict[str, int], /) -> None: ...
     def root_text(self, text: str, /) -> None: ...
     def root_default(self, p: list[int] = [1], /) -> None: ...  # noqa: B006  # see above
     def root_bound(self, n: int = Field(default=3, ge=2), /) -> None: ...
@@ -198,6 +199,11 @@ def test_a_mutable_default_is_never_shared() -> None:
             "root_list", b'["x"]', "listIODescriptor",
             [("int_parsing", ("root", 0), "Input should be a valid integer, unable to parse string as an integer")],
             id="root item",
+        ),
+        pytest.param(
+            "root_object", b'{"a": "x"}', "dictIODescriptor",
+            [("int_parsing", ("root", "a"), "Input should be a valid integer, unable to parse string as an integer")],
+            id="root object that is no model",
         ),
         pytest.param("root_list", b"", "listIODescriptor", [("list_type", ("root",), "Input should be a valid array")], id="empty root"),
         pytest.param(
@@ -407,7 +413,7 @@ def test_input_spec(tmp_path: Path) -> None:
     assert got["vector"].dtype == np.float32
     with pytest.raises(ValidationError) as caught:
         given.from_json(b'{"file": "/etc/passwd"}')
-    assert (caught.value.title, errors(caught.value)[0][2]) == ("Input", "Invalid file type")
+    assert (caught.value.title, errors(caught.value)[0][2]) == ("SpecIODescriptor", "Invalid file type")
 
 
 def test_a_path_in_a_model_is_not_the_servers() -> None:

@@ -48,7 +48,7 @@ def decode(body: bytes, media_type: str, schema: Schema) -> Any:
     schema = plain_optional(schema)
     if media_type == NPY:
         return from_npy(body)
-    if schema.get("type") == "string" and "nullable" not in schema:
+    if _is_bare_text(schema, media_type):
         return body if schema.get("format") == "binary" else body.decode(errors="replace")
     if not _is_json(media_type):
         return body.decode(errors="replace") if media_type.startswith("text/") else body
@@ -70,6 +70,13 @@ def from_json(value: Any, schema: Schema) -> Any:
     if schema.get("type") == "dataframe":
         return load_optional("pandas", "a table as the answer of an API", "io-pandas").DataFrame(value)
     return value
+
+
+def _is_bare_text(schema: Schema, media_type: str) -> bool:
+    """Say whether an answer is text as it is; dates, enums and the like are texts in JSON, unless a type is declared."""
+    if schema.get("type") != "string" or "nullable" in schema:
+        return False
+    return schema.get("format") == "binary" or "media_type" in schema or not _is_json(media_type)
 
 
 def plain_optional(schema: Schema) -> Schema:

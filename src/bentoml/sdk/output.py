@@ -27,6 +27,7 @@ from .types import (
     content_type,
     holds_files,
     is_response,
+    is_text,
     not_none,
     special,
     stream_chunk,
@@ -87,7 +88,9 @@ class Output:
             raise TypeError(f"no output is known for the annotation `{self._name}`: {e}") from e
         self._validate = self._adapter.validator.validate_python
         self._to_json = self._adapter.serializer.to_json
-        self._is_raw = self._schema.get("type") == "string"
+        self._is_text = self._schema.get("type") == "string" and (
+            self.is_stream or is_text(self._adapter.core_schema)
+        )
         self._takes_text = self._annotation in (str, Any)
         self._whole = self._file_encoder(self._annotation)
         self._is_union = get_origin(unwrap(self._annotation)[0]) in (Union, UnionType)
@@ -95,7 +98,7 @@ class Output:
         if is_form:
             self._whole = self._form
         self._body, default = self._choose()
-        self.media_type = FORM if is_form else declared or (STREAM if self.is_stream else default)
+        self.media_type = FORM if is_form else self._media_type(default)
         tensor = isinstance(special(self._annotation), TensorSchema)
         self.may_be_npy = tensor and not self.is_stream and declared is None
 
@@ -103,7 +106,7 @@ class Output:
         """Return the JSON schema of the value, or of one step of the stream."""
         extra: dict[str, Any] = {"is_stream": True} if self.is_stream else {}
         if self.is_stream or (self._declared and self._whole is None):
-            extra["media_type"] = self.media_type
+            extra["media_type"] = self._declared or self.media_type
         return self._schema | extra
 
     def encode(self, value: Any) -> Answer:
@@ -144,7 +147,15 @@ class Output:
         if self._whole is not None:
             raise self._error(value, "a file cannot be one step of a stream; yield its bytes")
         body = self._body(value)
-        return body if self._is_raw else body + b"\n"
+        return body if self._is_text else body + b"\n"
+
+    def _media_type(self, default: str) -> str:
+        if self._declared is None:
+            return STREAM if self.is_stream else default
+        is_plain = self.is_stream or default != TEXT or not self._declared.startswith("text/")
+        return (
+            self._declared if is_plain or "charset=" in self._declared else f"{self._declared}; charset=utf-8"
+        )
 
     def _choose(self) -> tuple[Callable[[Any], bytes], str]:
         """Return how an ordinary value is encoded and the media type of that."""
@@ -158,7 +169,7 @@ class Output:
                 return self._converted(table.to_json_value), JSON
         if inner is bytes:
             return self._bytes, TEXT
-        if self._is_raw:
+        if self._is_text:
             return self._text, TEXT
         if inner in _CONTAINERS and all(isinstance(m, ContentType) for m in metadata):
             return self._container(_CONTAINERS[inner]), JSON

@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from ..exceptions import BadInput, BentoMLException
 from .adapter import adapt
+from .descriptor import IODescriptor
 from .fail_fast import LARGE, BySize
 from .files import FileAnswer, Part
 from .forms import Folder, Form, error_line
@@ -127,7 +128,7 @@ class FieldsInput(Input):
 
     def schema(self) -> dict[str, Any]:
         schema = schema_of(TypeAdapter(self._model))
-        schema["title"] = "Input"
+        schema["title"] = self._model.__name__
         properties = {k: flat_optional(v) for k, v in schema.get("properties", {}).items()}
         if self.takes_urls:
             properties |= {name: _with_url(properties[name]) for name in self.files}
@@ -195,6 +196,8 @@ class RootInput(Input):
             raise TypeError(
                 f"the root input `{self._name}` is one file; make several files an ordinary parameter"
             )
+        declared = unwrap(parameter.annotation)[0]
+        self._is_model = isinstance(declared, type) and issubclass(declared, BaseModel)
         self._is_file = file_shape(annotation) == "one"
         self._is_text = self._schema.get("type") == "string"
         self._is_quick = isinstance(special(annotation), _JSON_ALONE)
@@ -250,7 +253,7 @@ class RootInput(Input):
         try:
             return {self._name: read()}
         except ValidationError as e:
-            prefix = () if self._form is not None or self._schema.get("type") == "object" else ("root",)
+            prefix = () if self._is_model else ("root",)
             lines = [
                 error_line(line, () if line["type"] == "json_invalid" else prefix) for line in e.errors()
             ]
@@ -283,7 +286,8 @@ def _adapted_class(spec: type[BaseModel]) -> type[BaseModel]:
     """Return the adapted subclass of a model, named as errors name it."""
     adapted = adapt(spec)
     model = next((m.adapted for m in unwrap(adapted)[1] if isinstance(m, AdaptedModel)), spec)
-    return create_model("Input", __base__=model, __module__=spec.__module__)
+    name = spec.__name__ if issubclass(spec, IODescriptor) else f"{spec.__name__}IODescriptor"
+    return create_model(name, __base__=model, __module__=spec.__module__)
 
 
 def _validate_json(validator: Any, body: bytes) -> Any:

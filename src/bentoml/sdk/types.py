@@ -29,6 +29,7 @@ __all__ = [
     "file_shape",
     "holds_files",
     "is_response",
+    "is_text",
     "not_none",
     "special",
     "stream_chunk",
@@ -113,6 +114,15 @@ def is_response(annotation: Any) -> bool:
     """Say whether an annotation is, or may be, a Starlette response, which is sent as it is."""
     classes = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
     return any(base.__module__ == "starlette.responses" for cls in classes for base in cls.__mro__)
+
+
+def is_text(core: Mapping[str, Any]) -> bool:
+    """Say whether pydantic's core schema has text as its values: ``str`` or a choice of texts, not what is only written as text."""
+    while core["type"] in ("function-after", "function-before", "default"):
+        core = core["schema"]
+    return core["type"] == "str" or (
+        core["type"] == "literal" and all(type(v) is str for v in core["expected"])
+    )
 
 
 def substituted(annotation: Any, values: Mapping[Any, Any]) -> Any:
