@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,6 +18,8 @@ import bentoml
 from bentoml.exceptions import BadInput, BentoMLException
 from bentoml.runtime.download import fetch, is_public
 
+chatted: list[int] = []
+
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
@@ -25,6 +28,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("location", self.path[4:] if "//" in self.path else self.path)
             self.end_headers()
             return
+        if self.path in ("/trailers", "/extension"):
+            return self.chatter(self.path)
         body = b"x" * 2000 if self.path == "/long" else b"content of " + self.path.encode()
         self.send_response(404 if self.path == "/missing" else 200)
         self.send_header("content-type", "text/plain; charset=utf-8")
@@ -34,6 +39,19 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("content-encoding", "gzip")
         self.end_headers()
         self.wfile.write(body)
+
+    def chatter(self, path: str) -> None:
+        """Say a lot around a body, for as long as somebody listens."""
+        self.protocol_version = "HTTP/1.1"
+        self.send_response(200)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        more = b"x: y\r\n" * 10_000 if path == "/trailers" else b"y" * 60_000
+        with suppress(OSError):
+            self.wfile.write(b"1\r\nx\r\n0\r\n" if path == "/trailers" else b"1;x=")
+            for _ in range(1000):
+                self.wfile.write(more)
+                chatted.append(len(more))
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -73,6 +91,14 @@ def test_addresses_that_nobody_may_reach(address: str) -> None:
 )
 def test_public_addresses(address: str) -> None:
     assert is_public(address)
+
+
+@pytest.mark.parametrize("path", ["/trailers", "/extension"])
+def test_what_stands_around_a_body_is_limited(elsewhere: str, tmp_path: Path, path: str) -> None:
+    chatted.clear()
+    with pytest.raises(BadInput, match="cannot be fetched"):
+        got(elsewhere + path, tmp_path)
+    assert sum(chatted) < 30_000_000  # much of which is between the two, and was never read
 
 
 def test_a_file(elsewhere: str, tmp_path: Path) -> None:

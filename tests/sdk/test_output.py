@@ -140,11 +140,14 @@ def test_a_wrong_value_is_the_fault_of_the_service(annotation: Any, value: objec
 
 def test_files(tmp_path: Path) -> None:
     text, image, odd = tmp_path / "out.txt", tmp_path / "out.png", tmp_path / "odd"
-    for path in (text, image, odd):
+    drawing = tmp_path / "out.svg"
+    for path in (text, image, odd, drawing):
         path.touch()
     output = Output(Annotated[Path, ContentType("video/mp4")])
     assert output.encode(text) == (FileAnswer(text, "text/plain", "out.txt", "attachment"), "text/plain")
     assert output.encode(str(image)) == (FileAnswer(image, "image/png", "out.png", "inline"), "image/png")
+    drawn = FileAnswer(drawing, "image/svg+xml", "out.svg", "attachment")  # whose scripts a browser would run
+    assert output.encode(drawing)[0] == drawn
     assert output.encode(odd)[1] == "video/mp4"
     assert Output(Path).encode(odd)[1] == "application/octet-stream"
     assert Output(Annotated[Path, ContentType("video/*")]).encode(odd)[1] == "application/octet-stream"

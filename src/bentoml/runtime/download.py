@@ -154,6 +154,7 @@ class _Answer:
 
     async def body(self, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         """Read the body; one whose length nobody said ends with the connection."""
+        around = 0  # bytes since the last piece of it
         while True:
             pieces, self.pieces = self.pieces, []
             for piece in pieces:
@@ -166,9 +167,13 @@ class _Answer:
                     raise ConnectionError("cut off")
                 return
             self._parser.feed_data(data)
+            around = 0 if self.pieces else around + len(data)
+            if around > _MOST_HEADERS:
+                raise ConnectionError("trailers without an end")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if not self._has_head:  # trailers are of no use
+            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._has_head = True

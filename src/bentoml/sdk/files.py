@@ -26,6 +26,7 @@ __all__ = [
     "safe_name",
 ]
 
+_SCRIPTED = ("image/svg+xml",)  # whose scripts would run with the rights of the page that the service has
 _LONGEST_NAME = 200  # bytes; a file system allows 255, and what is put before a name needs some
 
 
@@ -175,9 +176,8 @@ def file_answer(path: Path, declared: str | None) -> FileAnswer:
     if exact and guessed and guessed.replace("/x-", "/") == exact.lower().replace("/x-", "/"):
         guessed = exact
     media_type = guessed or exact or "application/octet-stream"
-    return FileAnswer(
-        path, media_type, path.name, "inline" if media_type.startswith("image/") else "attachment"
-    )
+    is_shown = media_type.startswith("image/") and media_type not in _SCRIPTED
+    return FileAnswer(path, media_type, path.name, "inline" if is_shown else "attachment")
 
 
 def _write(part: Part, folder: Callable[[], Path] | None) -> Path:
