@@ -326,6 +326,17 @@ def test_other_origins() -> None:
         assert len(reply.headers["x-bentoml-trace-id"]) == 32
 
 
+def test_other_origins_may_call_apis_without_more_words() -> None:
+    service, _ = around(http={"cors": {"enabled": True, "access_control_allow_origins": "*"}})
+    with served(service) as app:
+        asked = {"origin": "http://a", "access-control-request-headers": "authorization,content-type"}
+        for method in ("GET", "POST", "PUT"):
+            asked["access-control-request-method"] = method
+            assert app.ask("/pre/hello", method="OPTIONS", headers=asked).status == 200
+        asked["access-control-request-method"] = "DELETE"
+        assert app.ask("/pre/hello", method="OPTIONS", headers=asked).body == b"Disallowed CORS method"
+
+
 def test_each_request_is_logged_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     service, _ = around()
     logging.getLogger("bentoml").setLevel(logging.INFO)

@@ -38,6 +38,14 @@ __all__ = ["Router", "make_router"]
 
 logger = logging.getLogger(__name__)
 
+_METHODS = (
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "OPTIONS",
+)  # that the server itself has; mounted applications may have more
+
 
 class Router:
     """Answer each request by its path; what the table does not have goes to ``other``."""
@@ -214,8 +222,9 @@ def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
         given = {
             "allow_origins": cors.access_control_allow_origins,
             "allow_credentials": cors.access_control_allow_credentials,
-            "allow_methods": cors.access_control_allow_methods,
-            "allow_headers": cors.access_control_allow_headers,
+            "allow_methods": cors.access_control_allow_methods or _METHODS,
+            "allow_headers": cors.access_control_allow_headers
+            or ("authorization", service.settings.auth.header),
             "allow_origin_regex": cors.access_control_allow_origin_regex,
             "max_age": cors.access_control_max_age,
             "expose_headers": cors.access_control_expose_headers,
