@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..sdk.context import Context, request_context
+from ..sdk.images import holds_images
 from ..sdk.method import APIMethod
 from ..sdk.serde import FileAnswer
 from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response, overridden
-from .body import Body, Upload, check_length, decode, read_body, whole_body
+from .body import Body, Decoded, Upload, check_length, decode, is_long, read_body, whole_body
 from .call import Call, Receive, Scope, Send, Server
 from .errors import FOREIGN, error_body, of_exception, users_traceback
 from .form_response import FormResponse
@@ -33,7 +34,8 @@ class Endpoint:
     """Answer the requests of one API; ``function`` is the method of the service's instance.
 
     A sync function has all of its work, the reading of its input and the writing of its output included, done in a
-    worker thread; for an async one it is done on the event loop.
+    worker thread; for an async one it is done on the event loop, but for images and long bodies: they are read in a
+    thread, too, so that others need not wait.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Endpoint:
         self._digits = len(str(self._limit))  # of a length that may be over it
         self._is_inline = method.is_async and not method.is_stream
         self._is_stream = method.is_stream
+        self._reads_here = method.is_async or method.is_stream
+        self._takes_images = self._reads_here and holds_images(method.input.schema())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -98,10 +102,13 @@ class Endpoint:
                     self._make_context(call, body)
                 if self._input.takes_urls:
                     body = await fetched(call, self._input, body)
+                given: Body | Decoded = body
+                if self._reads_here and (self._takes_images or is_long(call, body)):
+                    given = await self._read_ahead(call, body)
                 if self._is_inline:
-                    answer = self._encoded(call, await self._called(call, body))
+                    answer = self._encoded(call, await self._called(call, given))
                 elif self._is_stream:
-                    answer = await self._stream(call, body, receive)
+                    answer = await self._stream(call, given, receive)
                 else:
                     answer = await self._run_in_thread(call, body)
             except asyncio.CancelledError as e:
@@ -134,6 +141,10 @@ class Endpoint:
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
         call.end(self._label)
 
+    async def _read_ahead(self, call: Call, body: Body) -> Decoded:
+        call.job = self._server.disk.submit(decode, call, self._input, body, abandoned=call.release)
+        return Decoded(await call.job)
+
     # The kinds of functions that are not simply awaited.
 
     def _run_in_thread(self, call: Call, body: Body) -> Awaitable[Answer | Response]:
@@ -143,7 +154,7 @@ class Endpoint:
     def _work(self, call: Call, body: Body) -> Answer | Response:
         return self._encoded(call, self._called(call, body))
 
-    async def _stream(self, call: Call, body: Body, receive: Receive) -> Stream:
+    async def _stream(self, call: Call, body: Body | Decoded, receive: Receive) -> Stream:
         """Run a generator to its first step; from here on it ends when the client goes away."""
         args, kwargs = self._arguments(call, body)
         watcher = watch(call, receive)
@@ -182,7 +193,7 @@ class Endpoint:
 
     # Input and output.
 
-    def _called(self, call: Call, body: Body) -> Any:
+    def _called(self, call: Call, body: Body | Decoded) -> Any:
         if self._is_plain:
             return self._function(**decode(call, self._input, body))
         args, kwargs = self._arguments(call, body)
@@ -196,7 +207,7 @@ class Endpoint:
         )
         request_context.set(call.context)
 
-    def _arguments(self, call: Call, body: Body) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _arguments(self, call: Call, body: Body | Decoded) -> tuple[tuple[Any, ...], dict[str, Any]]:
         arguments = decode(call, self._input, body)
         args: tuple[Any, ...] = ()
         if self._input.root:
