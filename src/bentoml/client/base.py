@@ -102,3 +102,8 @@ class BaseClient(ABC, Generic[M]):
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         return other
+
+
+def method_of(client: BaseClient[M], name: str) -> M:
+    """Return what calls an API, by its own name; ``NotFound`` if the service has none."""
+    return client._method(name, client._find(name))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp
 
 from ..config import Home, environment
+from ..sdk.dependency import RESOLVER, LocalServices
 from ..sdk.monitor import close_monitors, use_monitoring
 from ..sdk.sections import Duration
 from ..sdk.service import Service
@@ -92,7 +93,7 @@ class Application:
         self._service = service
         self._options = options
         self._stopped = Router({}, _not_running)
-        self._tasks: Tasks | None = None
+        self._tasks: list[Tasks] = []
         self._use(self._stopped)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,8 +110,8 @@ class Application:
 
     def end(self) -> None:
         """Take up no more background tasks: the server has been told to end, and requests that it has are still answered."""
-        if self._tasks is not None:
-            self._tasks.end()
+        for tasks in self._tasks:
+            tasks.end()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start the service, wait for the end, stop it; what goes wrong is raised, and the server shows it."""
@@ -132,7 +133,7 @@ class Application:
 
 async def _start(
     service: Service[Any], options: AppOptions, stack: AsyncExitStack
-) -> tuple[Router, Tasks | None]:
+) -> tuple[Router, list[Tasks]]:
     """Make what the requests share, the instance and the routes; ``stack`` ends them in the opposite order."""
     auth = service.settings.auth
     verify = None if auth.type is None else make_verify(auth, options.env)
@@ -147,6 +148,7 @@ async def _start(
     )
     mounts = await stack.enter_async_context(started_mounts(service, instance, rest))
     tasks = await _started_tasks(service, instance, server, options, stack)
+    others = await _started_tasks_of_others(service, instance, server, options, stack)
     router = make_router(
         service,
         instance,
@@ -157,7 +159,8 @@ async def _start(
         verify=verify,
         tasks=tasks,
     )
-    return (router if spans is None else _traced(router, spans)), tasks
+    running = others if tasks is None else [tasks, *others]
+    return (router if spans is None else _traced(router, spans)), running
 
 
 def _started_spans(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -> Spans | None:
@@ -176,11 +179,41 @@ def _traced(router: Router, spans: Spans) -> Router:
 async def _started_tasks(
     service: Service[Any], instance: Any, server: Server, options: AppOptions, stack: AsyncExitStack
 ) -> Tasks | None:
-    if not any(method.is_task for method in service.apis.values()):
+    if not _has_tasks(service):
         return None
     from .tasks.running import running_tasks
 
     return await stack.enter_async_context(running_tasks(service, instance, server, options.tasks))
+
+
+async def _started_tasks_of_others(
+    service: Service[Any], instance: Any, server: Server, options: AppOptions, stack: AsyncExitStack
+) -> list[Tasks]:
+    """Run the tasks of the services of this process that this one depends on, in a queue of their own, and take them."""
+    local: LocalServices = getattr(instance, RESOLVER)
+    known = service.all_services()
+    found = [(known[name], made) for name, made in local.instances.items() if _has_tasks(known[name])]
+    if not found:
+        return []
+    from .tasks.desk import open_desk
+    from .tasks.running import running_tasks
+
+    started = []
+    for one, its_instance in found:
+        threads = WorkerThreads(one.settings.threads, server.loop)
+        stack.callback(threads.close)
+        its_server = replace(
+            server, service=one.name, threads=threads, limits=one.settings.http.limits, origins=None, state={}
+        )
+        its_options = options.tasks.of_dependency(one.name)
+        tasks = await stack.enter_async_context(running_tasks(one, its_instance, its_server, its_options))
+        local.desks[one.name] = await stack.enter_async_context(open_desk(one, its_server, tasks.routes))
+        started.append(tasks)
+    return started
+
+
+def _has_tasks(service: Service[Any]) -> bool:
+    return any(method.is_task for method in service.apis.values())
 
 
 def _spare_the_collector() -> None:

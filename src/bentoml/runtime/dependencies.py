@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, closing
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
-
 from ..client.aio import AsyncHTTPClient
-from ..client.plan import Endpoint
 from ..client.sync import SyncHTTPClient
-from ..exceptions import RemoteException
 from ..sdk.context import request_context
 from ..sdk.dependency import Dependency
-from ..sdk.method import APIMethod
 from ..sdk.service import Service
+from .agreed import CallPlan, Method, typed
+from .tasks.calls import AwaitedTasks, BlockingTasks
 
 __all__ = ["RemoteService", "remote"]
 
-Method = APIMethod[..., Any]
 C = TypeVar("C", AsyncHTTPClient, SyncHTTPClient)
 
 _TIMEOUT = 60.0
 _SLACK = 1.01  # the other server's own answer, 504, should come first
-_PLAIN = (dict, list, str, int, float, bool, type(None))  # what JSON has; the rest has been converted already
 
 
 def remote(dependency: Dependency[Any]) -> RemoteService:
@@ -96,18 +90,20 @@ class RemoteService:
                 return pending.steps() if method.is_stream else pending.value()
             return pending
 
-        return call
+        may_be_task = method is None or method.is_task
+        return AwaitedTasks(self._connections, name, method, call) if may_be_task else call
 
     def _blocking(self, name: str) -> Callable[..., Any]:
         method = self.method(name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             client = _for_this_request(self._connections.of_threads())
-            plan = _Plan.of(client.endpoints, name, method, kwargs)
+            plan = CallPlan.of(client.endpoints, name, method, kwargs)
             answer = client.call(plan.name, *args, **plan.kwargs)
-            return _typed_steps(method, answer) if plan.is_stream else _typed(method, answer)
+            return _typed_steps(method, answer) if plan.is_stream else typed(method, answer)
 
-        return call
+        may_be_task = method is None or method.is_task
+        return BlockingTasks(self._connections, name, method, call) if may_be_task else call
 
 
 class _Calls:
@@ -149,17 +145,17 @@ class _Pending:
 
     async def value(self) -> Any:
         """Return the answer."""
-        return _typed(self._method, await self._answer())
+        return typed(self._method, await self._answer())
 
     async def steps(self) -> AsyncIterator[Any]:
         """Yield the steps of the answer."""
         async with aclosing(await self._answer()) as steps:
             async for step in steps:
-                yield _typed(self._method, step)
+                yield typed(self._method, step)
 
     async def _answer(self) -> Any:
         client = _for_this_request(await self._connections.of_loop())
-        plan = _Plan.of(client.endpoints, self._name, self._method, self._kwargs)
+        plan = CallPlan.of(client.endpoints, self._name, self._method, self._kwargs)
         return await client.call(plan.name, *self._args, **plan.kwargs)
 
 
@@ -204,55 +200,13 @@ class _Connections:
             await client.close()
 
 
-class _Plan(NamedTuple):
-    """One call as the other server knows it."""
-
-    name: str
-    kwargs: Mapping[str, Any]
-    is_stream: bool
-
-    @classmethod
-    def of(
-        cls, endpoints: Mapping[str, Endpoint], name: str, method: Method | None, kwargs: Mapping[str, Any]
-    ) -> Self:
-        """Return it without the keywords that the API does not have: it would drop them from any request."""
-        known = name if method is None else method.name
-        endpoint = endpoints.get(known)
-        if endpoint is None:  # the client says so
-            return cls(known, kwargs, is_stream=False)
-        if not endpoint.input.get("root_input"):
-            kwargs = {key: value for key, value in kwargs.items() if key in endpoint.parameters}
-        return cls(known, kwargs, endpoint.is_stream)
-
-
 def _for_this_request(client: C) -> C:
     """Return a client whose files are those of the request that is being answered, and go with it."""
     request = request_context.get(None)
     return client if request is None else client.keeping_files_in(Path(request.temp_dir))
 
 
-def _typed(method: Method | None, value: Any) -> Any:
-    """Return a value as the method declares it, as far as JSON says less than its annotation."""
-    if method is None or not isinstance(value, _PLAIN):
-        return value
-    adapter = _adapter(method)
-    if adapter is None:
-        return value
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as e:
-        raise RemoteException(f"the answer of `{method.name}` is not what its class declares: {e}") from e
-
-
-@functools.lru_cache(maxsize=1024)
-def _adapter(method: Method) -> TypeAdapter[Any] | None:
-    try:
-        return TypeAdapter(method.returns)
-    except PydanticSchemaGenerationError:  # such as an array, which has come as a list of numbers
-        return None
-
-
 def _typed_steps(method: Method | None, steps: Generator[Any]) -> Iterator[Any]:
     with closing(steps):
         for step in steps:
-            yield _typed(method, step)
+            yield typed(method, step)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 from ..exceptions import BentoMLConfigException, BentoMLException
-from .proxy import Loops, ServiceProxy
+from .proxy import Loops, ServiceProxy, TaskDesk
 
 if TYPE_CHECKING:
     from .service import Service
@@ -90,7 +90,8 @@ class LocalServices:
     """Resolve dependencies to instances of this process; services that share a dependency share its instance.
 
     ``instances`` are those that were made so far, by the name of their service, in the order in which they were made;
-    ``remotes`` stand for the services at an address, by this address and the class that it is taken for.
+    ``remotes`` stand for the services at an address, by this address and the class that it is taken for; ``desks`` take
+    tasks, by the name of their service, once the server runs them.
     """
 
     def __init__(self) -> None:
@@ -99,6 +100,7 @@ class LocalServices:
         self._proxies: dict[str, ServiceProxy[Any]] = {}
         self.instances: dict[str, Any] = {}
         self.remotes: dict[tuple[str, str | None], Remote] = {}
+        self.desks: dict[str, TaskDesk] = {}
 
     def start(self, service: Service[T]) -> T:
         """Return a new instance of a service that is about to take requests; all that it depends on is made before it.
@@ -154,7 +156,7 @@ class LocalServices:
         with self._lock:
             if service.name not in self._proxies:
                 instance = self.instances[service.name] = service.create(self)
-                self._proxies[service.name] = service.proxy(instance, self._loops)
+                self._proxies[service.name] = service.proxy(instance, self._loops, self.desks)
             return self._proxies[service.name]
 
 

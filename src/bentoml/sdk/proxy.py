@@ -6,14 +6,15 @@ import asyncio
 import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from ..exceptions import BentoMLException
 from .method import APIMethod
 
-__all__ = ["Calls", "Loops", "ServiceProxy"]
+__all__ = ["Calls", "Loops", "ServiceProxy", "TaskDesk"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,6 +23,7 @@ Method = APIMethod[..., Any]
 Call = Callable[..., Any]
 
 _END = object()
+_OF_TASKS = ("submit", "get_status", "get", "cancel", "retry")
 
 
 class Loops:
@@ -51,6 +53,45 @@ class Loops:
             return self._own
 
 
+class TaskDesk(Protocol):
+    """Where the tasks of one service are submitted and asked about; ``call`` is what runs one as any API."""
+
+    def blocking(self, name: str, call: Call) -> Any:
+        """Return a task for code that waits."""
+        ...
+
+    def awaited(self, name: str, call: Call) -> Any:
+        """Return a task for coroutines."""
+        ...
+
+
+FindDesk = Callable[[str], TaskDesk | None]
+
+
+class TaskCall:
+    """A task of another service: called as any API, or submitted and asked about where there is a desk by then."""
+
+    def __init__(self, service: str, call: Call, task: Callable[[], Any]) -> None:
+        functools.update_wrapper(self, call)
+        self._service = service
+        self._call = call
+        self._task = task
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it now."""
+        return self._call(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _OF_TASKS:
+            raise AttributeError(f"a task has {', '.join(f'`{n}`' for n in _OF_TASKS)}, and no `{name}`")
+        task = self._task()
+        if task is None:
+            raise BentoMLException(
+                f"`{name}` of a task needs a server: here is nobody who runs the tasks of service `{self._service}`"
+            )
+        return getattr(task, name)
+
+
 class Calls:
     """Give each API of a service as an attribute; a call is made when it is first asked for."""
 
@@ -59,7 +100,7 @@ class Calls:
         self._apis = {method.attribute: method for method in apis.values()}
         self._make = make
 
-    def __getattr__(self, name: str) -> Call:
+    def __getattr__(self, name: str) -> Any:  # what is called; a task has more than that
         method = self._apis.get(name)
         if method is None:
             known = ", ".join(f"`{n}`" for n in sorted(self._apis))
@@ -74,24 +115,53 @@ class ServiceProxy(Generic[T]):
 
     ``dep.to_async.method(...)`` is always awaited (a stream: iterated by ``async for``), ``dep.to_sync.method(...)``
     always blocks. Attributes that are no API are those of ``instance``, the service's own object (an API of one of these
-    three names is called through ``to_sync`` or ``to_async``).
+    three names is called through ``to_sync`` or ``to_async``). ``desk`` finds who takes tasks of a service, by its name.
     """
 
     def __init__(
-        self, service: str, apis: Mapping[str, Method], instance: T, *, threads: int, loops: Loops
+        self,
+        service: str,
+        apis: Mapping[str, Method],
+        instance: T,
+        *,
+        threads: int,
+        loops: Loops,
+        desk: FindDesk = lambda _: None,
     ) -> None:
         limiter = anyio.CapacityLimiter(threads)
+
+        def awaited(method: Method) -> Call:
+            return self._task(method, as_async(method, instance, limiter), is_async=True)
+
+        def blocking(method: Method) -> Call:
+            return self._task(method, as_sync(method, instance, loops), is_async=False)
+
         self.instance = instance
-        self.to_async = Calls(service, apis, lambda method: as_async(method, instance, limiter))
-        self.to_sync = Calls(service, apis, lambda method: as_sync(method, instance, loops))
+        self.to_async = Calls(service, apis, awaited)
+        self.to_sync = Calls(service, apis, blocking)
+        self._service = service
+        self._desk = desk
         self._apis = {method.attribute: method for method in apis.values()}
 
     def __getattr__(self, name: str) -> Any:
         method = self._apis.get(name)
         if method is None:
             return getattr(self.instance, name)
-        call = self.__dict__[name] = method.tolerant(self.instance)
+        call = self._task(method, method.tolerant(self.instance), is_async=method.is_async)
+        self.__dict__[name] = call
         return call
+
+    def _task(self, method: Method, call: Call, *, is_async: bool) -> Call:
+        if not method.is_task:
+            return call
+
+        def task() -> Any:
+            desk = self._desk(self._service)
+            if desk is None:
+                return None
+            return (desk.awaited if is_async else desk.blocking)(method.attribute, call)
+
+        return TaskCall(self._service, call, task)
 
 
 def as_async(method: Method, instance: object, limiter: anyio.CapacityLimiter) -> Call:

@@ -17,7 +17,7 @@ from .hooks import HookKind, hooks_of
 from .method import APIMethod
 from .mounting import bind_routes, declared_mounts, mounted_app, mounted_paths, wsgi_as_asgi
 from .openapi import openapi
-from .proxy import Loops, ServiceProxy
+from .proxy import Loops, ServiceProxy, TaskDesk
 from .references import BentoModel
 from .sections import ServiceConfig
 from .settings import ServiceSettings, read_declaration
@@ -95,16 +95,18 @@ class Service(Generic[T]):
     def create(self, resolver: Resolver) -> T:
         """Return a new instance whose dependencies are what ``resolver`` gives."""
         instance = self.inner.__new__(self.inner)
-        own = self.proxy(instance, Loops())
+        desks = resolver.desks if isinstance(resolver, LocalServices) else {}
+        own = self.proxy(instance, Loops(), desks)
         for name, value in ((RESOLVER, resolver), ("to_async", own.to_async), ("to_sync", own.to_sync)):
             if not hasattr(self.inner, name):
                 object.__setattr__(instance, name, value)  # whatever the class does about its own attributes
         instance.__init__()  # type: ignore[misc]  # the dependencies must be there while it runs
         return instance
 
-    def proxy(self, instance: T, loops: Loops) -> ServiceProxy[T]:
+    def proxy(self, instance: T, loops: Loops, desks: Mapping[str, TaskDesk]) -> ServiceProxy[T]:
         """Return what stands for an instance of this service in another one of the same process."""
-        return ServiceProxy(self.name, self.apis, instance, threads=self.settings.threads, loops=loops)
+        threads = self.settings.threads
+        return ServiceProxy(self.name, self.apis, instance, threads=threads, loops=loops, desk=desks.get)
 
     def all_services(self) -> dict[str, Service[Any]]:
         """Return this service and all that it depends on, by name.

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class TaskOptions:
     place: Place = Place("", None, None)
     workers: int = 1
     grace: float = 5.0
+
+    def of_dependency(self, name: str) -> TaskOptions:
+        """Return those of a service that runs in the same process: its tasks are kept beside."""
+        return replace(self, place=replace(self.place, service=f"{self.place.service}.{name}"))
 
 
 def place_of(service: Service[Any], *, home: Home, env: Mapping[str, str], working_dir: Path) -> Place:
