@@ -92,8 +92,8 @@ def test_a_path_that_leads_nowhere(project: Path, home: Home, target: str) -> No
 
 
 def test_a_working_folder_that_is_not_there(project: Path, home: Home) -> None:
-    with pytest.raises(ImportServiceError, match=r"`service`: there is no folder or file `.*/elsewhere`"):
-        find("service", home=home, working_dir=project / "elsewhere")
+    with pytest.raises(ImportServiceError, match=r"`unheard_of`: there is no folder or file `.*/elsewhere`"):
+        find("unheard_of", home=home, working_dir=project / "elsewhere")
 
 
 @pytest.mark.parametrize("target", ["sub", "./sub", "sub/"])

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import typing_extensions
 from PIL import Image
 from pydantic import Field
 from starlette.responses import JSONResponse
@@ -67,3 +68,11 @@ def test_small_questions() -> None:
     assert not is_response(str)
     assert not_none(int | None) is int
     assert not_none(int | str) == int | str
+
+
+def test_a_schema_beside_an_alias_goes_over_that_of_the_type() -> None:
+    alias = typing_extensions.TypeAliasType(
+        "alias", np.ndarray
+    )  # as `numpy.typing.NDArray` is one since numpy 2.5
+    assert special(adapt(Annotated[alias, TensorSchema("numpy-array", "int8")])) == TensorSchema(dtype="int8")
+    assert special(adapt(Annotated[alias, DType("int8")])) == TensorSchema(dtype="int8")

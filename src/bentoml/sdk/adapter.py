@@ -156,7 +156,7 @@ def _numpy(name: str) -> Any:
 
 
 def _schema_of(inner: Any, metadata: Sequence[Any]) -> Special | None:
-    if given := next((m for m in metadata if isinstance(m, Special)), None):
+    if given := next((m for m in reversed(metadata) if isinstance(m, Special)), None):  # the outermost
         return _merged(given, metadata)
     if array := _tensor_format(inner):
         return _merged(TensorSchema(array, dtype=_dtype_argument(inner)), metadata)
