@@ -8,6 +8,7 @@ import logging
 import re
 import subprocess
 import sys
+import tracemalloc
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +73,24 @@ def test_a_client_cannot_forge_a_line() -> None:
     assert "path=/a\\n2026" in text
     assert "\x1b" not in text
     assert "] -:0 (" in text
+
+
+def test_long_paths_are_not_remembered() -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        log = AccessLog("A", component="a", fields=DEFAULT, loop=loop, write=lambda text: None)
+        tracemalloc.start()
+        for number in range(200):
+            log.append(entry(f"/{number}/{'x' * 50_000}"))
+            log.flush()
+        kept = tracemalloc.get_traced_memory()[0]
+        log.close()
+        return kept
+
+    try:
+        assert asyncio.run(main()) < 1_000_000  # of 10 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_json() -> None:

@@ -359,6 +359,18 @@ def test_wsgi(caplog: pytest.LogCaptureFixture) -> None:
     assert "ValueError: no" in caplog.text
 
 
+def test_wsgi_takes_no_header_for_another() -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [" ".join(sorted(v for k, v in environ.items() if k.startswith("HTTP_X_"))).encode()]
+
+    service = empty()
+    service.mount_wsgi_app(app, path="/flask")
+    with TestClient(service.to_asgi()) as client:
+        headers = {"X-User": "a", "X_User": "root", "X-Other_One": "c", "X-Two-Words": "d"}
+        assert client.get("/flask/", headers=headers).text == "a d"
+
+
 # Errors.
 
 

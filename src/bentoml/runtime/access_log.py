@@ -20,6 +20,7 @@ __all__ = ["AccessLog", "Entry", "Fields"]
 logger = logging.getLogger("bentoml.access")
 
 _DELAY = 0.01  # seconds
+_REMEMBERED = 512  # characters of what a client says of a request, up to which its part of the line is kept
 _NOBODY = ("-", 0)  # the client of a socket that has no address
 
 
@@ -157,8 +158,7 @@ class AccessLog:
 def _about(fields: Fields) -> Callable[..., str]:
     """Return the function that writes the middle of a line, which is the same for most requests."""
 
-    @lru_cache(maxsize=1024)
-    def about(
+    def shown(
         scheme: str, method: str, path: str, sent: bytes, sent_length: bytes, status: int, media_type: bytes, length: bytes
     ) -> str:  # fmt: skip
         request = f"scheme={scheme},method={method},path={_printable(path)}"
@@ -172,6 +172,15 @@ def _about(fields: Fields) -> Callable[..., str]:
         if fields.response_content_length:
             response += f",length={_printable(length.decode('latin-1'))}"
         return f"({request}) ({response})"
+
+    remembered = lru_cache(maxsize=1024)(shown)
+
+    def about(*entry: Any) -> str:
+        path, sent, length = entry[2:5]
+        is_short = (
+            len(path) + len(sent) + len(length) <= _REMEMBERED
+        )  # else anybody could fill the memory with them
+        return (remembered if is_short else shown)(*entry)
 
     return about
 

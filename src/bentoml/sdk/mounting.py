@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ..exceptions import InvalidArgument, MissingDependencyException
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = [
     "MountedApp",
@@ -104,7 +104,14 @@ def wsgi_as_asgi(app: Callable[..., Any]) -> ASGIApp:
             "WSGI applications need `a2wsgi`; install it with `pip install 'bentoml[wsgi]'`"
         ) from e
     wrapped: ASGIApp = WSGIMiddleware(app)  # type: ignore[assignment]  # its own types of the same protocol
-    return wrapped
+
+    async def unambiguous(scope: Scope, receive: Receive, send: Send) -> None:
+        """Drop headers with an underscore: WSGI cannot tell ``X_User`` from an ``X-User`` that a proxy vouches for."""
+        if scope["type"] == "http":
+            scope = {**scope, "headers": [header for header in scope["headers"] if b"_" not in header[0]]}
+        await wrapped(scope, receive, send)
+
+    return unambiguous
 
 
 def mounted_paths(app: ASGIApp, base: str) -> list[str]:
