@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -22,6 +24,7 @@ import bentoml
 from bentoml.exceptions import BentoMLConfigException
 from bentoml.runtime.command import CommandFailed, command_line, declared_command
 from bentoml.runtime.leash import __file__ as leash
+from bentoml.runtime.users import nobody_uses, using
 
 UPSTREAM = str(Path(__file__).with_name("upstream.py"))
 
@@ -246,3 +249,55 @@ def test_what_a_program_has_started_ends_with_it(tmp_path: Path, how: str) -> No
     code = process.wait(5)
     assert code == {"parent killed": -signal.SIGKILL, "program ends": 3}.get(how, -signal.SIGTERM)
     until(lambda: not alive(pid), lambda: "what the program has started outlives it")
+
+
+def test_the_program_outlasts_the_requests_of_other_workers(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+
+    async def ends() -> list[str]:
+        happened: list[str] = []
+        with using(lock), using(lock):
+            waiting = asyncio.create_task(nobody_uses(lock))
+            await asyncio.sleep(0.1)
+            happened.append("used")
+            waiting.add_done_callback(lambda _: happened.append("free"))
+            await asyncio.sleep(0)
+        await waiting
+        await asyncio.sleep(0)
+        return happened
+
+    assert asyncio.run(ends()) == ["used", "free"]
+
+
+ABRUPT = """
+import sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(1.5)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"whole")
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.slow
+def test_requests_of_every_worker_end_before_the_program(tmp_path: Path) -> None:
+    """Also where the program lets go of its requests as soon as it is told to end."""
+    (tmp_path / "program.py").write_text(ABRUPT)
+    (tmp_path / "service.py").write_text(
+        "import sys, bentoml\n"
+        "@bentoml.service(cmd=[sys.executable, 'program.py', '$PORT'], workers=3, "
+        f"http={{'proxy_port': {free_port()}}})\n"
+        "class Program: pass\n"
+    )
+    server = bentoml.serve("service:Program", working_dir=str(tmp_path), port=0)
+    with server, ThreadPoolExecutor(6) as pool:
+        calls = [pool.submit(httpx2.get, f"{server.url}/slow", timeout=20) for _ in range(6)]
+        time.sleep(0.5)
+        server.stop()
+        assert [call.result().text for call in calls] == ["whole"] * 6

@@ -144,7 +144,14 @@ async def _start(
     instance = await stack.enter_async_context(started(service))
     index = options.worker_index or 1
     rest = await stack.enter_async_context(
-        started_command(service, instance, env=options.env, worker_index=index, grace=options.timeout_program)
+        started_command(
+            service,
+            instance,
+            env=options.env,
+            worker_index=index,
+            grace=options.timeout_program,
+            folder=options.metrics_folder,
+        )
     )
     mounts = await stack.enter_async_context(started_mounts(service, instance, rest))
     tasks = await _started_tasks(service, instance, server, options, stack)

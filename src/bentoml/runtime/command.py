@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -18,6 +19,7 @@ __all__ = ["CommandFailed", "command_line", "declared_command", "started_command
 _PLACEHOLDER = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}|\$(\w+)")
 _PORT = re.compile(r"\$(?:PORT\b|\{PORT\b)")
 _HEALTH = "/health"
+_LOCK = "program.lock"
 
 
 class CommandFailed(BentoMLException):
@@ -26,13 +28,19 @@ class CommandFailed(BentoMLException):
 
 @asynccontextmanager
 async def started_command(
-    service: Service[Any], instance: Any, *, env: Mapping[str, str], worker_index: int, grace: float = 30.0
+    service: Service[Any],
+    instance: Any,
+    *,
+    env: Mapping[str, str],
+    worker_index: int,
+    grace: float,
+    folder: Path | None,
 ) -> AsyncIterator[ASGIApp | None]:
     """Run the program of a service while the block runs, and give the application that passes requests on to it.
 
     Worker 1 runs the program for all workers, or each worker one of its own (``replicate_process``). A program that
     ends is started again, after a pause that grows; meanwhile requests are answered with 503. In the end it has ``grace``
-    seconds between SIGTERM and SIGKILL.
+    seconds between SIGTERM and SIGKILL, after the requests of all workers, which share ``folder``.
 
     Raises:
         CommandFailed: the program ends before it answers for the first time.
@@ -52,7 +60,9 @@ async def started_command(
     variables = {**env, "PORT": str(port)}
     argv = command_line(given, variables) if own else None
     health = settings.endpoints.livez or _HEALTH
-    async with running_program(argv, f"http://127.0.0.1:{port}", health, variables, grace) as proxy:
+    lock = None if settings.replicate_process or folder is None else folder / _LOCK
+    upstream = f"http://127.0.0.1:{port}"
+    async with running_program(argv, upstream, health, variables, grace=grace, lock=lock) as proxy:
         getattr(instance, RESOLVER).remotes["command", None] = proxy
         yield proxy
 

@@ -17,6 +17,7 @@ from ..exceptions import BentoMLConfigException, BentoMLException
 from .command import CommandFailed
 from .plan import restart_delay
 from .reverse_proxy import ReverseProxy
+from .users import nobody_uses, using
 
 __all__ = ["running_program"]
 
@@ -28,11 +29,17 @@ _LOOK_EVERY = 0.5
 
 @asynccontextmanager
 async def running_program(
-    argv: list[str] | None, upstream: str, health: str, env: Mapping[str, str], grace: float
+    argv: list[str] | None,
+    upstream: str,
+    health: str,
+    env: Mapping[str, str],
+    *,
+    grace: float,
+    lock: Path | None = None,
 ) -> AsyncIterator[ReverseProxy]:
     """Run a program while the block runs, and give what passes requests on to it once it is well.
 
-    Without ``argv`` another worker runs it.
+    Without ``argv`` another worker runs it; it ends the program when nobody holds ``lock``, which is theirs, any more.
 
     Raises:
         CommandFailed: it ends before.
@@ -41,7 +48,8 @@ async def running_program(
     async with ReverseProxy(upstream, health) as proxy:
         if argv is None:
             await _until_well(proxy, None)
-            yield proxy
+            with using(lock):
+                yield proxy
             return
         program = _Program(argv, env, proxy, grace)
         await program.start()
@@ -49,6 +57,7 @@ async def running_program(
         try:
             yield proxy
         finally:
+            await nobody_uses(lock)
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
             await program.end()
