@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -145,3 +148,21 @@ def test_files_that_cannot_be_used(
     assert said in text
     assert "Traceback" not in text or not settings  # which the line of the decorator is shown for
     assert "wrong" not in text  # the password
+
+
+def test_a_client_that_does_not_say_that_it_closes_holds_up_no_end(
+    project: Project, authority: Signed
+) -> None:
+    certificate, key = write(project.folder, "server", signed("localhost", authority))
+    context = ssl.create_default_context(cafile=str(project.folder / "ca.crt"))
+    command = serve(project, certfile=certificate, keyfile=key)
+    with running(command, cwd=project.folder, env=project.env) as server:
+        port = urlsplit(server.url()).port
+        with socket.create_connection(("localhost", port)) as bare:
+            client = context.wrap_socket(bare, server_hostname="localhost")
+            client.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+            begun = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - begun < 6
+            client.close()

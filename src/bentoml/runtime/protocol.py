@@ -29,7 +29,7 @@ _HIGH_WATER = 1 << 18  # bytes of a body that may wait for the application; beyo
 _SLICE = (
     1 << 14
 )  # bytes that are parsed at once where a head may be: so much may be wrong before anybody looks
-_LINGER = 2.0  # seconds in which a client that is still sending can read why it was refused
+_LINGER = 2.0  # seconds in which a client that is still sending can read why it was refused, or says that it closes, too
 _NEVER = float("inf")
 _SLASH = ord("/")
 _BODY_AHEAD = (b"content-length", b"transfer-encoding")
@@ -176,7 +176,9 @@ class Connection(asyncio.Protocol):
         """Give up waiting for what should have come by now."""
         self.deadline = _NEVER
         idle = self._reading == _IDLE and self._active is None
-        if idle or self._refusal is not None or (self._current is not None and self._current.complete):
+        if self.transport.is_closing():
+            self._close_at_last()
+        elif idle or self._refusal is not None or (self._current is not None and self._current.complete):
             self._close()
         elif self._reading == _HEAD:
             self._refuse(
@@ -189,6 +191,14 @@ class Connection(asyncio.Protocol):
         """Close, once all that was said has left."""
         self.transport.close()
         self._watch_reader(self.transport.get_write_buffer_size() > 0)
+        self.deadline = self.loop.time() + _LINGER
+
+    def _close_at_last(self) -> None:
+        """Wait no longer for a client of TLS to say that it closes, too; what it reads slowly is left to ``Unread``."""
+        if self._unread is None or self.transport.get_write_buffer_size() == 0:
+            self.transport.abort()
+        else:
+            self.deadline = self.loop.time() + _LINGER
 
     def _watch_reader(self, is_slow: bool) -> None:
         if is_slow and self._unread is None:
