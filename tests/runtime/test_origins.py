@@ -57,6 +57,22 @@ def test_who_may_not(headers: dict[str, Any]) -> None:
     assert not allowed(**headers)
 
 
+@pytest.mark.parametrize("port", [80, 443])
+@pytest.mark.parametrize(
+    ("host", "may"),
+    [
+        ("evil.example", False),
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("evil.example:3000", True),
+        ("", True),
+    ],
+)
+def test_a_port_that_goes_without_saying(port: int, host: str, may: bool) -> None:
+    """A browser that is led here by a name of the page's own says no port where it is the usual one."""
+    assert Origins(port, Cors()).allow({"type": "http", "method": "POST"}, {b"host": host.encode()}) is may
+
+
 def test_a_page_may_look_but_not_talk() -> None:
     for method in ("GET", "HEAD", "OPTIONS"):
         assert allowed(method, host=HERE, origin="http://evil.example")

@@ -15,6 +15,7 @@ from ..sdk.sections import Cors
 __all__ = ["Origins"]
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_DEFAULT_PORTS = (80, 443)  # which a browser leaves out of `Host`
 # A page cannot send these to another origin without asking first, so that they come from a proxy that was put in front.
 _PROXIED = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded", b"via", b"x-real-ip")
 
@@ -38,7 +39,8 @@ class Origins:
         """Say whether a request may be answered."""
         host = headers.get(b"host", b"").decode("latin-1").lower()
         name, port = _split(host)
-        if port == self.port and not _is_here(name):
+        is_ours = port == self.port or (port is None and bool(name) and self.port in _DEFAULT_PORTS)
+        if is_ours and not _is_here(name):
             return False  # a name that leads here: a proxy in front of this server has an address of its own
         origin = headers.get(b"origin")
         if origin is None or (scope["type"] == "http" and scope["method"] in _SAFE):
