@@ -275,8 +275,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        if self.path == "/slow":
-            time.sleep(1.5)
+        if self.path.startswith("/slow/"):
+            time.sleep(float(self.path[6:]))
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"whole")
@@ -297,7 +297,7 @@ def test_requests_of_every_worker_end_before_the_program(tmp_path: Path) -> None
     )
     server = bentoml.serve("service:Program", working_dir=str(tmp_path), port=0)
     with server, ThreadPoolExecutor(6) as pool:
-        calls = [pool.submit(httpx2.get, f"{server.url}/slow", timeout=20) for _ in range(6)]
+        calls = [pool.submit(httpx2.get, f"{server.url}/slow/{1 + n / 5}", timeout=20) for n in range(6)]
         time.sleep(0.5)
         server.stop()
         assert [call.result().text for call in calls] == ["whole"] * 6
