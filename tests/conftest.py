@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.support import Project
+
+from bentoml.store import current
+
+
+@pytest.fixture(autouse=True)
+def _the_store_in_use_stays() -> Iterator[None]:
+    """Let no test leave its store to the next one."""
+    before = (current._current.home, current._current.pins)
+    yield
+    current._current.home, current._current.pins = before
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,10 @@ class Named:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
-    before = current.home()
+def project(tmp_path: Path) -> Path:
     current.use(Home(tmp_path / "home"))
     (tmp_path / "service.py").write_text(SERVICE)
-    yield tmp_path
-    current.use(before)
+    return tmp_path
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,11 @@ from bentoml.store import current
 
 
 @pytest.fixture
-def digits(tmp_path: Path) -> Iterator[bentoml.Model]:
-    before = current.home()
+def digits(tmp_path: Path) -> bentoml.Model:
     current.use(Home(tmp_path))
     with bentoml.models.create("digits") as model:
         Path(model.path, "weights").write_text("1")
-    yield model
-    current.use(before)
+    return model
 
 
 def test_a_model_by_its_tag(digits: bentoml.Model) -> None:
