@@ -218,6 +218,8 @@ def test_a_wrong_chunk() -> None:
         pytest.param(bytes, {"type": "string", "format": "binary"}, id="bytes"),
         pytest.param(float | str, {"anyOf": [{"type": "number"}, {"type": "string"}]}, id="union"),
         pytest.param(npt.NDArray[np.float32], {"type": "tensor", "format": "numpy-array", "dtype": "float32", "contentMediaType": "application/x-npy"}, id="array"),
+        pytest.param(Annotated[Path, ContentType("text/csv")], {"type": "file", "format": "text", "content_type": "text/csv"}, id="file of text"),
+        pytest.param(Annotated[Path, ContentType("*")], {"type": "file", "format": "binary", "content_type": "*"}, id="any file"),
         pytest.param(Annotated[Path, ContentType("video/*")], {"type": "file", "format": "video", "content_type": "video/*"}, id="file"),
         pytest.param(Image.Image, {"type": "file", "format": "image", "pil": True}, id="image"),
         pytest.param(list[Path], {"type": "array", "items": {"type": "file", "format": "binary"}}, id="files"),

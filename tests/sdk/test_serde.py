@@ -194,6 +194,7 @@ def test_a_mutable_default_is_never_shared() -> None:
             [("greater_than_equal", ("n",), "Input should be greater than or equal to 2")],
             id="a bound",
         ),
+        pytest.param("spread", b'{"b": 2}', "Input", [("missing", ("kwargs",), "Field required")], id="keywords beside their object"),
         pytest.param("root_model", b"{}", "ParamsIODescriptor", [("missing", ("steps",), "Field required")], id="root model"),
         pytest.param(
             "root_list", b'["x"]', "listIODescriptor",

@@ -85,7 +85,7 @@ class FileSchema:
     def json_schema(self) -> dict[str, Any]:
         """Return the schema as `/schema.json` shows it."""
         kind = (self.content_type or "").partition("/")[0]
-        schema = {"type": "file", "format": kind if kind in ("audio", "image", "video") else self.format}
+        schema = {"type": "file", "format": kind if kind.isalnum() else self.format}
         return schema | ({"content_type": self.content_type} if self.content_type else {})
 
     def __get_pydantic_core_schema__(

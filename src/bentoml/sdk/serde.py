@@ -268,7 +268,7 @@ def _of_fields(parameters: Sequence[Parameter]) -> FieldsInput:
         name, annotation = parameter.name, adapt(parameter.annotation)
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            spread, annotation, default = name, dict[str, annotation], {}  # type: ignore[valid-type]  # made here
+            spread, annotation, default = name, dict[str, annotation], ...  # type: ignore[valid-type]  # made here
         if name.startswith("_") or hasattr(BaseModel, name):  # pydantic cannot have a field of this name
             annotation = Annotated[annotation, Field(alias=name)]
             name = f"parameter_{index}"
