@@ -52,6 +52,8 @@ def test_arrays_in_a_stream() -> None:
 def test_a_step_that_is_not_json() -> None:
     with pytest.raises(BentoMLException, match="a step of the stream is not JSON"):
         read(OBJECT, b"oops\n")
+    with pytest.raises(BentoMLException, match="nested too deep"):
+        read(OBJECT, b"[" * 100_000 + b"\n")
 
 
 EVENTS = "text/event-stream"

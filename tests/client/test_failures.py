@@ -71,3 +71,8 @@ def test_a_class_of_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert isinstance(error := failure(402, b"pay", "/x"), OutOfCredit)
     assert str(error) == "pay"
+
+
+def test_a_message_that_is_nested_too_deep_is_given_as_it_is() -> None:
+    body = b"[" * 100_000
+    assert failure(500, body, "/x").message == body.decode()

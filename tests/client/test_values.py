@@ -109,6 +109,12 @@ def test_a_tensor_is_an_array() -> None:
     assert decode(b"[1]", JSON, {"type": "tensor", "dtype": "float32"}).dtype == np.float32
 
 
+@pytest.mark.parametrize("schema", [{"type": "object"}, {"type": "array"}, {"type": "tensor"}])
+def test_an_answer_that_is_nested_too_deep(schema: dict[str, Any]) -> None:
+    with pytest.raises(BentoMLException, match="the server's answer is not JSON"):
+        decode(b"[" * 100_000 + b"]" * 100_000, JSON, schema)
+
+
 def test_an_answer_that_is_not_what_its_schema_says() -> None:
     with pytest.raises(BentoMLException, match="the server's answer is not JSON"):
         decode(b"oops", JSON, {"type": "object"})

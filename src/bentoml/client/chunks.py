@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from ..exceptions import BentoMLException
+from .deep_json import loads, raw_decode
 from .failures import failure
 from .values import from_json
 
@@ -82,7 +82,6 @@ class JSONChunks:
 
     def __init__(self, convert: Callable[[Any], Any]) -> None:
         self._convert = convert
-        self._decoder = json.JSONDecoder()
         self._pieces: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[Any]:
@@ -102,7 +101,7 @@ class JSONChunks:
         self._pieces.clear()
         while text:
             try:
-                value, length = self._decoder.raw_decode(text)
+                value, length = raw_decode(text)
             except ValueError as e:
                 raise BentoMLException(f"a step of the stream is not JSON: {e}") from e
             yield self._convert(value)
@@ -162,7 +161,7 @@ class Events:
             return None
         body = event[len(self._BEGIN) :].strip()
         try:
-            value = json.loads(body)
+            value = loads(body)
             return failure(int(value["status"]), body, self._url) if isinstance(value["error"], str) else None
         except (ValueError, KeyError, TypeError):
             return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from typing import Any
 
 from ..exceptions import BentoMLException, ServiceUnavailable
+from .deep_json import loads
 
 __all__ = ["BrokenConnection", "Unreachable", "failure"]
 
@@ -45,7 +45,7 @@ def _status(status: int) -> HTTPStatus:
 def _message(status: int, body: bytes, url: str) -> str:
     text = body.decode(errors="replace").strip()
     try:
-        value = json.loads(text)
+        value = loads(text)
     except ValueError:
         return text or f"`{url}` answered with status {status} and no message"
     first = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO
 
 from ..exceptions import BentoMLException
 from ..sdk.nested import place
+from .deep_json import loads
 from .downloads import parameters
 from .structures import schema_at
 from .uploads import file_shape
@@ -170,7 +170,7 @@ def _value(part: ReceivedPart, schema: Mapping[str, Any]) -> Any:
     if part.media_type != "application/json":
         return decode(part.data, part.media_type, schema)
     try:
-        return from_json(json.loads(part.data), schema)
+        return from_json(loads(part.data), schema)
     except ValueError as e:
         raise _broken(f"its part `{part.name}` is not JSON: {e}") from e
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 from ..exceptions import BentoMLException, InvalidArgument, RequestTimeout, ServiceUnavailable
 from .body import Body, body_of
+from .deep_json import loads
 from .downloads import Downloads, file_value
 from .failures import failure
 from .parts import FormReader, form_value
@@ -247,7 +247,7 @@ async def _json(answer: Answer, route: str) -> Any:
     if not 200 <= answer.status < 300:
         raise failure(answer.status, body, route)
     try:
-        return json.loads(body)
+        return loads(body)
     except ValueError as e:
         raise BentoMLException(f"the server's answer on `{route}` is not JSON: {e}") from e
 

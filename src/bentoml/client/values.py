@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from ..exceptions import BentoMLException, InvalidArgument
 from .arrays import NPY, from_npy, to_array
+from .deep_json import loads
 from .optional import load_optional
 
 __all__ = ["decode", "encode", "from_json", "plain_optional"]
@@ -53,7 +53,7 @@ def decode(body: bytes, media_type: str, schema: Schema) -> Any:
     if not _is_json(media_type):
         return body.decode(errors="replace") if media_type.startswith("text/") else body
     try:
-        value = _loads_array(body) if schema.get("type") == "tensor" else json.loads(body)
+        value = _loads_array(body) if schema.get("type") == "tensor" else loads(body)
     except ValueError as e:
         if schema.get("type") in (None, "string"):  # BentoML 1.x sends text raw, whatever the media type says
             return body.decode(errors="replace")
@@ -97,7 +97,7 @@ def _loads_array(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return json.loads(body)
+        return loads(body)
 
 
 def _is_json(media_type: str) -> bool:
