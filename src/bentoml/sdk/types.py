@@ -117,11 +117,16 @@ def is_response(annotation: Any) -> bool:
 
 
 def is_text(core: Mapping[str, Any]) -> bool:
-    """Say whether pydantic's core schema has text as its values: ``str`` or a choice of texts, not what is only written as text."""
+    """Say whether pydantic's core schema has text as its values: ``str``, a choice of texts or an enum of ``str``.
+
+    What is only written as text, such as a date or the texts of an ordinary enum, is none.
+    """
     while core["type"] in ("function-after", "function-before", "default"):
         core = core["schema"]
+    if core["type"] == "enum":
+        return issubclass(core["cls"], str)
     return core["type"] == "str" or (
-        core["type"] == "literal" and all(type(v) is str for v in core["expected"])
+        core["type"] == "literal" and all(isinstance(v, str) for v in core["expected"])
     )
 
 
