@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from bentoml.exceptions import BentoMLException
-from bentoml.runtime.sockets import Reservation, reserve
+from bentoml.runtime.sockets import Reservation, allow_all_connections, reserve
 
 
 @pytest.fixture
@@ -85,3 +86,13 @@ def test_a_name_means_its_ipv4_address() -> None:
 def test_an_address_that_cannot_be_used(host: str, port: int, message: str) -> None:
     with pytest.raises(BentoMLException, match=message):
         reserve(host, port)
+
+
+def test_a_worker_may_have_as_many_connections_as_the_system_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[0]), before[1]))
+    try:
+        allow_all_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

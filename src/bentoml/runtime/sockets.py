@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..exceptions import BentoMLException
 
-__all__ = ["Reservation", "reserve"]
+__all__ = ["Reservation", "allow_all_connections", "reserve"]
 
 _SockAddr: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
@@ -41,6 +42,12 @@ class Reservation:
     def close(self) -> None:
         """Give the address back; workers that still listen are not disturbed."""
         self._socket.close()
+
+
+def allow_all_connections() -> None:
+    """Let this process open as many files, and so connections, as the system lets it: the usual limit is 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def reserve(host: str, port: int) -> Reservation:

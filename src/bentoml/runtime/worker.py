@@ -39,6 +39,7 @@ from .gpus import gpu_variables
 from .logging import configure
 from .server import answer
 from .signals import do_nothing, end_with
+from .sockets import allow_all_connections
 from .tasks.place import TaskOptions, place_of
 from .tasks.queue import TaskStoreError
 
@@ -129,6 +130,7 @@ def _run(target: Target, order: Load, channel: Channel, env: Mapping[str, str]) 
             grace=serve.timeout_graceful_shutdown,
         ),
     )
+    allow_all_connections()
     limits = service.settings.http.limits
     app = create_app(service, options=options)
     websockets = _has_websockets(service)
