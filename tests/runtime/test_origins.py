@@ -73,6 +73,16 @@ def test_a_port_that_goes_without_saying(port: int, host: str, may: bool) -> Non
     assert Origins(port, Cors()).allow({"type": "http", "method": "POST"}, {b"host": host.encode()}) is may
 
 
+def test_it_remembers_only_so_many_hosts() -> None:
+    origins = Origins(3000, Cors())
+
+    for i in range(1000):
+        assert origins.takes(b"%d.example" % i) and not origins.takes(b"%d.example:3000" % i)
+
+    cache = origins.takes
+    assert cache.cache_info().currsize <= 128  # type: ignore[attr-defined]  # what `lru_cache` adds
+
+
 def test_a_page_may_look_but_not_talk() -> None:
     for method in ("GET", "HEAD", "OPTIONS"):
         assert allowed(method, host=HERE, origin="http://evil.example")

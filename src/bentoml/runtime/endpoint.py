@@ -62,7 +62,7 @@ class Endpoint:
         self._may_be_npy = method.output.may_be_npy
         self._media_type_bytes = method.output.media_type.encode("latin-1")
         self._server_header = server.header
-        self._hosts = server.origins.usual() if server.origins else None
+        self._takes_host = server.origins.takes if server.origins else None
         self._limit = server.limits.body
         self._digits = len(str(self._limit))  # of a length that may be over it
         self._is_inline = method.is_async and not method.is_stream
@@ -81,8 +81,8 @@ class Endpoint:
             scope["method"] != "POST"
             or traffic.count >= traffic.limit
             or (
-                self._hosts is not None
-                and (call.headers.get(b"host") not in self._hosts or b"origin" in call.headers)
+                self._takes_host is not None
+                and (b"origin" in call.headers or not self._takes_host(call.headers.get(b"host", b"")))
                 and not _may(server, call)
             )
         ):

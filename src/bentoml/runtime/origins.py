@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -18,6 +19,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _DEFAULT_PORTS = (80, 443)  # which a browser leaves out of `Host`
 # A page cannot send these to another origin without asking first, so that they come from a proxy that was put in front.
 _PROXIED = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded", b"via", b"x-real-ip")
+_HOSTS = 128  # that are remembered: clients send the same ones again and again
 
 
 @dataclass(frozen=True)
@@ -31,21 +33,26 @@ class Origins:
     port: int
     cors: Cors
 
-    def usual(self) -> frozenset[bytes]:
-        """Return the ``Host`` headers that ordinary requests have: one of these without an ``Origin`` is always allowed."""
-        return frozenset(f"{name}:{self.port}".encode() for name in ("127.0.0.1", "localhost", "[::1]"))
+    @cached_property
+    def takes(self) -> Callable[[bytes], bool]:
+        """Say whether a ``Host`` header may lead here; without an ``Origin`` beside it that is all there is to ask."""
+        return lru_cache(maxsize=_HOSTS)(self._takes)
 
     def allow(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
         """Say whether a request may be answered."""
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        name, port = _split(host)
-        is_ours = port == self.port or (port is None and bool(name) and self.port in _DEFAULT_PORTS)
-        if is_ours and not _is_here(name):
-            return False  # a name that leads here: a proxy in front of this server has an address of its own
+        host = headers.get(b"host", b"")
+        if not self.takes(host):
+            return False
         origin = headers.get(b"origin")
         if origin is None or (scope["type"] == "http" and scope["method"] in _SAFE):
             return True
-        return self._allows_origin(origin.decode("latin-1"), host, headers)
+        return self._allows_origin(origin.decode("latin-1"), host.decode("latin-1").lower(), headers)
+
+    def _takes(self, host: bytes) -> bool:
+        """Refuse a name that leads here: a proxy in front of this server has an address of its own."""
+        name, port = _split(host.decode("latin-1").lower())
+        is_ours = port == self.port or (port is None and bool(name) and self.port in _DEFAULT_PORTS)
+        return not is_ours or _is_here(name)
 
     def _allows_origin(self, origin: str, host: str, headers: Mapping[bytes, bytes]) -> bool:
         netloc = urlsplit(origin).netloc.lower()
