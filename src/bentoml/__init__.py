@@ -29,27 +29,27 @@ if _TYPE_CHECKING:
     from .bentos import list as list
     from .client.aio import AsyncHTTPClient as AsyncHTTPClient
     from .client.sync import SyncHTTPClient as SyncHTTPClient
-    from .runtime.background import serve as serve
-    from .sdk.arguments import importing as importing
-    from .sdk.arguments import use_arguments as use_arguments
+    from .runtime.process.background import serve as serve
+    from .sdk.configuration.arguments import importing as importing
+    from .sdk.configuration.arguments import use_arguments as use_arguments
     from .sdk.context import Context as Context
     from .sdk.context import Cookie as Cookie
     from .sdk.context import server_context as server_context
     from .sdk.dependency import Dependency as Dependency
     from .sdk.dependency import depends as depends
-    from .sdk.descriptor import IODescriptor as IODescriptor
     from .sdk.hooks import on_deployment as on_deployment
     from .sdk.hooks import on_shutdown as on_shutdown
     from .sdk.hooks import on_startup as on_startup
     from .sdk.loader import load as load
     from .sdk.method import api as api
     from .sdk.method import task as task
-    from .sdk.monitor import monitor as monitor
+    from .sdk.monitoring.monitor import monitor as monitor
     from .sdk.mounting import asgi_app as asgi_app
     from .sdk.mounting import mount_asgi_app as mount_asgi_app
     from .sdk.service import Service as Service
     from .sdk.service import get_current_service as get_current_service
     from .sdk.service import service as service
+    from .sdk.values.descriptor import IODescriptor as IODescriptor
     from .store.bentos import Bento as Bento
     from .store.models import Model as Model
     from .tag import Tag as Tag
@@ -62,7 +62,7 @@ _PUBLIC: dict[str, str | None] = {
     "Cookie": ".sdk.context",
     "Dependency": ".sdk.dependency",
     "Field": "pydantic",
-    "IODescriptor": ".sdk.descriptor",
+    "IODescriptor": ".sdk.values.descriptor",
     "Model": ".store.models",
     "Service": ".sdk.service",
     "SyncHTTPClient": ".client.sync",
@@ -78,24 +78,24 @@ _PUBLIC: dict[str, str | None] = {
     "get": ".bentos",
     "get_current_service": ".sdk.service",
     "gradio": None,
-    "importing": ".sdk.arguments",
+    "importing": ".sdk.configuration.arguments",
     "io": None,
     "list": ".bentos",
     "load": ".sdk.loader",
     "metrics": None,
     "models": None,
-    "monitor": ".sdk.monitor",
+    "monitor": ".sdk.monitoring.monitor",
     "monitoring": None,
     "mount_asgi_app": ".sdk.mounting",
     "on_deployment": ".sdk.hooks",
     "on_shutdown": ".sdk.hooks",
     "on_startup": ".sdk.hooks",
-    "serve": ".runtime.background",
+    "serve": ".runtime.process.background",
     "server_context": ".sdk.context",
     "service": ".sdk.service",
     "task": ".sdk.method",
     "testing": None,
-    "use_arguments": ".sdk.arguments",
+    "use_arguments": ".sdk.configuration.arguments",
     "validators": None,
 }
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .sdk.sse import SSE
+from .sdk.values.sse import SSE
 
 __all__ = ["SSE"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .sdk.monitor import DataType, MonitorBase, NoOpMonitor, Record, Role, monitor
+from .sdk.monitoring.monitor import DataType, MonitorBase, NoOpMonitor, Record, Role, monitor
 
 __all__ = ["DataType", "MonitorBase", "NoOpMonitor", "Record", "Role", "monitor"]

@@ -19,9 +19,9 @@ from .client.sync import SyncHTTPClient
 from .client.transport import AsyncWire, SyncWire
 from .config import environment
 from .runtime.app import AppOptions, create_app
-from .runtime.lifespan import running
+from .runtime.http.lifespan import running
+from .sdk.configuration.settings import ServiceSettings
 from .sdk.service import Service
-from .sdk.settings import ServiceSettings
 
 __all__ = ["async_client", "client"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .sdk.files import ContentType, FileSchema
-from .sdk.frames import DataframeSchema, SeriesSchema
-from .sdk.images import PILImageEncoder
-from .sdk.tensors import DType, Shape, TensorSchema
+from .sdk.values.files import ContentType, FileSchema
+from .sdk.values.frames import DataframeSchema, SeriesSchema
+from .sdk.values.images import PILImageEncoder
+from .sdk.values.tensors import DType, Shape, TensorSchema
 
 __all__ = [
     "ContentType",

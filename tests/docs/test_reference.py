@@ -15,7 +15,7 @@ from tests.docs.pages import DOCS
 
 import bentoml
 from bentoml.runtime.app import AppOptions, create_app
-from bentoml.sdk.settings import ServiceSettings
+from bentoml.sdk.configuration.settings import ServiceSettings
 
 REFERENCE = DOCS / "reference"
 SOURCE = DOCS.parent / "src" / "bentoml"

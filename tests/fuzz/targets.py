@@ -21,10 +21,10 @@ from pydantic import BaseModel
 
 import bentoml
 from bentoml.exceptions import BentoMLException
-from bentoml.runtime.body import decode
+from bentoml.runtime.intake.body import decode
+from bentoml.sdk.configuration.sections import Limits
 from bentoml.sdk.method import APIMethod
-from bentoml.sdk.npy import NPY, prefers_npy, read_npy, write_npy
-from bentoml.sdk.sections import Limits
+from bentoml.sdk.values.npy import NPY, prefers_npy, read_npy, write_npy
 from bentoml.validators import ContentType, DataframeSchema, DType, Shape
 
 __all__ = ["TARGETS", "WORDS", "Target"]

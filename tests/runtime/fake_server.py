@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from bentoml.exceptions import BentoMLException
-from bentoml.runtime.logging import configure
-from bentoml.runtime.plan import Options
-from bentoml.runtime.supervisor import serve
+from bentoml.runtime.process.logging import configure
+from bentoml.runtime.process.plan import Options
+from bentoml.runtime.process.supervisor import serve
 
 
 def main() -> int:

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bentoml.runtime.frames import Channel, Deployed, Description, Failed, Load, Serve
-from bentoml.runtime.lifespan import ASGIApp, Message, Receive, Send
-from bentoml.runtime.server import answer
-from bentoml.runtime.signals import end_with
-from bentoml.sdk.sections import Limits
+from bentoml.runtime.http.lifespan import ASGIApp, Message, Receive, Send
+from bentoml.runtime.http.server import answer
+from bentoml.runtime.process.frames import Channel, Deployed, Description, Failed, Load, Serve
+from bentoml.runtime.process.signals import end_with
+from bentoml.sdk.configuration.sections import Limits
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bentoml.runtime.access_log import AccessLog, Entry, Fields
+from bentoml.runtime.telemetry.access_log import AccessLog, Entry, Fields
 
 DEFAULT = Fields()
 
@@ -161,7 +161,7 @@ def test_a_log_that_is_not_wanted_is_not_written() -> None:
 
 CRASH = """
 import asyncio, logging
-from bentoml.runtime.access_log import AccessLog, Entry, Fields
+from bentoml.runtime.telemetry.access_log import AccessLog, Entry, Fields
 logging.getLogger("bentoml").setLevel(logging.INFO)
 async def main():
     log = AccessLog("S", component="c", fields=Fields(), loop=asyncio.get_running_loop())

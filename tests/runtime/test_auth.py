@@ -19,8 +19,8 @@ from tests.runtime.served import Served, served
 
 import bentoml
 from bentoml.exceptions import BentoMLConfigException
-from bentoml.runtime.auth import AuthError, make_verify
-from bentoml.sdk.sections import Auth
+from bentoml.runtime.guard.auth import AuthError, make_verify
+from bentoml.sdk.configuration.sections import Auth
 
 SECRET = "a secret of more than 32 characters, for HS256"
 KEYS = {"KEYS": "first-key\nsecond-key"}

@@ -11,7 +11,7 @@ from tests.runtime.running import get, refuses
 import bentoml
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, InvalidArgument, StateException
-from bentoml.runtime.background import Server
+from bentoml.runtime.process.background import Server
 from bentoml.store import current
 
 SERVICE = """

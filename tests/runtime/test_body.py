@@ -14,7 +14,7 @@ import pytest
 from tests.runtime.served import Served, served
 
 import bentoml
-from bentoml.runtime.nesting import is_deeper
+from bentoml.runtime.intake.nesting import is_deeper
 
 LIMITS = {"body": "1MiB", "upload": "8MiB", "parts": 5, "depth": 10}
 GO_ON = threading.Event()

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from tests.runtime.running import until
 
-from bentoml.runtime.child import Child
-from bentoml.runtime.frames import Failed, Frame, Pong, Ready
+from bentoml.runtime.process.child import Child
+from bentoml.runtime.process.frames import Failed, Frame, Pong, Ready
 
 # Says that it is ready, answers what comes after two questions, and fails after a third.
 SCRIPT = r"""

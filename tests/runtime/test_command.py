@@ -22,9 +22,9 @@ from tests.runtime.served import Reply, served
 
 import bentoml
 from bentoml.exceptions import BentoMLConfigException
-from bentoml.runtime.command import CommandFailed, command_line, declared_command
-from bentoml.runtime.leash import __file__ as leash
-from bentoml.runtime.users import nobody_uses, using
+from bentoml.runtime.proxied.command import CommandFailed, command_line, declared_command
+from bentoml.runtime.proxied.leash import __file__ as leash
+from bentoml.runtime.proxied.users import nobody_uses, using
 
 UPSTREAM = str(Path(__file__).with_name("upstream.py"))
 

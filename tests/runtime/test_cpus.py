@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bentoml.runtime.cpus import cpu_count
+from bentoml.runtime.process.cpus import cpu_count
 
 ALL = len(os.sched_getaffinity(0))
 

@@ -16,7 +16,7 @@ from tests.runtime.served import Served, served
 
 import bentoml
 from bentoml.exceptions import BadInput, BentoMLException
-from bentoml.runtime.download import fetch, is_public
+from bentoml.runtime.intake.download import fetch, is_public
 
 chatted: list[int] = []
 

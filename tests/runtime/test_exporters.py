@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
 
-from bentoml.runtime.exporters import exporter_for, otlp_options
-from bentoml.runtime.tracing import ExporterError
-from bentoml.sdk.sections import Tracing
-from bentoml.sdk.settings import ServiceSettings
+from bentoml.runtime.telemetry.exporters import exporter_for, otlp_options
+from bentoml.runtime.telemetry.tracing import ExporterError
+from bentoml.sdk.configuration.sections import Tracing
+from bentoml.sdk.configuration.settings import ServiceSettings
 
 
 def tracing(**settings: Any) -> Tracing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bentoml.runtime.folders import Folders
+from bentoml.runtime.intake.folders import Folders
 
 
 def test_a_folder_is_lent_empty_and_removed_in_the_end() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bentoml.runtime.frames import Channel, Description, Failed, Frame, Ping, Pong, Ready, Serve
+from bentoml.runtime.process.frames import Channel, Description, Failed, Frame, Ping, Pong, Ready, Serve
 
 Ends = tuple[Channel, Channel]
 

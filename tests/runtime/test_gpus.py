@@ -10,7 +10,7 @@ import pytest
 
 import bentoml
 from bentoml.exceptions import BentoMLConfigException
-from bentoml.runtime.gpus import assigned, count_gpus, gpu_variables
+from bentoml.runtime.process.gpus import assigned, count_gpus, gpu_variables
 
 
 @pytest.mark.parametrize(

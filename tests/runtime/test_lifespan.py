@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bentoml.exceptions import BentoMLException
-from bentoml.runtime.lifespan import Message, Receive, Send, running
+from bentoml.runtime.http.lifespan import Message, Receive, Send, running
 
 Steps = list[str]
 

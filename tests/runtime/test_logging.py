@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bentoml.runtime.logging import Trace, configure
+from bentoml.runtime.process.logging import Trace, configure
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4}"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bentoml.runtime.cells import Cells, read_rows
-from bentoml.runtime.metrics import OTHER, Family, Metrics
-from bentoml.runtime.metrics_page import render
+from bentoml.runtime.telemetry.cells import Cells, read_rows
+from bentoml.runtime.telemetry.metrics import OTHER, Family, Metrics
+from bentoml.runtime.telemetry.metrics_page import render
 
 FAMILY = Family("bentoml_service", "Iris", "iris", "v1", (0.1, 1.0))
 
@@ -91,7 +91,7 @@ def test_the_sum_over_workers_and_services(tmp_path: Path) -> None:
 WORKER = """
 import sys, time
 from pathlib import Path
-from bentoml.runtime.metrics import Family, Metrics
+from bentoml.runtime.telemetry.metrics import Family, Metrics
 metrics = Metrics(Family("bentoml_service", "Iris", "iris", "v1", (0.1, 1.0)), Path(sys.argv[1]), ["/a"])
 for _ in range(1000):
     metrics.begin(metrics.started("/a"))

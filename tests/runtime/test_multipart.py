@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bentoml.exceptions import BadInput, BentoMLException
-from bentoml.runtime.fields import MAX_HEADER_BYTES, boundary_of, parse_urlencoded
-from bentoml.runtime.multipart import Form
-from bentoml.sdk.files import Part
-from bentoml.sdk.sections import Limits
+from bentoml.runtime.intake.fields import MAX_HEADER_BYTES, boundary_of, parse_urlencoded
+from bentoml.runtime.intake.multipart import Form
+from bentoml.sdk.configuration.sections import Limits
+from bentoml.sdk.values.files import Part
 
 MAX_PARTS = 20
 

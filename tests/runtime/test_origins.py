@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bentoml.runtime.origins import Origins
-from bentoml.sdk.sections import Cors
+from bentoml.runtime.guard.origins import Origins
+from bentoml.sdk.configuration.sections import Cors
 
 HERE = "127.0.0.1:3000"
 PROXIED = {"x-forwarded-for": "1.2.3.4"}

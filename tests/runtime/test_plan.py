@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bentoml.exceptions import BentoMLConfigException
-from bentoml.runtime.frames import Description
-from bentoml.runtime.plan import Options, Plan, make_plan, restart_delay, table, url
+from bentoml.runtime.process.frames import Description
+from bentoml.runtime.process.plan import Options, Plan, make_plan, restart_delay, table, url
 
 
 def described(**values: Any) -> Description:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.runtime.wire import Talk, answer, chunked, echo, listening, post, read_all, talk
 
-from bentoml.sdk.sections import Limits
+from bentoml.sdk.configuration.sections import Limits
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bentoml.runtime.reload import Watcher, differences, snapshot
+from bentoml.runtime.process.reload import Watcher, differences, snapshot
 
 
 def names(folder: Path) -> list[str]:

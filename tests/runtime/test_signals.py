@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 
-from bentoml.runtime.signals import SignalPipe
+from bentoml.runtime.process.signals import SignalPipe
 
 
 def test_signals_and_calls_wake_the_reader() -> None:
@@ -29,7 +29,7 @@ def test_signals_and_calls_wake_the_reader() -> None:
 
 def test_what_nohup_ignores_stays_ignored() -> None:
     program = (
-        "import signal; from bentoml.runtime.signals import SignalPipe\n"
+        "import signal; from bentoml.runtime.process.signals import SignalPipe\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "with SignalPipe([signal.SIGHUP, signal.SIGTERM]): print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
     )

@@ -11,7 +11,7 @@ import pytest
 from tests.runtime.served import Reply, Served, served
 
 import bentoml
-from bentoml.runtime.page_assets import assets, index_html
+from bentoml.runtime.web.page_assets import assets, index_html
 
 PAGE = Path(bentoml.__file__).parent / "templates" / "page"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bentoml.exceptions import BentoMLException
-from bentoml.runtime.sockets import Reservation, allow_all_connections, reserve
+from bentoml.runtime.process.sockets import Reservation, allow_all_connections, reserve
 
 
 @pytest.fixture

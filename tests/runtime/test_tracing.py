@@ -24,8 +24,8 @@ from starlette.websockets import WebSocket
 from tests.collector import collector
 
 import bentoml
-from bentoml.runtime.tracing import ExporterError, exporter_of, finished_spans
-from bentoml.sdk.sections import Tracing
+from bentoml.runtime.telemetry.tracing import ExporterError, exporter_of, finished_spans
+from bentoml.sdk.configuration.sections import Tracing
 
 from .served import served
 
@@ -336,7 +336,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.testclient import TestClient
 import bentoml
-from bentoml.runtime.tracing import finished_spans
+from bentoml.runtime.telemetry.tracing import finished_spans
 
 theirs = InMemorySpanExporter()
 provider = TracerProvider()

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from time import perf_counter
 
-from bentoml.runtime.traffic import Traffic
+from bentoml.runtime.guard.traffic import Traffic
 
 
 class Request:

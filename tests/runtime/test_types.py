@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from tests.runtime.served import Reply, Served, served
 
 import bentoml
-from bentoml.sdk.npy import NPY, read_npy, write_npy
+from bentoml.sdk.values.npy import NPY, read_npy, write_npy
 from bentoml.validators import ContentType, DType
 
 EXACT = {"content-type": NPY, "accept": NPY}

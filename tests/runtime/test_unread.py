@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.runtime.wire import answer, listening, read_all
 
-from bentoml.sdk.sections import Limits
+from bentoml.sdk.configuration.sections import Limits
 
 SIZE = 20_000_000  # bytes, more than systems keep for a connection
 LOW = Limits(body_timeout=0.2)

@@ -17,8 +17,18 @@ from typing import Any
 import pytest
 from tests.runtime.running import DEADLINE, get, until
 
-from bentoml.runtime.frames import Channel, Deployed, Description, Failed, Load, Ping, Pong, Ready, Serve
-from bentoml.runtime.supervisor import WORKER
+from bentoml.runtime.process.frames import (
+    Channel,
+    Deployed,
+    Description,
+    Failed,
+    Load,
+    Ping,
+    Pong,
+    Ready,
+    Serve,
+)
+from bentoml.runtime.process.supervisor import WORKER
 
 SERVICE = """
     import os

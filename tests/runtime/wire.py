@@ -11,8 +11,8 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from bentoml.runtime.protocol import Connection, Connections
-from bentoml.sdk.sections import Limits
+from bentoml.runtime.http.protocol import Connection, Connections
+from bentoml.sdk.configuration.sections import Limits
 
 Message = dict[str, Any]
 

@@ -26,10 +26,10 @@ import typing_extensions
 from PIL import Image
 from pydantic import BaseModel, Field, RootModel, TypeAdapter, ValidationError
 
-from bentoml.sdk.adapter import adapt
-from bentoml.sdk.files import Part
-from bentoml.sdk.output import Output
-from bentoml.sdk.types import special
+from bentoml.sdk.values.adapter import adapt
+from bentoml.sdk.values.files import Part
+from bentoml.sdk.values.output import Output
+from bentoml.sdk.values.types import special
 from bentoml.validators import ContentType, DType, FileSchema, TensorSchema
 
 T = TypeVar("T")

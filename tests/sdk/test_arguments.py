@@ -13,8 +13,8 @@ from pydantic import BaseModel
 import bentoml
 from bentoml.config import Home
 from bentoml.exceptions import InvalidArgument
-from bentoml.sdk.argument_file import read_argument_file
-from bentoml.sdk.arguments import give_arguments, importing, plain, use_arguments
+from bentoml.sdk.configuration.argument_file import read_argument_file
+from bentoml.sdk.configuration.arguments import give_arguments, importing, plain, use_arguments
 from bentoml.sdk.context import server_context
 from bentoml.sdk.loader import find, load_target
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bentoml.sdk.arrays import as_array, check_dtype, dtype_name
+from bentoml.sdk.values.arrays import as_array, check_dtype, dtype_name
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import bentoml
-from bentoml.sdk.environment import MissingVariables, declared_variables
+from bentoml.sdk.configuration.environment import MissingVariables, declared_variables
 
 
 @bentoml.service(envs=[{"name": "SHARED", "value": "theirs"}, {"name": "THEIRS", "value": "3"}])

@@ -8,9 +8,9 @@ from typing import Any, TypedDict
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from bentoml.sdk.fail_fast import LARGE
 from bentoml.sdk.method import APIMethod
-from bentoml.sdk.serde import Input, Part
+from bentoml.sdk.values.fail_fast import LARGE
+from bentoml.sdk.values.serde import Input, Part
 
 MANY = LARGE // 3
 

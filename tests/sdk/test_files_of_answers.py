@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bentoml.sdk.files import file_answer
+from bentoml.sdk.values.files import file_answer
 
 
 @pytest.mark.parametrize(

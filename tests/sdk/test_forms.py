@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import bentoml
 from bentoml.exceptions import BadInput, BentoMLException
 from bentoml.sdk.method import APIMethod
-from bentoml.sdk.npy import NPY, write_npy
-from bentoml.sdk.serde import Input, Part
+from bentoml.sdk.values.npy import NPY, write_npy
+from bentoml.sdk.values.serde import Input, Part
 
 
 class Shown(bentoml.IODescriptor):

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from bentoml.sdk.adapter import adapt
-from bentoml.sdk.output import Output, OutputError
+from bentoml.sdk.values.adapter import adapt
+from bentoml.sdk.values.output import Output, OutputError
 from bentoml.validators import DataframeSchema, DType
 
 

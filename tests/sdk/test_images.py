@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from bentoml.sdk.adapter import adapt
-from bentoml.sdk.files import ContentType, Part, safe_name
-from bentoml.sdk.images import PILImageEncoder, encode_image
+from bentoml.sdk.values.adapter import adapt
+from bentoml.sdk.values.files import ContentType, Part, safe_name
+from bentoml.sdk.values.images import PILImageEncoder, encode_image
 
 
 def encoded(kind: str) -> bytes:

@@ -22,9 +22,9 @@ from tests.collector import collector
 import bentoml
 from bentoml.exceptions import BentoMLConfigException, InvalidArgument
 from bentoml.monitoring import MonitorBase
-from bentoml.sdk.monitor import close_monitors, use_monitoring
-from bentoml.sdk.monitor_files import FileMonitor
-from bentoml.sdk.sections import Monitoring
+from bentoml.sdk.configuration.sections import Monitoring
+from bentoml.sdk.monitoring.monitor import close_monitors, use_monitoring
+from bentoml.sdk.monitoring.monitor_files import FileMonitor
 
 
 @pytest.fixture(autouse=True)
@@ -160,8 +160,8 @@ OTHER = """
 import sys
 from pathlib import Path
 import bentoml
-from bentoml.sdk.monitor import use_monitoring
-from bentoml.sdk.sections import Monitoring
+from bentoml.sdk.monitoring.monitor import use_monitoring
+from bentoml.sdk.configuration.sections import Monitoring
 from tests.collector import collector
 use_monitoring(Monitoring(), Path(sys.argv[1]))
 with bentoml.monitor("iris") as m:
@@ -214,7 +214,7 @@ def test_a_disk_that_is_full_is_logged_once_and_fails_no_request(
 def test_a_line_that_cannot_be_written_whole_is_not_there_in_part(tmp_path: Path) -> None:
     script = (
         "import resource, sys, signal\nfrom pathlib import Path\n"
-        "from collections import deque\nfrom bentoml.sdk.monitor_files import FileMonitor\n"
+        "from collections import deque\nfrom bentoml.sdk.monitoring.monitor_files import FileMonitor\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "m = FileMonitor('m', root=Path(sys.argv[1]), worker=1)\n"
         "m.export_data({'x': deque(['short'])})\n"

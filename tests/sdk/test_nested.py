@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bentoml.sdk.nested import place
+from bentoml.sdk.values.nested import place
 
 
 @pytest.mark.parametrize(

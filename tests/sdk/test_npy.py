@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bentoml.sdk.npy import read_npy, write_npy
+from bentoml.sdk.values.npy import read_npy, write_npy
 
 ARRAYS = [
     pytest.param(np.arange(6).reshape(2, 3), id="integers"),

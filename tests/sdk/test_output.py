@@ -19,8 +19,8 @@ from PIL import Image
 from pydantic import AfterValidator, AnyUrl, BaseModel
 from starlette.responses import Response
 
-from bentoml.sdk.output import Output, OutputError
-from bentoml.sdk.serde import FileAnswer
+from bentoml.sdk.values.output import Output, OutputError
+from bentoml.sdk.values.serde import FileAnswer
 from bentoml.validators import ContentType, DType, Shape
 
 TEXT = "text/plain; charset=utf-8"

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from bentoml.sdk.schema import flat_optional, schema_of
+from bentoml.sdk.values.schema import flat_optional, schema_of
 
 
 class Leaf(BaseModel):

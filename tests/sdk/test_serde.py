@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 import bentoml
 from bentoml.exceptions import BadInput
 from bentoml.sdk.method import APIMethod
-from bentoml.sdk.serde import Input, Part
+from bentoml.sdk.values.serde import Input, Part
 from bentoml.validators import ContentType, DType, Shape
 
 

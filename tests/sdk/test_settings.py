@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bentoml.exceptions import BentoMLConfigException
-from bentoml.sdk.settings import ServiceSettings, read_declaration
+from bentoml.sdk.configuration.settings import ServiceSettings, read_declaration
 
 
 def build(**config: Any) -> ServiceSettings:

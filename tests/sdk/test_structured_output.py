@@ -16,10 +16,10 @@ from PIL import Image
 from pydantic import BaseModel, Field, computed_field, field_serializer
 
 import bentoml
-from bentoml.sdk.files import FileAnswer
-from bentoml.sdk.form_answer import FormAnswer
-from bentoml.sdk.npy import NPY, prefers_npy, read_npy
-from bentoml.sdk.output import Output, OutputError
+from bentoml.sdk.values.files import FileAnswer
+from bentoml.sdk.values.form_answer import FormAnswer
+from bentoml.sdk.values.npy import NPY, prefers_npy, read_npy
+from bentoml.sdk.values.output import Output, OutputError
 from bentoml.validators import ContentType, DType
 
 JSON = "application/json"

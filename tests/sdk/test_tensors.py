@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from bentoml.exceptions import MissingDependencyException
-from bentoml.sdk.adapter import adapt
+from bentoml.sdk.values.adapter import adapt
 from bentoml.validators import DType, Shape, TensorSchema
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 from pydantic import Field
 from starlette.responses import JSONResponse
 
-from bentoml.sdk.adapter import adapt
-from bentoml.sdk.types import content_type, file_shape, is_response, not_none, special, stream_chunk
+from bentoml.sdk.values.adapter import adapt
+from bentoml.sdk.values.types import content_type, file_shape, is_response, not_none, special, stream_chunk
 from bentoml.validators import ContentType, DType, FileSchema, PILImageEncoder, Shape, TensorSchema
 
 

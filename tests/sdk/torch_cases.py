@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 
 import bentoml
 from bentoml.sdk.method import APIMethod
-from bentoml.sdk.npy import NPY, read_npy, write_npy
-from bentoml.sdk.output import Output, OutputError
-from bentoml.sdk.serde import Input
+from bentoml.sdk.values.npy import NPY, read_npy, write_npy
+from bentoml.sdk.values.output import Output, OutputError
+from bentoml.sdk.values.serde import Input
 from bentoml.validators import DType, Shape
 
 

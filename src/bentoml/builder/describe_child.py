@@ -13,7 +13,7 @@ from typing import Any
 
 from ..config import Home, environment
 from ..exceptions import BentoMLConfigException, ImportServiceError, NotFound
-from ..sdk.arguments import WrongArguments
+from ..sdk.configuration.arguments import WrongArguments
 from ..sdk.dependency import Dependency
 from ..sdk.loader import Target, load_target
 from ..sdk.openapi import openapi

@@ -12,7 +12,7 @@ from ..builder.api import build_project, split_target
 from ..builder.bento import BuildOptions
 from ..builder.lock import LockMode
 from ..config import Home, environment
-from ..sdk.argument_file import read_argument_file
+from ..sdk.configuration.argument_file import read_argument_file
 from ._arguments import ArgFileOption, ArgOption, read_words
 from ._steps import is_quiet, step
 

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from ..config import environment
-from ..runtime.cpus import cpu_count
-from ..runtime.logging import configure
-from ..runtime.plan import Options
-from ..runtime.supervisor import serve as run_server
+from ..runtime.process.cpus import cpu_count
+from ..runtime.process.logging import configure
+from ..runtime.process.plan import Options
+from ..runtime.process.supervisor import serve as run_server
 from ._arguments import ArgFileOption, ArgOption, read_words
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

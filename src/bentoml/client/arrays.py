@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..exceptions import BentoMLException
-from ..sdk.npy import NPY, read_npy, write_npy
+from ..sdk.values.npy import NPY, read_npy, write_npy
 from .optional import is_instance_of, load_optional
 
 __all__ = ["NPY", "from_npy", "is_array", "takes_npy", "to_array", "write_npy"]

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from ..exceptions import BentoMLException
-from ..sdk.image_formats import safe_formats
+from ..sdk.values.image_formats import safe_formats
 from .optional import load_optional
 
 __all__ = ["Downloads", "file_value", "parameters"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..exceptions import BentoMLException
-from ..sdk.nested import place
+from ..sdk.values.nested import place
 from .deep_json import loads
 from .downloads import parameters
 from .structures import schema_at

@@ -7,7 +7,7 @@ import asyncio
 from starlette.responses import FileResponse, Response
 from starlette.types import Message
 
-from ..sdk.serde import FileAnswer
+from ..sdk.values.serde import FileAnswer
 from .call import Call, Send
 from .streams import Chunks
 

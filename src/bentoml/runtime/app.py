@@ -14,31 +14,31 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp
 
 from ..config import Home, environment
+from ..sdk.configuration.sections import Duration
 from ..sdk.dependency import RESOLVER, LocalServices
-from ..sdk.monitor import close_monitors, use_monitoring
-from ..sdk.sections import Duration
+from ..sdk.monitoring.monitor import close_monitors, use_monitoring
 from ..sdk.service import Service
-from .access_log import AccessLog, Fields
 from .answer import TEXT
-from .auth import make_verify
 from .call import Receive, Scope, Send, Server
-from .command import started_command
-from .download import MayFetch, is_public
-from .folders import Folders
+from .guard.auth import make_verify
+from .guard.origins import Origins
+from .guard.traffic import Traffic
 from .instance import started
-from .metrics import DEFAULT_BUCKETS, Family, Metrics
+from .intake.download import MayFetch, is_public
+from .intake.folders import Folders
 from .mounts import started_mounts
-from .origins import Origins
-from .pages import send_page
+from .proxied.command import started_command
 from .routes import Router, make_router
 from .tasks.place import TaskOptions, place_of
+from .telemetry.access_log import AccessLog, Fields
+from .telemetry.metrics import DEFAULT_BUCKETS, Family, Metrics
+from .telemetry.tracing import Traced, open_spans
 from .threads import WorkerThreads
-from .tracing import Traced, open_spans
-from .traffic import Traffic
+from .web.pages import send_page
 
 if TYPE_CHECKING:
-    from .spans import Spans
     from .tasks.running import Tasks
+    from .telemetry.spans import Spans
 
 __all__ = ["AppOptions", "create_app", "standalone_app"]
 

@@ -13,16 +13,16 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from ..sdk.configuration.sections import Limits
 from ..sdk.context import Context, request_ids
-from ..sdk.sections import Limits
-from .access_log import AccessLog
-from .download import MayFetch, is_public
-from .folders import Folders
-from .logging import Trace
-from .metrics import Metrics
-from .origins import Origins
+from .guard.origins import Origins
+from .guard.traffic import Traffic
+from .intake.download import MayFetch, is_public
+from .intake.folders import Folders
+from .process.logging import Trace
+from .telemetry.access_log import AccessLog
+from .telemetry.metrics import Metrics
 from .threads import WorkerThreads
-from .traffic import Traffic
 
 __all__ = ["IDS", "ROUTE", "SPAN", "Call", "Receive", "Scope", "Send", "Server"]
 

@@ -14,16 +14,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..sdk.context import Context, request_context
-from ..sdk.images import holds_images
 from ..sdk.method import APIMethod
-from ..sdk.serde import FileAnswer
+from ..sdk.values.images import holds_images
+from ..sdk.values.serde import FileAnswer
 from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response, overridden
-from .body import Body, Decoded, Upload, check_length, decode, is_long, read_body, whole_body
 from .call import Call, Receive, Scope, Send, Server
 from .errors import FOREIGN, error_body, of_exception, users_traceback
 from .form_response import FormResponse
+from .intake.body import Body, Decoded, Upload, check_length, decode, is_long, read_body, whole_body
+from .intake.url_inputs import fetched
 from .streams import AsyncChunks, Chunks, ThreadChunks, error_event, send_chunks, watch
-from .url_inputs import fetched
 
 __all__ = ["Endpoint"]
 

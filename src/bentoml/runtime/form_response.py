@@ -10,7 +10,7 @@ import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..sdk.form_answer import AnswerPart, FormAnswer
+from ..sdk.values.form_answer import AnswerPart, FormAnswer
 
 __all__ = ["FormResponse"]
 

@@ -18,18 +18,18 @@ from starlette.types import ASGIApp
 from ..sdk.openapi import openapi
 from ..sdk.service import Service
 from .answer import JSON, TEXT
-from .auth import Guard, Verify
 from .call import Receive, Scope, Send, Server
 from .endpoint import Endpoint
 from .errors import error_body
+from .guard.auth import Guard, Verify
+from .guard.limited import Limited
 from .health import Health
-from .limited import Limited
-from .metrics import OTHER
-from .metrics_page import MEDIA_TYPE, render, rewritten
 from .mounts import Mounts
-from .observe import Observed
-from .pages import NOT_FOUND, Content, Page, send_page
-from .site import Site
+from .telemetry.metrics import OTHER
+from .telemetry.metrics_page import MEDIA_TYPE, render, rewritten
+from .telemetry.observe import Observed
+from .web.pages import NOT_FOUND, Content, Page, send_page
+from .web.site import Site
 
 if TYPE_CHECKING:
     from .tasks.running import Tasks

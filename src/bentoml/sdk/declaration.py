@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from . import checks
-from .sections import key
+from .configuration import checks
+from .configuration.sections import key
 
 __all__ = ["Declaration"]
 

@@ -20,7 +20,7 @@ from ..store import current, document
 from ..store.bentos import Bento, BentoStore
 from ..store.manifest import BentoInfo
 from ..tag import Tag
-from .arguments import give_arguments, plain
+from .configuration.arguments import give_arguments, plain
 from .service import Service
 
 __all__ = ["Target", "build_patterns", "find", "load", "load_target"]

@@ -23,9 +23,9 @@ from .api_options import (
     checked_spec,
 )
 from .context import Context, current_context
-from .output import Output
-from .serde import Input, Parameter
-from .types import stream_chunk
+from .values.output import Output
+from .values.serde import Input, Parameter
+from .values.types import stream_chunk
 
 __all__ = ["APIMethod", "api", "task"]
 

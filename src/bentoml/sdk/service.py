@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 from ..config import environment
 from ..exceptions import BentoMLConfigException
 from ..store.models import Model
+from .configuration.sections import ServiceConfig
+from .configuration.settings import ServiceSettings, read_declaration
 from .dependency import RESOLVER, Dependency, LocalServices, Resolver
 from .hooks import HookKind, hooks_of
 from .method import APIMethod
@@ -19,8 +21,6 @@ from .mounting import bind_routes, declared_mounts, mounted_app, mounted_paths, 
 from .openapi import openapi
 from .proxy import Loops, ServiceProxy, TaskDesk
 from .references import BentoModel
-from .sections import ServiceConfig
-from .settings import ServiceSettings, read_declaration
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 # The runtime lies above the SDK, which must not import it; what is asked for by name is loaded when it is called.
 _ASGI = "bentoml.runtime.app:standalone_app"
-_SERVE = "bentoml.runtime.background:serve"
+_SERVE = "bentoml.runtime.process.background:serve"
 
 
 class Service(Generic[T]):

@@ -21,8 +21,8 @@ from ...exceptions import BentoMLException
 from ...sdk.service import Service
 from ..answer import JSON
 from ..call import Receive, Scope, Send, Server
-from ..limited import Limited
-from ..pages import send_page
+from ..guard.limited import Limited
+from ..web.pages import send_page
 from .calls import AwaitedTasks, BlockingTasks
 
 __all__ = ["Desk", "open_desk"]

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..answer import JSON, TEXT
 from ..errors import error_body
-from ..pages import Content, send_page
+from ..web.pages import Content, send_page
 from .clerk import Clerk
 from .exchange import Copied, pieces, reply_start, stored
 from .model import Refused, Reply, StoredRequest, TaskState

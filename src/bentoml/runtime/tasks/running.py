@@ -15,8 +15,8 @@ from ...sdk.method import APIMethod
 from ...sdk.service import Service
 from ..call import Server
 from ..endpoint import Endpoint
+from ..guard.traffic import Traffic
 from ..threads import WorkerThreads
-from ..traffic import Traffic
 from .clerk import Clerk
 from .place import TaskOptions
 from .places import held

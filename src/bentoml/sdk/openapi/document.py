@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..configuration.sections import Auth
 from ..method import APIMethod
-from ..sections import Auth
 from .bodies import answer, request
 from .mounts import merge_mounts
 from .responses import PLAIN_TEXT, Errors, error_responses, ids

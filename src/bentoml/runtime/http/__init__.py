@@ -1,0 +1,1 @@
+"""Bytes of HTTP in and out, and the server around them."""

@@ -1,0 +1,1 @@
+"""A service that is another program: start it, end it, pass requests on to it."""

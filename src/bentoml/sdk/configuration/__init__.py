@@ -1,0 +1,1 @@
+"""How a service is to be run: sections, their checks, where they come from."""

@@ -1,0 +1,1 @@
+"""What models are given and answer, kept for later."""
