@@ -56,11 +56,17 @@ RESERVED = {
 }
 # Own imports inside functions, each with its reason.
 LATE_IMPORTS = {
-    ("runtime.proxied.command", "runtime.proxied.program"): "only services that are another program need an HTTP client",
+    (
+        "runtime.proxied.command",
+        "runtime.proxied.program",
+    ): "only services that are another program need an HTTP client",
     ("__main__", "cli.main"): "`--version` answers without loading the command table",
     ("runtime.app", "runtime.tasks.running"): "a service without tasks does not load SQLite",
     ("runtime.app", "runtime.tasks.desk"): "only services that depend on tasks need an HTTP client",
-    ("runtime.telemetry.tracing", "runtime.telemetry.spans"): "OpenTelemetry is loaded only where an exporter is configured",
+    (
+        "runtime.telemetry.tracing",
+        "runtime.telemetry.spans",
+    ): "OpenTelemetry is loaded only where an exporter is configured",
 }
 PICKLES = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib"}
 

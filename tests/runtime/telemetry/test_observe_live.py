@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from .running import Running, get, running, until
+from ..running import Running, get, running, until
 
 SERVICE = """
 import asyncio, os, signal

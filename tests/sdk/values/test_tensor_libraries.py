@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
@@ -16,6 +16,6 @@ def test_tensors(library: str) -> None:
     folder = ROOT / ".cache" / library
     subprocess.run([ROOT / "scripts" / "environment", folder, f"test-{library}"], check=True)
     python = str(folder / "bin" / "python")
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/sdk/{library}_cases.py"]
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/sdk/values/{library}_cases.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

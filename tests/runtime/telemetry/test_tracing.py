@@ -27,7 +27,7 @@ import bentoml
 from bentoml.runtime.telemetry.tracing import ExporterError, exporter_of, finished_spans
 from bentoml.sdk.configuration.sections import Tracing
 
-from .served import served
+from ..served import served
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 tracer = trace.get_tracer("the user's own")  # made before any service runs, as in a user's module
