@@ -72,8 +72,12 @@ def _natural(value: Any) -> np.ndarray[Any, Any]:
     import numpy as np
 
     plain = value if type(value) in (list, np.ndarray) else _from_tensor(value)
-    if type(plain) is list and not _adds_up(plain):
-        _check_padding(plain)
+    if type(plain) is list:
+        total = _total(plain)
+        if type(total) is float:
+            return np.asarray(plain, dtype=np.float64)  # numpy would come to the same type, in more time
+        if total is None:
+            _check_padding(plain)
     array = np.asarray(plain)
     kind = array.dtype.kind
     if kind in "iufb":
@@ -93,21 +97,17 @@ def _natural(value: Any) -> np.ndarray[Any, Any]:
     return array
 
 
-def _adds_up(lists: list[Any]) -> bool:
-    """Say whether nested lists hold nothing but numbers: the quickest way to know is to add them."""
+def _total(lists: list[Any]) -> Any:
+    """Return the sum of nested lists, the quickest way to know of what kind they are: None where they hold not just numbers."""
     while len(lists) == 1 and type(lists[0]) is list:
         lists = lists[0]
     first, numbers = lists, iter(lists)
     try:
         while first and type(first[0]) is list:
             first, numbers = first[0], chain.from_iterable(numbers)
-        sum(numbers)
-    except (
-        TypeError,
-        OverflowError,
-    ):  # something else, lists of several depths, a whole number that no float holds
-        return False
-    return True
+        return sum(numbers)
+    except (TypeError, OverflowError):  # text, lists of several depths, a whole number that no float holds
+        return None
 
 
 def _check_padding(lists: list[Any]) -> None:
