@@ -14,6 +14,7 @@ import uvloop
 from ...exceptions import BentoMLConfigException
 from ...sdk.configuration.sections import Limits
 from ..process.frames import Channel, Listen, Loaded, Ping, Pong, Ready, Serve
+from ..process.free_memory import FreeMemory
 from .lifespan import ASGIApp, running
 from .protocol import Connections
 
@@ -69,12 +70,15 @@ async def _answer(
     loop = asyncio.get_running_loop()
     async with running(app):
         loop.add_signal_handler(signal.SIGTERM, server.end)
-        loop.add_reader(channel.fileno(), _hear, channel, loop, server.may_listen)
+        loop.add_reader(channel.fileno(), _hear, channel, loop, server)
         if order.together:
             channel.send(Loaded())
             await server.may_listen.wait()
         if not server.should_exit:
-            await server.serve(sockets=[listening])
+            try:
+                await server.serve(sockets=[listening])
+            finally:
+                server.stop_listening(listening)
         loop.remove_reader(channel.fileno())
 
 
@@ -85,6 +89,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._channel = channel
         self._on_end = on_end
+        self._free_memory = FreeMemory()
         self.may_listen = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -94,6 +99,17 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def pulse(self) -> None:
+        """Do what is to be done now and then."""
+        state = self.server_state
+        self._free_memory.pulse(state.total_requests, busy=bool(state.tasks))
+
+    def stop_listening(self, listening: socket.socket) -> None:
+        """Take no more connections, also where a task of the user's code has ended the event loop: others may answer them."""
+        for one in self.servers:
+            one.close()
+        listening.close()
 
     def end(self) -> None:
         """Stop to accept, answer what has been accepted, return from ``serve``."""
@@ -126,11 +142,12 @@ def _config(
     )
 
 
-def _hear(channel: Channel, loop: asyncio.AbstractEventLoop, may_listen: asyncio.Event) -> None:
+def _hear(channel: Channel, loop: asyncio.AbstractEventLoop, server: _Server) -> None:
     if not channel.read():
         loop.remove_reader(channel.fileno())
     for frame in channel.frames():
         if isinstance(frame, Ping):
             channel.send(Pong())
+            server.pulse()
         elif isinstance(frame, Listen):
-            may_listen.set()
+            server.may_listen.set()
