@@ -248,7 +248,9 @@ def test_output_that_does_not_fit_is_the_services_fault(app: Served) -> None:
 )
 @pytest.mark.parametrize("path", ["/add", "/shout", "/raw_size", "/size"])
 def test_pickles_are_refused(app: Served, path: str, media_type: str) -> None:
-    assert app.ask(path, b"\x80\x05.", headers={"content-type": media_type}).status == 415
+    reply = app.ask(path, b"\x80\x05.", headers={"content-type": media_type})
+    said = f"{media_type.partition(';')[0].lower()} is not allowed in main server"
+    assert (reply.status, reply.json()) == (415, {"error": said})
 
 
 @pytest.mark.parametrize("pieces", [1, 3])

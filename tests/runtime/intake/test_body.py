@@ -31,6 +31,14 @@ class Bodies:
         return 1
 
     @bentoml.api
+    def text(self, text: str, /) -> str:
+        return text
+
+    @bentoml.api
+    def exact(self, content: bytes, /) -> bytes:
+        return content
+
+    @bentoml.api
     async def raw(self, f: Path, ctx: bentoml.Context) -> str:
         try:
             return str(len(await ctx.request.body()))
@@ -177,3 +185,20 @@ def test_character_sets_of_json(app: Served, charset: str, status: int) -> None:
     text = '{"any": "é"}'.encode("latin-1" if charset == "iso-8859-1" else "utf-8")
     sent = {"content-type": f"application/json; charset={charset}"}
     assert app.ask("/anything", text, headers=sent).status == status
+
+
+@pytest.mark.parametrize(
+    ("charset", "sent", "status", "answer"),
+    [
+        ("utf-8", "é".encode(), 200, "é".encode()),
+        ("iso-8859-1", b"\xe9", 200, "é".encode()),
+        ("windows-1252", b"\x80", 200, "€".encode()),
+        ("utf-8", b"\xe9", 400, b'{"error":"the body is not UTF-8 text"}'),
+        ("ebcdic", b"a", 400, b'{"error":"the character set `ebcdic` is not known; send UTF-8"}'),
+    ],
+)
+def test_character_sets_of_a_text(app: Served, charset: str, sent: bytes, status: int, answer: bytes) -> None:
+    headers = {"content-type": f"text/plain; charset={charset}"}
+    reply = app.ask("/text", sent, headers=headers)
+    assert (reply.status, reply.body) == (status, answer)
+    assert app.ask("/exact", sent, headers=headers).body == sent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
@@ -77,6 +77,11 @@ class Everything:
     def root_list(self, p: list[int], /) -> None: ...
     def root_object(self, p: dict[str, int], /) -> None: ...
     def root_text(self, text: str, /) -> None: ...
+    def root_maybe_text(self, text: str | None, /) -> None: ...
+    def root_short_text(self, text: Annotated[str, Field(max_length=9)] = "x", /) -> None: ...
+    def root_colour(self, text: Colour, /) -> None: ...
+    def root_maybe_day(self, text: date | None, /) -> None: ...
+    def root_bytes(self, text: bytes, /) -> None: ...
     def root_default(self, p: list[int] = [1], /) -> None: ...  # noqa: B006  # see above
     def root_bound(self, n: int = Field(default=3, ge=2), /) -> None: ...
     def root_file(self, file: Annotated[Path, ContentType("image/*")], /) -> None: ...
@@ -356,6 +361,33 @@ def test_raw_bodies(tmp_path: Path) -> None:
     assert caught.value.title == "PathIODescriptor"
     with pytest.raises(BadInput, match="without a form"):
         file.from_parts([], lambda: tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("api", "body", "plain", "json"),
+    [
+        ("root_text", b'"a"', '"a"', '"a"'),
+        ("root_short_text", b"null", "null", "null"),
+        ("root_bytes", b'"a"', b'"a"', b'"a"'),
+        ("root_maybe_text", b'"a"', '"a"', "a"),
+        ("root_maybe_text", b"a", "a", "a"),
+        ("root_maybe_text", b"3", "3", "3"),
+        ("root_maybe_text", b"null", "null", None),
+        ("root_colour", b"red", Colour.RED, Colour.RED),
+        ("root_colour", b'"red"', None, Colour.RED),
+        ("root_maybe_day", b'"2026-01-02"', None, date(2026, 1, 2)),
+    ],
+)
+def test_json_says_a_root_that_is_not_any_text(
+    api: str, body: bytes, plain: Any, json: Any, tmp_path: Path
+) -> None:
+    read = input_of(api).from_raw
+    assert read(body, "application/json", lambda: tmp_path) == {"text": json}
+    if plain is None:
+        with pytest.raises(ValidationError):
+            read(body, "text/plain", lambda: tmp_path)
+    else:
+        assert read(body, "text/plain", lambda: tmp_path) == {"text": plain}
 
 
 def test_schemas() -> None:

@@ -141,12 +141,14 @@ def _decode(call: Call, input: Input, body: Body, content_type: bytes) -> dict[s
         return _from_parts(call, input, body.parts)
     media_type = _media_type(content_type)
     if b"pickle" in media_type:
-        raise _unsupported("pickled bodies are not allowed: this server never reads them")
+        raise _unsupported(f"{media_type.decode('latin-1')} is not allowed in main server")
     if media_type == _NPY and not input.is_raw:
         return input.from_npy(body)
     if media_type == b"multipart/form-data":
         return _from_parts(call, input, parse_form(call, input, body))
     if input.is_raw:
+        if input.is_text:
+            body = field_text(body, content_type.decode("latin-1"))
         return input.from_raw(body, media_type.decode("latin-1"), call.temp_dir)
     if media_type == b"application/x-www-form-urlencoded" and not body.lstrip().startswith((b"{", b"[")):
         return _from_parts(call, input, parse_urlencoded(body, limits.parts))

@@ -83,7 +83,7 @@ def field_text(data: bytes, content_type: str | None) -> bytes:
     try:
         return data.decode(charset).encode()
     except UnicodeDecodeError as e:
-        raise BadInput(f"a field is no text in the character set `{charset}`") from e
+        raise BadInput(f"what was sent is no text in the character set `{charset}`") from e
 
 
 def parse_urlencoded(body: bytes, limit: int) -> list[Part]:

@@ -34,7 +34,7 @@ from .output import Output, OutputError
 from .schema import flat_optional, schema_of
 from .structures import AdaptedModel, fields_of
 from .tensors import TensorSchema
-from .types import file_shape, holds_files, special, unwrap
+from .types import file_shape, holds_files, is_any_text, special, unwrap
 
 __all__ = ["FileAnswer", "Input", "Output", "OutputError", "Parameter", "Part"]
 
@@ -59,13 +59,15 @@ class Input(ABC):
     """Decode the body of a request.
 
     ``root``: the body itself is the one positional argument. ``is_raw``: it is taken as it is (text, bytes, a file),
-    whatever its media type says. ``files``: the names of the fields that take files.
+    whatever its media type says. ``is_text``: it is text, for which a character set counts. ``files``: the names of the
+    fields that take files.
 
     Each ``from_...`` raises ``pydantic.ValidationError`` or ``BadInput`` for what is the caller's fault.
     """
 
     root: bool = False
     is_raw: bool = False
+    is_text: bool = False
     files: frozenset[str] = frozenset()
     takes_urls: bool = False  # an address may stand for a file
 
@@ -199,10 +201,12 @@ class RootInput(Input):
         declared = unwrap(parameter.annotation)[0]
         self._is_model = isinstance(declared, type) and issubclass(declared, BaseModel)
         self._is_file = file_shape(annotation) == "one"
-        self._is_text = self._schema.get("type") == "string"
+        is_string = self._schema.get("type") == "string"
+        self.is_text = is_string and self._schema.get("format") != "binary"
+        self._is_quotable = self.is_text and not is_any_text(self._adapter.core_schema)
         self._is_quick = isinstance(special(annotation), _JSON_ALONE)
         self._is_array = isinstance(special(annotation), TensorSchema)
-        self.is_raw = self._is_file or self._is_text
+        self.is_raw = self._is_file or is_string
 
     def schema(self) -> dict[str, Any]:
         schema = _with_url(self._schema) if self.takes_urls and self.files else self._schema
@@ -222,7 +226,7 @@ class RootInput(Input):
         if not body and (default := self._adapter.get_default_value()) is not None:
             return {self._name: default.value}
         said = None if media_type in _UNSAID else media_type
-        value = Part(self._name, self._name, said, body) if self._is_file else self._text(body)
+        value = Part(self._name, self._name, said, body) if self._is_file else self._text(body, media_type)
         return self._located(lambda: self._adapter.validator.validate_python(value, context=folder))
 
     def from_npy(self, body: bytes) -> Arguments:
@@ -237,16 +241,18 @@ class RootInput(Input):
         if not self.is_raw or len(parts) != 1:
             one = "; a form with the file as its only part will do, too" if self._is_file else ""
             raise BadInput(f"the body itself is the input `{self._name}`; send it without a form{one}")
-        value = parts[0] if self._is_file else self._text(parts[0].content())
+        value = parts[0] if self._is_file else self._text(parts[0].content(), parts[0].content_type)
         return self._located(lambda: self._adapter.validator.validate_python(value, context=folder))
 
-    def _text(self, body: bytes) -> str | bytes:
-        if self._schema.get("format") == "binary":
+    def _text(self, body: bytes, media_type: str | None) -> str | bytes | None:
+        """Return the text as it is; where the input is not any text, JSON may say it in quotes, or say `null`."""
+        if not self.is_text:
             return body
         try:
-            return body.decode()
+            text = body.decode()
         except UnicodeDecodeError as e:
             raise BadInput("the body is not UTF-8 text") from e
+        return _unquoted(text) if self._is_quotable and media_type == "application/json" else text
 
     def _located(self, read: Callable[[], Any]) -> Arguments:
         """Name the root in an error: BentoML's title and, where the body is no object, its location."""
@@ -313,6 +319,14 @@ def _quickly(validator: Any, body: bytes) -> Any:
         return validator.validate_python(orjson.loads(body))
     except (orjson.JSONDecodeError, ValidationError):
         return _validate_json(validator, body)
+
+
+def _unquoted(text: str) -> str | None:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return value if value is None or isinstance(value, str) else text
 
 
 def _read_npy(body: bytes) -> Any:

@@ -28,6 +28,7 @@ __all__ = [
     "content_type",
     "file_shape",
     "holds_files",
+    "is_any_text",
     "is_response",
     "is_text",
     "not_none",
@@ -121,13 +122,17 @@ def is_text(core: Mapping[str, Any]) -> bool:
 
     What is only written as text, such as a date or the texts of an ordinary enum, is none.
     """
-    while core["type"] in ("function-after", "function-before", "default"):
-        core = core["schema"]
+    core = _checked(core)
     if core["type"] == "enum":
         return issubclass(core["cls"], str)
     return core["type"] == "str" or (
         core["type"] == "literal" and all(isinstance(v, str) for v in core["expected"])
     )
+
+
+def is_any_text(core: Mapping[str, Any]) -> bool:
+    """Say whether the values of pydantic's core schema are texts of no special form: ``str``, whatever its constraints."""
+    return bool(_checked(core)["type"] == "str")
 
 
 def substituted(annotation: Any, values: Mapping[Any, Any]) -> Any:
@@ -136,6 +141,13 @@ def substituted(annotation: Any, values: Mapping[Any, Any]) -> Any:
         return values[annotation]
     parameters = getattr(annotation, "__parameters__", ())
     return annotation[tuple(values.get(p, p) for p in parameters)] if parameters else annotation
+
+
+def _checked(core: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is checked by the functions and defaults around it."""
+    while core["type"] in ("function-after", "function-before", "default"):
+        core = core["schema"]
+    return core
 
 
 def _is_alias(annotation: Any) -> bool:
