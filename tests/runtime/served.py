@@ -61,6 +61,7 @@ class Served:
         pieces: int = 1,
         on_chunk: Callable[[Reply], bool] | None = None,
         gone_after: float | None = None,
+        query: str = "",
     ) -> Reply:
         """Send one request; the client goes away when ``on_chunk`` returns True, or after ``gone_after`` seconds."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -101,7 +102,7 @@ class Served:
                 "scheme": "http",
                 "path": path,
                 "raw_path": path.encode(),
-                "query_string": b"",
+                "query_string": query.encode(),
                 "root_path": "",
                 "headers": [(n.lower().encode(), v.encode()) for n, v in sent.items()],
                 "client": ("127.0.0.1", 4711),

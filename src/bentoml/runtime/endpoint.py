@@ -19,7 +19,7 @@ from ..sdk.values.images import holds_images
 from ..sdk.values.serde import FileAnswer
 from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response, overridden
 from .call import Call, Receive, Scope, Send, Server
-from .errors import FOREIGN, error_body, of_exception, users_traceback
+from .errors import FOREIGN, RAISED, error_body, of_exception, users_traceback
 from .form_response import FormResponse
 from .intake.body import Body, Decoded, Upload, check_length, decode, is_long, read_body, whole_body
 from .intake.url_inputs import fetched
@@ -113,7 +113,7 @@ class Endpoint:
                     answer = await self._run_in_thread(call, body)
             except asyncio.CancelledError as e:
                 answer = self._cancelled(call, e)
-            except Exception as e:  # the boundary of the user's code
+            except RAISED as e:  # the boundary of the user's code
                 answer = self._failed(call, e)
             traffic.begun(call)
             if type(answer) is Answer:
@@ -187,7 +187,7 @@ class Endpoint:
         except asyncio.CancelledError:
             call.lent = chunks.abandon(call.release)
             raise
-        except Exception:
+        except RAISED:
             await chunks.close()
             raise
 
@@ -280,7 +280,7 @@ class Endpoint:
         try:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send_chunks(answer.first, answer.chunks, call, send)
-        except Exception as e:  # the boundary of the user's code: the answer has begun
+        except RAISED as e:  # the boundary of the user's code: the answer has begun
             _log(call, e)
             status, body = of_exception(e)
             if dict(headers)[b"content-type"].startswith(b"text/event-stream"):
@@ -301,7 +301,7 @@ async def _finish(call: Call) -> None:
             for task in tasks.tasks:
                 try:
                     await task()
-                except Exception as e:  # the boundary of the user's code: the others run all the same
+                except RAISED as e:  # the boundary of the user's code: the others run all the same
                     _log(call, e, "background task of ")
     finally:
         if not call.lent:

@@ -19,6 +19,7 @@ __all__ = [
     "FOREIGN",
     "GENERIC",
     "HIDDEN",
+    "RAISED",
     "InvalidInput",
     "error_body",
     "of_exception",
@@ -36,6 +37,8 @@ _MACHINERY = (
     "<frozen ",
 )
 
+# What the user's code may raise as an error of one request: the last two would end the event loop, and so the server.
+RAISED = (Exception, SystemExit, KeyboardInterrupt)
 GENERIC = "An unexpected error has occurred, please check the server log."
 HIDDEN = "Authorization error"
 

@@ -11,6 +11,7 @@ from typing import Any
 from ..sdk.dependency import RESOLVER, LocalServices
 from ..sdk.service import Service
 from .answer import TEXT
+from .errors import RAISED
 
 __all__ = ["Health"]
 
@@ -64,7 +65,7 @@ class _Check:
         self._check: Callable[[], Any] | None = getattr(instance, name, None)
         self._name = f"{type(instance).__name__}.{name}"
         self._patience = patience
-        self._running: asyncio.Task[bool] | None = None
+        self._running: asyncio.Task[bool | BaseException] | None = None
 
     async def refusal(self) -> str | None:
         """Return why the answer is no, or None where it is yes or nobody checks."""
@@ -76,17 +77,20 @@ class _Check:
         if not done:
             logger.error("`%s` has not answered within %g seconds", self._name, self._patience)
             return f"does not answer within {self._patience:g} seconds"
-        error = self._running.exception()
-        if error is not None:
-            logger.error("`%s` failed", self._name, exc_info=error)
+        answer = self._running.result()
+        if isinstance(answer, BaseException):
+            logger.error("`%s` failed", self._name, exc_info=answer)
             return "failed"
-        return None if self._running.result() else "returns False"
+        return None if answer else "returns False"
 
 
-async def _asked(check: Callable[[], Any]) -> bool:
-    """Call a check; its exceptions are the caller's to look at."""
-    answer = check() if inspect.iscoroutinefunction(check) else await asyncio.to_thread(check)
-    return bool(await answer if inspect.isawaitable(answer) else answer)
+async def _asked(check: Callable[[], Any]) -> bool | BaseException:
+    """Call a check; what it raises is returned, for its task must not end the event loop."""
+    try:
+        answer = check() if inspect.iscoroutinefunction(check) else await asyncio.to_thread(check)
+        return bool(await answer if inspect.isawaitable(answer) else answer)
+    except (*RAISED, asyncio.CancelledError) as e:  # the boundary of the user's code
+        return e
 
 
 def _bad(reason: str) -> Answer:

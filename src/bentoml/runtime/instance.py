@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..sdk.dependency import LocalServices
 from ..sdk.service import Service, set_current_service
+from .errors import RAISED
 
 __all__ = ["started"]
 
@@ -52,7 +53,7 @@ async def _run_hooks(service: Service[Any], instance: Any, kind: Literal["startu
             result = hook(instance)
             if inspect.isawaitable(result):
                 await result
-        except Exception:  # the boundary of the user's code
+        except RAISED:  # the boundary of the user's code
             if kind == "startup":
                 raise
             logger.exception("%s hook failed: %s", word, name)

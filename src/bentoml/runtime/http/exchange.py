@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from ..errors import GENERIC, error_body
+from ..errors import GENERIC, RAISED, error_body
 
 __all__ = ["App", "Exchange", "Line", "Message", "status_line"]
 
@@ -117,7 +117,7 @@ class Exchange:
             if not self.complete and not self.gone:
                 logger.error("the application ended without a whole answer to `%s`", self.scope["path"])
                 self._fail()
-        except Exception:  # the boundary of the application
+        except RAISED:  # the boundary of the application
             logger.exception("Exception in ASGI application")
             self._fail()
         except BaseException:  # told to end

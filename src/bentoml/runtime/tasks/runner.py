@@ -9,7 +9,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp
 
-from ..errors import GENERIC, error_body
+from ..errors import GENERIC, RAISED, error_body
 from .clerk import Clerk
 from .exchange import Kept, replayed, scope_of
 from .model import Claimed, Reply
@@ -139,7 +139,7 @@ class Runner:
             scope = scope_of(task.request, path=task.api, task_id=task.id)
             await self._apps[task.api](scope, replayed(task.request.body), kept)
             return await kept.reply()
-        except Exception as e:  # the boundary of the user's code: its response may fail while it is sent
+        except RAISED as e:  # the boundary of the user's code: its response may fail while it is sent
             logger.exception("Exception on task %s of %s", task.id, task.api)
             full = isinstance(e, OSError) and e.errno in NO_ROOM
             return Reply(507 if full else 500, _JSON, error_body(_NOT_KEPT if full else GENERIC))
