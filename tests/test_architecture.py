@@ -18,6 +18,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("exceptions", "tag", "paths", "process"),
     ("config",),
     ("store",),
+    ("registry",),
     ("sdk",),
     ("client",),
     ("frameworks", "builder", "runtime", "templates"),

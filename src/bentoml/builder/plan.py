@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..exceptions import BentoMLException, InvalidArgument
+from ..registry.reference import Reference
 from ..store.manifest import BentoInfo
 from .oci.model import Platform
 from .oci.place import BENTO, HOME, UID, VENV
-from .oci.reference import Reference
 
 __all__ = ["ImagePlan", "plan_image"]
 

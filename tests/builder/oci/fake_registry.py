@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from bentoml.builder.oci.layout import image_parts
-from bentoml.builder.oci.model import Image, MediaType
+from bentoml.builder.oci.model import Image
+from bentoml.registry.documents import MediaType
 from bentoml.store.digest import Digest, canonical_json
 
 TOKEN = "a-token"

@@ -11,13 +11,14 @@ import pytest
 from tests.builder.oci.fake_registry import TOKEN, FakeRegistry, running
 from tests.builder.oci.images import content, small_image
 
-from bentoml.builder.oci.auth import Credentials
 from bentoml.builder.oci.bases import open_base
-from bentoml.builder.oci.model import Base, MediaType, Platform
-from bentoml.builder.oci.reference import Reference
-from bentoml.builder.oci.registry import Registry
-from bentoml.builder.oci.transport import Transport
+from bentoml.builder.oci.model import Base, Platform
 from bentoml.exceptions import BentoMLException, NotFound, ServiceUnavailable
+from bentoml.registry.auth import Credentials
+from bentoml.registry.client import Registry
+from bentoml.registry.documents import MediaType
+from bentoml.registry.reference import Reference
+from bentoml.registry.transport import Transport
 from bentoml.store.digest import Digest, canonical_json
 
 IMAGE = small_image("one", "two")

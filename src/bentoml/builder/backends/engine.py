@@ -9,11 +9,11 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import BentoMLException
+from ...registry.reference import Reference
 from ...store.digest import Digest
 from ..oci.archive import docker_archive
 from ..oci.engine import connected
 from ..oci.model import Image
-from ..oci.reference import Reference
 
 if TYPE_CHECKING:
     from docker import DockerClient

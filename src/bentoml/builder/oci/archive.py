@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...exceptions import BentoMLException, NotFound
+from ...registry.documents import MAX_DOCUMENT, Descriptor, checked_document, parsed_document
+from ...registry.reference import Reference
 from ...store.digest import Digest, canonical_json
 from .blobs import CheckedBlob, FileBlob, PlainBlob
 from .cache import Cache, kept_layer
 from .codec import gzip_codec
 from .layout import INDEX_FILE, LAYOUT_FILE, MARKER, blob_path, image_parts, index_of, open_index
-from .model import Base, Blob, Descriptor, Image, Layer, Platform
-from .reference import Reference
-from .resolve import MAX_DOCUMENT, check_platform, checked_document, diff_ids_of, parsed_document
+from .model import Base, Blob, Image, Layer, Platform
+from .resolve import check_platform, diff_ids_of
 from .tar import Tar, TarEntry
 
 __all__ = ["docker_archive", "oci_archive", "open_docker_archive", "open_oci_archive"]

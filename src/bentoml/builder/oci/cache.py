@@ -17,10 +17,11 @@ from pathlib import Path
 
 from ...exceptions import BentoMLException
 from ...paths import write_atomic
+from ...registry.documents import Descriptor, MediaType
 from ...store.digest import Digest, canonical_json
 from .blobs import CheckedBlob, FileBlob, writing
 from .codec import Codec, Compressed, layer_of, packed
-from .model import Blob, Descriptor, Layer, LayerKind, MediaType
+from .model import Blob, Layer, LayerKind
 
 __all__ = ["Cache", "CachedBlob", "DamagedCache", "kept_layer", "recalled_layer", "recipe_layer"]
 

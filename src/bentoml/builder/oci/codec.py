@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from ...exceptions import BentoMLException, MissingDependencyException
+from ...registry.documents import Descriptor, MediaType
 from ...store.digest import Digest
-from .model import Blob, Descriptor, Layer, LayerKind, MediaType
+from .model import Blob, Layer, LayerKind
 
 try:
     import isal

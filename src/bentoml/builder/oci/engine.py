@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...exceptions import BentoMLException, MissingDependencyException, NotFound
+from ...registry.documents import parsed_document
 from ...store.digest import Digest
 from .archive import open_docker_archive
 from .cache import Cache, recalled_layer
 from .codec import gzip_codec
 from .model import Base, Platform
-from .resolve import check_platform, diff_ids_of, parsed_document
+from .resolve import check_platform, diff_ids_of
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from ...exceptions import BentoMLException, NotFound
 from ...paths import atomic_write, write_atomic
+from ...registry.documents import MAX_DOCUMENT, Descriptor, MediaType, checked_document, parsed_descriptor
+from ...registry.reference import Reference
 from ...store.digest import Digest, canonical_json
 from .blobs import CheckedBlob, FileBlob
 from .codec import measured
-from .model import Base, Blob, BytesBlob, Descriptor, Image, MediaType, Platform
-from .reference import Reference
-from .resolve import MAX_DOCUMENT, Source, checked_document, parsed_descriptor, resolve
+from .model import Base, Blob, BytesBlob, Image, Platform
+from .resolve import Source, resolve
 
 __all__ = [
     "INDEX_FILE",

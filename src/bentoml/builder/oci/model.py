@@ -9,37 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from ...registry.documents import Descriptor, MediaType
 from ...store.digest import Digest, canonical_json
 
 __all__ = [
     "Base",
     "Blob",
     "BytesBlob",
-    "Descriptor",
     "Image",
     "Layer",
     "LayerKind",
-    "MediaType",
     "Platform",
     "Sink",
 ]
 
 LayerKind = Literal["base", "model", "user", "system", "python", "source"]
-
-
-class MediaType:
-    """Name the media types that are written; those of Docker are read too."""
-
-    INDEX = "application/vnd.oci.image.index.v1+json"
-    MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-    CONFIG = "application/vnd.oci.image.config.v1+json"
-    LAYER = "application/vnd.oci.image.layer.v1.tar"
-    LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
-    LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
-    DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
-    DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-    DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
-    DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +44,6 @@ class Platform:
 
     def __str__(self) -> str:
         return "/".join(p for p in (self.os, self.architecture, self.variant) if p)
-
-
-@dataclass(frozen=True, slots=True)
-class Descriptor:
-    """Point to content: what it is, its digest, its size in bytes."""
-
-    media_type: str
-    digest: Digest
-    size: int
-    annotations: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        """Return the descriptor as the specification writes it."""
-        value: dict[str, object] = {
-            "mediaType": self.media_type,
-            "digest": str(self.digest),
-            "size": self.size,
-        }
-        return value | ({"annotations": dict(self.annotations)} if self.annotations else {})
 
 
 class Blob(Protocol):

@@ -8,13 +8,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from ...exceptions import BentoMLException, NotFound, ServiceUnavailable
+from ...registry.client import Registry
+from ...registry.documents import MAX_DOCUMENT, Descriptor, MediaType
+from ...registry.reference import Reference
+from ...registry.transport import Transport
 from ...store.digest import Digest
 from .cache import Cache
-from .model import Base, Blob, Descriptor, MediaType, Platform
-from .reference import Reference
-from .registry import Registry
-from .resolve import MAX_DOCUMENT, resolve
-from .transport import Transport
+from .model import Base, Blob, Platform
+from .resolve import resolve
 
 __all__ = ["open_registry_image"]
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ...exceptions import BentoMLException, NotFound
+from ...registry.documents import Descriptor, MediaType, parsed_descriptor, parsed_document
 from ...store.digest import Digest
-from .model import Base, Blob, Descriptor, Layer, MediaType, Platform
+from .model import Base, Blob, Layer, Platform
 
 __all__ = [
-    "MAX_DOCUMENT",
     "Source",
     "check_platform",
-    "checked_document",
     "diff_ids_of",
-    "parsed_descriptor",
-    "parsed_document",
     "resolve",
 ]
 
-MAX_DOCUMENT = 4 << 20  # bytes of a manifest or configuration: what registries allow
 _INDEXES = (MediaType.INDEX, MediaType.DOCKER_INDEX)
 _MANIFESTS = (MediaType.MANIFEST, MediaType.DOCKER_MANIFEST)
 _LAYERS = {
@@ -64,42 +59,8 @@ def resolve(source: Source, root: Descriptor, *, name: str, platform: Platform) 
     return Base(name, manifest_at.digest, config, layers, platform)
 
 
-def checked_document(data: bytes, descriptor: Descriptor, name: str) -> bytes:
-    """Return ``data``, which is what the descriptor says.
-
-    Raises:
-        BentoMLException: it is not.
-    """
-    if Digest.of(data) != descriptor.digest:
-        raise BentoMLException(
-            f"`{name}`: a document has the digest `{Digest.of(data)}`, not `{descriptor.digest}`"
-        )
-    return data
-
-
-def parsed_document(data: bytes, name: str) -> Mapping[str, object]:
-    """Return the JSON object that a manifest or configuration is."""
-    try:
-        value = json.loads(data)
-    except ValueError as e:
-        raise BentoMLException(f"`{name}`: a document is not JSON: {e}") from e
-    if not isinstance(value, dict):
-        raise BentoMLException(f"`{name}`: a document is not a JSON object")
-    return value
-
-
 def _type_of(document: Mapping[str, object], descriptor: Descriptor) -> str:
     return str(document.get("mediaType") or descriptor.media_type)
-
-
-def parsed_descriptor(value: object, name: str) -> Descriptor:
-    """Return the descriptor that a document holds."""
-    try:
-        if isinstance(value, dict) and isinstance(value["size"], int) and value["size"] >= 0:
-            return Descriptor(str(value["mediaType"]), Digest.parse(str(value["digest"])), value["size"])
-    except (KeyError, ValueError):
-        pass
-    raise BentoMLException(f"`{name}`: `{value}` is not a descriptor")
 
 
 def diff_ids_of(config: Mapping[str, object], name: str) -> list[Digest]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bentoml.builder.oci.auth import Challenge, Credentials, credentials_for, fetch_token, parse_challenge
-from bentoml.builder.oci.transport import Transport
 from bentoml.exceptions import BentoMLException
 from bentoml.process import CommandFailed
+from bentoml.registry.auth import Challenge, Credentials, credentials_for, fetch_token, parse_challenge
+from bentoml.registry.transport import Transport
 
 ME = Credentials("me", "s3:cret")
 ENCODED = base64.b64encode(b"me:s3:cret").decode()

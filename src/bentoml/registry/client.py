@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from ...exceptions import BentoMLException, NotFound, ServiceUnavailable
-from ...store.digest import Digest
+from ..exceptions import BentoMLException, NotFound, ServiceUnavailable
+from ..store.digest import Digest
 from .auth import credentials_for, fetch_token, parse_challenge
-from .model import Descriptor, MediaType
+from .documents import MAX_DOCUMENT, Descriptor, MediaType
 from .reference import DEFAULT_HOST, Reference
-from .resolve import MAX_DOCUMENT
 from .transport import Answer, Transport
 
 __all__ = ["Registry"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.builder.oci.images import noise
 
-from bentoml.builder.oci.reference import Reference
 from bentoml.exceptions import InvalidArgument
+from bentoml.registry.reference import Reference
 from bentoml.store.digest import Digest
 
 PIN = Digest.of(noise(1))

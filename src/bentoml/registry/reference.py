@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ...exceptions import InvalidArgument
-from ...store.digest import Digest
+from ..exceptions import InvalidArgument
+from ..store.digest import Digest
 
 __all__ = ["Reference"]
 

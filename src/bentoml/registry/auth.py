@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from ...exceptions import BentoMLException
-from ...process import CommandFailed, run
+from ..exceptions import BentoMLException
+from ..process import CommandFailed, run
 from .reference import DEFAULT_HOST
 from .transport import Transport
 

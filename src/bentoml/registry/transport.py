@@ -1,4 +1,4 @@
-"""HTTP for registries: the one place of the image builder that knows the HTTP library; retries, and errors as ours."""
+"""HTTP for registries: the one place that knows the HTTP library; retries, and errors as ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ...exceptions import BentoMLException, ServiceUnavailable
+from ..exceptions import BentoMLException, ServiceUnavailable
 
 if TYPE_CHECKING:
     import ssl
