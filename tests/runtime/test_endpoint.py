@@ -400,6 +400,11 @@ def test_a_body_that_says_that_it_is_too_long_is_not_waited_for(app: Served) -> 
         assert (reply.status, reply.json()) == (413, {"error": "the body is longer than 2000000 bytes"})
 
 
+def test_a_length_that_is_written_with_more_digits_than_numbers_have(app: Served) -> None:
+    headers = {"content-type": "application/json", "content-length": "0" * 5000 + "8"}
+    assert app.ask("/add", b'{"a": 1}', headers=headers).status == 413
+
+
 @pytest.mark.parametrize("path", ["/add", "/add_async"])
 def test_a_request_leaves_nothing_for_the_garbage_collector(app: Served, path: str) -> None:
     app.ask(path, {"a": 1})

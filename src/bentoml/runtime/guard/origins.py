@@ -49,14 +49,22 @@ class Origins:
         return self._allows_origin(origin.decode("latin-1"), host.decode("latin-1").lower(), headers)
 
     def _takes(self, host: bytes) -> bool:
-        """Refuse a name that leads here: a proxy in front of this server has an address of its own."""
+        """Refuse a name that leads here: a proxy in front of this server has an address of its own.
+
+        An IP address leads nowhere else, whoever owns it, so that no page can have come from there before.
+        """
         name, port = _split(host.decode("latin-1").lower())
         is_ours = port == self.port or (port is None and bool(name) and self.port in _DEFAULT_PORTS)
-        return not is_ours or _is_here(name)
+        return not is_ours or _is_here(name) or _is_address(name)
 
     def _allows_origin(self, origin: str, host: str, headers: Mapping[bytes, bytes]) -> bool:
-        netloc = urlsplit(origin).netloc.lower()
-        if self._is_listed(origin) or _is_here(_split(netloc)[0]):
+        if self._is_listed(origin):
+            return True
+        try:
+            netloc = urlsplit(origin).netloc.lower()
+        except ValueError:  # no address
+            return False
+        if _is_here(_split(netloc)[0]):
             return True
         proxied = any(name in headers for name in _PROXIED)
         return bool(netloc) and (proxied or netloc == host)
@@ -79,9 +87,14 @@ def _split(netloc: str) -> tuple[str, int | None]:
 
 
 def _is_here(name: str) -> bool:
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved elsewhere
+    if f".{name}".removesuffix(".").endswith(".localhost"):  # RFC 6761: never resolved elsewhere
         return True
+    return _is_address(name) and ipaddress.ip_address(name.partition("%")[0]).is_loopback
+
+
+def _is_address(name: str) -> bool:
     try:
-        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+        ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
         return False
+    return True

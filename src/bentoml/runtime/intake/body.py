@@ -35,6 +35,7 @@ __all__ = [
 _NPY = NPY.encode()
 _WHOLE = 2 << 20  # bytes of a form that are read as one piece
 _LONG = 256 << 10  # bytes of another body that take a while to read
+_DIGITS = 20  # of the largest length that HTTP parsers take; with zeros before it, it may have more
 _WINDOW = 256 << 10  # bytes that go to the disk at once, in a thread
 
 
@@ -76,7 +77,7 @@ def check_length(call: Call) -> None:
     """
     limit = call.server.limits.upload if is_form(call) else call.server.limits.body
     length = call.headers.get(b"content-length", b"")
-    if length.isdigit() and int(length) > limit:
+    if length.isdigit() and (len(length) > _DIGITS or int(length) > limit):
         raise _too_long(limit)
 
 
