@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
@@ -38,6 +39,26 @@ def test_results_and_order_in_one_thread() -> None:
 
     with_threads(1, work)
     assert seen == list(range(200))
+
+
+def test_an_idle_thread_keeps_nothing_of_its_last_job() -> None:
+    class Body:
+        """What a request brought."""
+
+    def fail(_: Body) -> None:
+        raise ValueError
+
+    async def work(threads: WorkerThreads) -> None:
+        given = Body()
+        left = [weakref.ref(given), weakref.ref(await threads.submit(lambda _: Body(), given))]
+        with pytest.raises(ValueError):
+            await threads.submit(fail, failed := Body())
+        left.append(weakref.ref(failed))
+        del given, failed
+        await asyncio.sleep(0.01)
+        assert [ref() for ref in left] == [None] * 3
+
+    with_threads(1, work)
 
 
 def test_as_many_at_once_as_there_are_threads() -> None:

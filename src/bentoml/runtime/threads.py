@@ -77,11 +77,10 @@ class WorkerThreads:
             if not future.cancelled():
                 try:
                     result = context.run(function, *args)
-                except (
-                    BaseException
-                ) as e:  # the boundary of the user's code: whoever awaits the future gets it
+                except BaseException as e:  # the boundary of the user's code: whoever awaits it gets it
                     error = e
             self._done.append((future, result, error, abandoned))
+            del job, function, args, future, context, abandoned, result, error  # a request, kept while idle
             if not self._woken:
                 self._woken = True
                 try:

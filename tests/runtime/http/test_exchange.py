@@ -96,6 +96,8 @@ async def fails(scope: Any, receive: Any, send: Any) -> None:
         pytest.param(sends(b"", headers=[(b"a", b"b\0c")]), id="zero byte in a value"),
         pytest.param(sends(b"", headers=[(b"a: b\r\nc", b"d")]), id="line break in a name"),
         pytest.param(sends(b"", headers=[(b"a b", b"c")]), id="space in a name"),
+        pytest.param(sends(b"", headers=[(b"a", b"b\nc")], status=204), id="line feed, no body"),
+        pytest.param(sends(b"ok", headers=[*TWO, *TWO]), id="two lengths"),
     ],
 )
 def test_an_application_that_fails_is_500_and_says_nothing_of_why(
@@ -106,6 +108,9 @@ def test_an_application_that_fails_is_500_and_says_nothing_of_why(
         assert text.startswith(b"HTTP/1.1 500 ")
         assert b"connection: close\r\n" in text
         assert b"secret" not in text and b"Set-Cookie" not in text
+        head, _, body = text.partition(b"\r\n\r\n")
+        assert b"content-length: %d\r\n" % len(body) in head and b"transfer-encoding" not in head
+        assert body.startswith(b'{"error":')
         assert text.count(b"HTTP/1.1 ") == 1
         assert one.wire.closed
 
@@ -127,6 +132,22 @@ def test_an_answer_that_breaks_off_is_not_taken_for_whole(caplog: pytest.LogCapt
     with caplog.at_level(logging.ERROR):
         talk(app, work)
     assert "oh" in caplog.text
+
+
+def test_nobody_is_told_to_go_on_in_the_middle_of_an_answer() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+        await send({"type": "http.response.body", "body": await read_all(receive)})
+
+    async def work(one: Talk) -> None:
+        head = post("/", b"rest", "Expect: 100-continue").removesuffix(b"rest")
+        text = await one.say(head)
+        assert text.endswith(b"\r\n\r\n6\r\nfirst \r\n"), "the client sees that its body is awaited"
+        assert (await one.say(b"rest")).endswith(b"\r\n\r\n6\r\nfirst \r\n4\r\nrest\r\n0\r\n\r\n")
+        assert one.wire.closed
+
+    talk(app, work)
 
 
 def test_messages_out_of_place() -> None:

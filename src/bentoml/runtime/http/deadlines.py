@@ -38,7 +38,7 @@ class Deadlines:
         self._open.discard(timed)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(self._wait, self._sweep, loop) if self._open else None
         now = loop.time()
         for timed in [timed for timed in self._open if timed.deadline < now]:
-            timed.expire()
-        self._timer = loop.call_later(self._wait, self._sweep, loop) if self._open else None
+            timed.expire()  # an error here leaves the others to the next sweep

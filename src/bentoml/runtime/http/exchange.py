@@ -134,6 +134,7 @@ class Exchange:
             self._line.cut()
             return
         self.keep_alive = False
+        self._framing = _COUNTED  # whatever the head was to say that could not be sent
         body = error_body(GENERIC)
         self._send_head(500, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))])
         self._send_body(body, False)
@@ -196,16 +197,17 @@ class Exchange:
                 if kind == _CODING:
                     continue  # ours to choose
                 if kind == _LENGTH:
+                    if length is not None:  # RFC 9110, 8.6: nobody could tell which one holds
+                        raise RuntimeError("the answer has more than one content-length")
                     length = value
                 elif b"close" in value.lower():
                     closing = True
             parts += (name, b": ", value, b"\r\n")
             lines += 1
         self._choose_framing(status, length)
-        if (
-            self._expects or closing
-        ):  # whether a body follows is up to the client: nobody could tell it from a request
-            self.keep_alive = False
+        if self._expects or closing:
+            self._expects = False  # whether a body follows is now up to the client: ...
+            self.keep_alive = False  # ... nobody could tell it from a request
         end, end_lines = _ENDS[
             self._framing == _CHUNKED, closing or self.keep_alive, self.scope["http_version"] == "1.0"
         ]
