@@ -37,7 +37,8 @@ def test_help_lists_every_command(flag: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_loads_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     entry = COMMANDS[name]
-    assert hasattr(import_module(f"bentoml.cli.{entry.module}"), entry.attribute)
+    for leaf in entry.commands.values() or [entry]:
+        assert hasattr(import_module(f"bentoml.cli.{leaf.module}"), leaf.attribute)
     with pytest.raises(SystemExit) as stop:
         run([name, "-h"])
     assert stop.value.code == 0

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
 
-from bentoml.cli.main import COMMANDS, CommandTable
+from bentoml.cli._table import CommandTable
+from bentoml.cli.main import COMMANDS
 
 __all__ = ["all_commands", "options_of"]
 
-_table = CommandTable(name="bentoml")
-_context: Any = typer.Context(_table)
+_root = CommandTable(COMMANDS, name="bentoml")
 
 
 def all_commands() -> dict[str, Any]:
     """Return each command by its words: `models list`."""
-    found: dict[str, Any] = {}
-    for name in COMMANDS:
-        command = _table.get_command(_context, name)
-        inner = getattr(command, "commands", None)
-        found |= {f"{name} {sub}": leaf for sub, leaf in inner.items()} if inner else {name: command}
-    return found
+    return dict(_leaves(_root, ()))
+
+
+def _leaves(table: CommandTable, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    context: Any = typer.Context(table)
+    for name in table.table:
+        command = table.get_command(context, name)
+        if isinstance(command, CommandTable):
+            yield from _leaves(command, (*words, name))
+        else:
+            yield " ".join((*words, name)), command
 
 
 def options_of(words: Sequence[str]) -> set[str]:

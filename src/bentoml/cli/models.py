@@ -14,19 +14,16 @@ from ..store.models import Model
 from ._output import Format, ItemFormat, local_time, print_item, print_rows, size
 from ._tags import delete_confirmed, parse_tag, resolve_targets
 
-__all__ = ["app"]
+__all__ = ["delete_app", "get_app", "list_app"]
 
-app = typer.Typer(
-    help="Work with the models of the local store.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+list_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+get_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+delete_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _COLUMNS = {"tag": "Tag", "module": "Module", "size": "Size", "creation_time": "Creation Time"}
 
 
-@app.command("list")
+@list_app.command()
 def list_models(
     name: Annotated[
         str | None, typer.Argument(help="Show only the models with this name.", show_default=False)
@@ -38,7 +35,7 @@ def list_models(
     print_rows([_row(model) for model in found], _COLUMNS, output)
 
 
-@app.command("get")
+@get_app.command()
 def get_model(
     tag: Annotated[str, typer.Argument(metavar="TAG", help="A tag, or a name for the latest.")],
     output: Annotated[ItemFormat, typer.Option("-o", "--output", help="What to print.")] = "yaml",
@@ -48,7 +45,7 @@ def get_model(
     print_item(Path(model.path), ModelInfo.FILE, output)
 
 
-@app.command("delete")
+@delete_app.command()
 def delete_models(
     targets: Annotated[list[str], typer.Argument(help="Tags, or names for all their versions.")],
     yes: Annotated[bool, typer.Option("-y", "--yes", "--assume-yes", help="Do not ask.")] = False,
