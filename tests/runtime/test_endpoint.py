@@ -44,6 +44,11 @@ class Everything:
         return array * 2
 
     @bentoml.api
+    def nothing(self, ctx: bentoml.Context, status: int) -> str:
+        ctx.response.status_code = status
+        return "nothing"
+
+    @bentoml.api
     def root(self, point: Point, /) -> Point:
         return point
 
@@ -179,6 +184,17 @@ def test_the_context(app: Served) -> None:
     assert reply.headers["set-cookie"] == "k=v; HttpOnly; Path=/; SameSite=lax"
     assert app.ask("/about", {"text": "x"}, headers={"X-Sent": "seen "}).body == b"seen later"
     assert app.ask("/again", b'{"any": 1}').body == b'{"any": 1}'
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, b""), (304, b""), (205, b"nothing"), (410, b"nothing")])
+def test_a_status_that_has_no_body(app: Served, status: int, body: bytes) -> None:
+    reply = app.ask("/nothing", {"status": status})
+    assert (reply.status, reply.body) == (status, body)
+
+
+def test_a_status_that_is_none(app: Served, caplog: pytest.LogCaptureFixture) -> None:
+    assert app.ask("/nothing", {"status": 101}).status == 500
+    assert "`101` is no status of an answer" in caplog.text
 
 
 def test_a_response_of_the_users_own(app: Served) -> None:

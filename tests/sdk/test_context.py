@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+from http import HTTPStatus
 from http.cookies import CookieError
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -20,6 +22,21 @@ def request() -> Request:
 def test_nothing_said_costs_nothing() -> None:
     response = ResponseContext()
     assert (response.status_code, response.raw_headers(), response.background_tasks) == (200, [], None)
+
+
+@pytest.mark.parametrize("status", [200, 299, 404, 599, HTTPStatus.ACCEPTED])
+def test_status(status: int) -> None:
+    response = ResponseContext()
+    response.status_code = status
+    assert (response.status_code, type(response.status_code)) == (status, int)
+
+
+@pytest.mark.parametrize("status", [0, -1, 99, 100, 101, 199, 600, 1000, "202", None, 2e2])
+def test_what_is_no_status(status: Any) -> None:
+    response = ResponseContext()
+    with pytest.raises(ValueError, match=f"`{status!r}` is no status"):
+        response.status_code = status
+    assert response.status_code == 200
 
 
 def test_headers_keep_several_values() -> None:

@@ -226,6 +226,8 @@ class Endpoint:
         else:
             body, media_type = self._output.encode(value)
         status, headers = (200, None) if call.context is None else _context_answer(call)
+        if status in _BODILESS:
+            body = b""
         if not isinstance(body, bytes):
             response = file_response(body) if isinstance(body, FileAnswer) else FormResponse(body)
             response.status_code = status
@@ -344,5 +346,6 @@ def _replay(body: Body) -> Receive:
 _CLIENT_GONE = 499  # as nginx has it in its log
 
 _FOREIGN = Answer(403, FOREIGN)
+_BODILESS = (204, 304)
 _NOT_ALLOWED = Answer(405, b"Method Not Allowed", TEXT, [(b"allow", b"POST")])
 _TOO_MANY = Answer(429, error_body("Too many requests"), JSON, [(b"retry-after", b"1")])

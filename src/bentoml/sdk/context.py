@@ -68,13 +68,28 @@ class Cookie:
 class ResponseContext:
     """Collect what an API says about its response; what it does not touch costs nothing."""
 
-    __slots__ = ("_background", "_cookies", "_headers", "status_code")
+    __slots__ = ("_background", "_cookies", "_headers", "_status_code")
 
     def __init__(self) -> None:
-        self.status_code = 200
+        self._status_code = 200
         self._headers: MutableHeaders | None = None
         self._cookies: list[Cookie] | None = None
         self._background: BackgroundTasks | None = None
+
+    @property
+    def status_code(self) -> int:
+        """The status, 200 where nothing else is said.
+
+        Raises:
+            ValueError: what is assigned is no status of a whole answer, which RFC 9110 has from 200 to 599.
+        """
+        return self._status_code
+
+    @status_code.setter
+    def status_code(self, status: int) -> None:
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"`{status!r}` is no status of an answer; give a number from 200 to 599")
+        self._status_code = int(status)
 
     @property
     def headers(self) -> MutableHeaders:

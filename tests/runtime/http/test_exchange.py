@@ -77,6 +77,15 @@ def test_how_an_answer_ends(app: Any, request_: bytes, head: bytes, body: bytes,
     talk(app, work)
 
 
+def test_no_content_has_no_length() -> None:
+    async def work(one: Talk) -> None:
+        text = await one.say(GET)
+        assert text.startswith(b"HTTP/1.1 204 No Content\r\n") and text.endswith(b"\r\n\r\n")
+        assert b"content-length" not in text and not one.wire.closed
+
+    talk(sends(b"ok", headers=TWO, status=204), work)
+
+
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
     """End without an answer."""
 
@@ -98,6 +107,9 @@ async def fails(scope: Any, receive: Any, send: Any) -> None:
         pytest.param(sends(b"", headers=[(b"a b", b"c")]), id="space in a name"),
         pytest.param(sends(b"", headers=[(b"a", b"b\nc")], status=204), id="line feed, no body"),
         pytest.param(sends(b"ok", headers=[*TWO, *TWO]), id="two lengths"),
+        pytest.param(sends(b"ok", headers=TWO, status=42), id="no status"),
+        pytest.param(sends(b"ok", headers=TWO, status=1000), id="too great a status"),
+        pytest.param(sends(b"", status=101), id="a status that is no answer"),
     ],
 )
 def test_an_application_that_fails_is_500_and_says_nothing_of_why(

@@ -34,7 +34,8 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 # How the client knows where the body of an answer ends (RFC 9112, 6.3).
 _COUNTED, _CHUNKED, _EMPTY, _UNTIL_CLOSED = range(4)
-_BODILESS = (204, 304)
+_NO_CONTENT = 204
+_BODILESS = (_NO_CONTENT, 304)
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOGETHER = 1 << 16  # bytes of a body that are copied behind its head rather than written on their own
@@ -196,6 +197,8 @@ class Exchange:
             if kind:
                 if kind == _CODING:
                     continue  # ours to choose
+                if kind == _LENGTH and status == _NO_CONTENT:
+                    continue  # RFC 9110, 8.6
                 if kind == _LENGTH:
                     if length is not None:  # RFC 9110, 8.6: nobody could tell which one holds
                         raise RuntimeError("the answer has more than one content-length")
@@ -270,15 +273,21 @@ class Exchange:
 
 
 def status_line(status: int) -> bytes:
-    """Return the first line of an answer."""
+    """Return the first line of an answer.
+
+    Raises:
+        RuntimeError: it is no status of a whole answer; those below 200 come before one.
+    """
+    if not 200 <= status <= 999:
+        raise RuntimeError(f"`{status}` is no status of an answer")
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    return f"HTTP/1.1 {status:03d} {phrase}\r\n".encode()
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
 
 
-_STATUS_LINES = {int(status): status_line(status) for status in HTTPStatus}
+_STATUS_LINES = {int(status): status_line(status) for status in HTTPStatus if status >= 200}
 
 
 def _end(chunked: bool, said: bool, old: bool) -> tuple[bytes, int]:
