@@ -201,6 +201,20 @@ class CutOff(httpx2.SyncByteStream, httpx2.AsyncByteStream):
         raise httpx2.RemoteProtocolError("peer closed connection")
 
 
+@pytest.mark.parametrize("name", ["greet", "paint"])
+def test_a_call_whose_answer_is_cut_off_is_sent_again_where_that_is_asked_for(kind: Kind, name: str) -> None:
+    server = Server(httpx2.Response(200, stream=CutOff()), text("whole"))
+    ask(kind, server, lambda client: getattr(client, name)(), retries=1)
+    assert len(server.asked) == 2
+
+
+def test_a_stream_that_has_begun_is_not_sent_again(kind: Kind) -> None:
+    server = Server(httpx2.Response(200, stream=CutOff()), text("whole"))
+    with pytest.raises(ServiceUnavailable, match="broke"):
+        ask(kind, server, lambda client: client.stream(), retries=1)
+    assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize("name", ["stream", "greet", "paint"])
 def test_an_answer_that_is_cut_off(kind: Kind, name: str) -> None:
     with pytest.raises(ServiceUnavailable, match=r"the connection to `http://server` broke: peer closed"):

@@ -12,7 +12,7 @@ import pytest
 
 from bentoml.client.plan import Endpoint, Field, endpoints_of, method_names
 from bentoml.client.uploads import Link, Upload
-from bentoml.exceptions import BentoMLException, NotFound
+from bentoml.exceptions import BentoMLException, InvalidArgument, NotFound
 
 STRING = {"type": "string"}
 FILE = {"type": "file", "format": "binary"}
@@ -138,6 +138,11 @@ def test_a_root_file_is_the_body(tmp_path: Path) -> None:
     file.write_bytes(b"sound")
     plan = root({**FILE, "content_type": "audio/wav"}).request((file,), {})
     assert (plan.body, plan.media_type) == (Upload(file, "a.wav", "audio/wav"), "audio/wav")
+
+
+def test_a_root_text_that_utf_8_cannot_hold() -> None:
+    with pytest.raises(InvalidArgument, match="the text for `scale` cannot be sent"):
+        root(STRING).request(("\ud800",), {})
 
 
 @pytest.mark.parametrize(("args", "kwargs"), [((), {"text": "a"}), (("a", "b"), {})], ids=["keyword", "two"])

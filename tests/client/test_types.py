@@ -169,6 +169,10 @@ class Types:
             raise InvalidArgument("negative")
         return 2 * number
 
+    @bentoml.task
+    def halve(self, values: np.ndarray) -> np.ndarray:
+        return values / 2
+
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[bentoml.SyncHTTPClient]:
@@ -387,3 +391,8 @@ def test_tasks(client: bentoml.SyncHTTPClient) -> None:
     with pytest.raises(InvalidArgument, match="negative"):
         client.double.submit(-1).wait(timeout=5)
     assert client.double(3) == 6
+
+
+def test_the_array_that_a_task_ends_with_keeps_its_type(client: bentoml.SyncHTTPClient) -> None:
+    halves = client.halve.submit(np.array([1, 2], dtype="float32")).wait(timeout=5)
+    assert halves.tolist() == [0.5, 1.0] and halves.dtype == np.float32

@@ -31,6 +31,25 @@ def test_bytes(data: Any) -> None:
     assert upload("file", data, {}) == Upload(b"x", "file", "application/octet-stream")
 
 
+@pytest.mark.parametrize(
+    ("name", "declared", "sent"),
+    [
+        ("a.wav", "audio/wav", "audio/wav"),  # the table says audio/x-wav
+        ("a.MP3", "audio/mp3", "audio/mp3"),  # ... and audio/mpeg
+        ("a.txt", "text/plain; charset=utf-8", "text/plain; charset=utf-8"),
+        ("a.unknown", "audio/wav", "audio/wav"),
+        ("a.png", "audio/wav", "image/png"),
+        ("a.wav", "audio/mp3", "audio/x-wav"),
+    ],
+)
+def test_a_file_is_not_passed_off_as_what_is_declared(
+    tmp_path: Path, name: str, declared: str, sent: str
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    found = upload("file", tmp_path / name, {"content_type": declared})
+    assert isinstance(found, Upload) and found.media_type == sent
+
+
 def test_the_declared_media_type_wins_unless_it_is_a_pattern() -> None:
     declared = upload("file", b"x", {"content_type": "audio/mp3"})
     pattern = upload("file", b"x", {"content_type": "audio/*"})
@@ -105,4 +124,12 @@ def test_an_image_that_png_cannot_hold_keeps_its_format(tmp_path: Path) -> None:
 
 def test_an_image_that_cannot_be_encoded() -> None:
     with pytest.raises(InvalidArgument, match="`image`: this image cannot be encoded"):
-        upload("image", PIL.Image.new("CMYK", (1, 1)), {})
+        upload("image", PIL.Image.new("HSV", (1, 1)), {})
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "F", "LAB"])
+def test_a_new_image_that_png_cannot_hold(mode: str) -> None:
+    sent = upload("image", PIL.Image.new(mode, (2, 1)), {})
+    assert isinstance(sent, Upload) and isinstance(sent.content, bytes)
+    assert (sent.filename, sent.media_type) == ("image.tiff", "image/tiff")
+    assert PIL.Image.open(io.BytesIO(sent.content)).mode == mode

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
-from ..exceptions import BentoMLException
+from ..exceptions import BentoMLException, InvalidArgument
 from .arrays import NPY, is_array, takes_npy, to_array, write_npy
 from .chunks import Chunks, chunks_of
 from .failures import failure
@@ -84,7 +84,7 @@ class Endpoint:
         """Return what to send to have a call made in the background; raises what ``request`` raises."""
         if not self.is_task:
             raise TypeError(f"endpoint {self.name} is not a task: call it, `client.{self.name}(...)`")
-        return replace(self.request(args, kwargs), route=self._task_route("submit"), accept=None)
+        return replace(self.request(args, kwargs), route=self._task_route("submit"))
 
     def task(self, verb: Literal["status", "get", "retry", "cancel"], task_id: str) -> RequestPlan:
         """Return what to send about one task of this API."""
@@ -138,7 +138,7 @@ class Endpoint:
             file = upload(self.name, value, schema)
             return file, TEXT if isinstance(file, bytes) else file.media_type
         if schema.get("type") == "string" and isinstance(value, str | bytes | bytearray):
-            return value.encode() if isinstance(value, str) else bytes(value), TEXT
+            return _utf_8(self.name, value) if isinstance(value, str) else bytes(value), TEXT
         if (npy := _npy(value, schema)) is not None:
             return npy, NPY
         if holds_files(schema) and (fields := fields_of(value)) is not None:
@@ -243,6 +243,13 @@ def _npy(value: object, schema: Mapping[str, Any]) -> bytes | None:
         return write_npy(array)
     except ValueError:  # elements that are no numbers: JSON has more of them
         return None
+
+
+def _utf_8(name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as e:
+        raise InvalidArgument(f"the text for `{name}` cannot be sent: {e}") from e
 
 
 def _is_not_text(value: object, schema: Mapping[str, Any]) -> bool:

@@ -92,25 +92,24 @@ class Session:
         self.downloads.close()
         await self.wire.close()
 
-    async def open(self, plan: RequestPlan, body: Body | None, options: Options) -> Answer:
-        """Return the beginning of an answer; try again where that is allowed and may help."""
+    async def exchange(
+        self, plan: RequestPlan, body: Body | None, options: Options, read: Callable[[Answer], Awaitable[T]]
+    ) -> T:
+        """Send a request and return what ``read`` makes of its answer; again where that is allowed and may help."""
         tries = options.for_questions() if plan.method == "GET" else options.for_calls()
         headers = {"Accept": plan.accept} if plan.accept else {}
         began = time.monotonic()
         for tried in count(1):
-            outcome: Answer | ServiceUnavailable
             try:
-                outcome = await self.wire.send(plan.method, plan.route, body, headers, options.timeout)
-            except ServiceUnavailable as e:
-                outcome = e
-            pause = _pause(outcome, tries, tried, time.monotonic() - began)
-            if isinstance(outcome, ServiceUnavailable):
+                answer = await self.wire.send(plan.method, plan.route, body, headers, options.timeout)
+                pause = _pause(answer, tries, tried, time.monotonic() - began)
                 if pause is None:
-                    raise outcome
-            elif pause is None:
-                return outcome
-            else:
-                await outcome.close()
+                    return await read(answer)
+                await answer.close()
+            except ServiceUnavailable as e:
+                pause = _pause(e, tries, tried, time.monotonic() - began)
+                if pause is None:
+                    raise
             await self.wire.sleep(pause)
         raise AssertionError("count() does not end")
 
@@ -126,13 +125,15 @@ class Session:
     async def _exchange(
         self, plan: RequestPlan, options: Options, read: Callable[[Answer], Awaitable[T]]
     ) -> T:
-        with ExitStack() as opened:
-            body = await self.body_of(plan, opened, options)
-            answer = await self.open(plan, body, options)
+        async def whole(answer: Answer) -> T:
             try:
                 return await read(answer)
             finally:
                 await answer.close()
+
+        with ExitStack() as opened:
+            body = await self.body_of(plan, opened, options)
+            return await self.exchange(plan, body, options, whole)
 
     async def _fetched(self, content: Any, options: Options) -> Any:
         """Return a body in which no file lies elsewhere any more."""
@@ -233,13 +234,18 @@ class Stream:
     async def _begin(self) -> Answer:
         with ExitStack() as opened:
             body = await self._session.body_of(self._plan, opened, self._options)
-            answer = await self._session.open(self._plan, body, self._options)
+            answer = await self._session.exchange(self._plan, body, self._options, _begun)
         if 200 <= answer.status < 300:
             return answer
         try:
             raise failure(answer.status, await answer.read(), self._plan.route)
         finally:
             await answer.close()
+
+
+async def _begun(answer: Answer) -> Answer:
+    """Return an answer whose body is read step by step."""
+    return answer
 
 
 async def _json(answer: Answer, route: str) -> Any:

@@ -51,7 +51,7 @@ def upload(name: str, value: object, schema: Mapping[str, Any]) -> Upload | byte
 
     A path or the name of a local file, bytes, a file open in binary mode, a PIL image and an http(s) URL are taken. An
     image that was opened and not touched is sent as the file that it came from; any other one is encoded as PNG, which
-    loses nothing, or in the format it came in where PNG cannot hold it.
+    loses nothing, or, where PNG cannot hold it, in the format it came in or as TIFF.
 
     Raises:
         InvalidArgument: the local file does not exist, or the image cannot be encoded.
@@ -104,7 +104,7 @@ def _open_file(name: str, file: Any, declared: str | None) -> Upload:
 def _image(name: str, image: Any) -> Upload:
     untouched = getattr(image, "fp", None) is not None and bool(getattr(image, "tile", None))
     keeps_format = untouched or image.mode not in _PNG_MODES
-    kind = (image.format if keeps_format else None) or "PNG"
+    kind = (image.format if keeps_format else None) or ("PNG" if image.mode in _PNG_MODES else "TIFF")
     path = getattr(image, "filename", "") if untouched else ""
     filename = os.path.basename(path) if isinstance(path, str) and path else f"{name}.{kind}".lower()
     content = image.fp if untouched else _encoded(name, image, kind)
@@ -123,7 +123,16 @@ def _encoded(name: str, image: Any, kind: str) -> bytes:
 
 
 def _media_type(filename: str, declared: str | None) -> str:
-    return declared or mimetypes.guess_type(filename)[0] or UNKNOWN
+    """Return what the name of a file says it is, or what is declared where both mean the same, or the name says nothing.
+
+    A file that is something else is not passed off as what is declared: the service checks that, and would be deceived.
+    """
+    guessed = mimetypes.guess_type(filename)[0]
+    if declared is None or guessed is None:
+        return declared or guessed or UNKNOWN
+    kind, _, subtype = declared.partition(";")[0].strip().lower().partition("/")
+    by_suffix = f"{kind}/{filename.rpartition('.')[2].lower()}"  # a `.mp3` is `audio/mpeg` to some, `audio/mp3` to others
+    return declared if f"{kind}/{subtype}" in (guessed, guessed.replace("/x-", "/"), by_suffix) else guessed
 
 
 def _concrete(media_type: object) -> str | None:
