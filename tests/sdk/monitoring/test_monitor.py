@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from tests.collector import collector
 
 import bentoml
-from bentoml.exceptions import BentoMLConfigException, InvalidArgument
+from bentoml.exceptions import BentoMLConfigException, BentoMLException
 from bentoml.monitoring import MonitorBase
 from bentoml.sdk.configuration.sections import Monitoring
 from bentoml.sdk.monitoring.monitor import close_monitors, use_monitoring
@@ -99,13 +99,14 @@ def test_each_value_of_a_line_may_hold_line_breaks(folder: Path) -> None:
     ],
 )
 def test_what_a_column_cannot_be(arguments: Any, message: str, folder: Path) -> None:
-    with pytest.raises(InvalidArgument, match=message), bentoml.monitor("iris") as m:
+    with pytest.raises(BentoMLException, match=message) as raised, bentoml.monitor("iris") as m:
         m.log(*arguments)
+    assert raised.value.error_code == 500  # it is the service's code that is wrong, not who called it
     assert not folder.exists()
 
 
 def test_columns_of_different_lengths_are_refused(folder: Path) -> None:
-    with pytest.raises(InvalidArgument, match="`x` has 2, `y` has 1"), bentoml.monitor("iris") as m:
+    with pytest.raises(BentoMLException, match="`x` has 2, `y` has 1"), bentoml.monitor("iris") as m:
         m.log_batch([1, 2], name="x", role="feature", data_type="numerical")
         m.log(1, name="y", role="feature", data_type="numerical")
     assert not folder.exists()
@@ -120,7 +121,7 @@ def test_a_block_that_fails_writes_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../up", "/etc", "a/b", "", ".hidden", "a\n"])
 def test_names_that_are_no_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(BentoMLException):
         one_row(name)
     assert list(tmp_path.iterdir()) == []
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ...exceptions import BentoMLConfigException, InvalidArgument
+from ...exceptions import BentoMLConfigException, BentoMLException
 from ..configuration.sections import Monitoring
 from ..context import request_ids, server_context
 
@@ -86,7 +86,7 @@ class Record:
         """Log one value of a column.
 
         Raises:
-            InvalidArgument: the role or the type is not known, or the column has another one already.
+            BentoMLException: the role or the type is not known, or the column has another one already.
         """
         self._column(name, role, data_type).append(data)
 
@@ -94,7 +94,7 @@ class Record:
         """Log values of a column, one for each row.
 
         Raises:
-            InvalidArgument: as ``log``.
+            BentoMLException: as ``log``.
         """
         self._column(name, role, data_type).extend(data_batch)
 
@@ -102,12 +102,12 @@ class Record:
         """Log rows; ``schema`` has ``name``, ``role`` and ``type`` for each of their columns.
 
         Raises:
-            InvalidArgument: as ``log``, or a row is as long as the schema is not.
+            BentoMLException: as ``log``, or a row is as long as the schema is not.
         """
         columns: list[Any] = [self._column(c["name"], c["role"], c["type"]) for c in schema]
         for row in data:
             if len(row) != len(columns):
-                raise InvalidArgument(f"a row has {len(row)} values, and the schema {len(columns)} columns")
+                raise BentoMLException(f"a row has {len(row)} values, and the schema {len(columns)} columns")
             for column, value in zip(columns, row, strict=True):
                 column.append(value)
 
@@ -115,24 +115,24 @@ class Record:
         """Check that all columns are equally long.
 
         Raises:
-            InvalidArgument: they are not.
+            BentoMLException: they are not.
         """
         lengths = {name: len(values) for name, values in self.data.items()}
         if len(set(lengths.values())) > 1:
             said = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
-            raise InvalidArgument(f"the columns of a monitor have as many values as one another, but {said}")
+            raise BentoMLException(f"the columns of a monitor have as many values as one another, but {said}")
 
     def _column(self, name: str, role: str, data_type: str) -> deque[Any]:
         for word, given, known in (("role", role, get_args(Role)), ("type", data_type, get_args(DataType))):
             if given not in known:
-                raise InvalidArgument(
+                raise BentoMLException(
                     f"the {word} of column `{name}` is `{given}`; there are {', '.join(known)}"
                 )
         if name in (TIME, REQUEST, TRACE):
-            raise InvalidArgument(f"`{name}` is a column that every monitor has; give yours another name")
+            raise BentoMLException(f"`{name}` is a column that every monitor has; give yours another name")
         column = {"name": name, "role": role, "type": data_type}
         if self.columns.setdefault(name, column) != column:
-            raise InvalidArgument(f"column `{name}` was logged with another role or type before")
+            raise BentoMLException(f"column `{name}` was logged with another role or type before")
         return self.data.setdefault(name, deque())
 
 
@@ -148,7 +148,7 @@ def monitor(
     import path of a ``MonitorBase``. When the block ends without an error, its rows are written.
 
     Raises:
-        InvalidArgument: the columns do not fit one another.
+        BentoMLException: the columns do not fit one another.
         BentoMLConfigException: there is no such class.
     """
     record = Record()

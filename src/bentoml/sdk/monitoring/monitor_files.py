@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import yaml
 
-from ...exceptions import BentoMLConfigException, InvalidArgument
+from ...exceptions import BentoMLConfigException, BentoMLException
 from ..context import server_context
 from .monitor import MonitorBase
 
@@ -35,7 +35,7 @@ class FileMonitor(MonitorBase):
     ``bentoml_monitor_schema`` instead.
 
     Raises:
-        InvalidArgument: the name is not one of a folder.
+        BentoMLException: the name is not one of a folder.
         BentoMLConfigException: the logging configuration cannot be used.
     """
 
@@ -50,7 +50,7 @@ class FileMonitor(MonitorBase):
     ) -> None:
         super().__init__(name)
         if not _NAME.fullmatch(name):
-            raise InvalidArgument(
+            raise BentoMLException(
                 f"`{name}` cannot name a monitor: letters, digits, `_`, `.` and `-`, and the first is no `.` or `-`"
             )
         folder = root / log_path / name
