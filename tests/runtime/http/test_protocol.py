@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 from itertools import pairwise
 from typing import Any
@@ -12,9 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.runtime.wire import Talk, answer, chunked, echo, listening, post, read_all, talk
 
+from bentoml.runtime.http.exchange import Exchange
+from bentoml.runtime.http.protocol import Connection
+from bentoml.runtime.http.reader import Reader
 from bentoml.sdk.configuration.sections import Limits
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+CLOSING = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 
 
 def bodies(text: bytes) -> list[bytes]:
@@ -101,6 +106,8 @@ def test_an_ordinary_answer_is_one_write() -> None:
         pytest.param(b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400, id="relative path"),
         pytest.param(b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, id="another scheme"),
         pytest.param(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400, id="connect"),
+        pytest.param(b"CONNECT /a HTTP/1.1\r\nHost: a\r\n\r\n", 400, id="connect to a path"),
+        pytest.param(b"CONNECT http://a/b HTTP/1.1\r\nHost: a\r\n\r\n", 400, id="connect to an address"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nA b: c\r\n\r\n", 400, id="space in a name"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nA : c\r\n\r\n", 400, id="space before the colon"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", 400, id="folded"),
@@ -235,6 +242,61 @@ def test_a_head_that_trickles_is_408() -> None:
         assert one.wire.text.startswith(b"HTTP/1.1 408 ")
 
     talk(echo, work, limits=LOW)
+
+
+def test_a_head_that_we_do_not_read_is_not_late() -> None:
+    """While requests wait for their turn nothing is read, however much of the next one the client has sent."""
+    gate = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await gate.wait()
+        await answer(send, b"ok")
+
+    async def work(one: Talk) -> None:
+        await one.say(GET + GET + GET[:9])
+        assert one.wire.paused
+        await asyncio.sleep(0.5)
+        gate.set()
+        await one.settle()
+        await one.say(GET[9:])
+        assert bodies(one.wire.text) == [b"ok"] * 3
+        await one.say(GET[:9])
+        await asyncio.sleep(0.5)
+        await one.settle()
+        assert b"HTTP/1.1 408 " in one.wire.text, "this time it is the client who lets us wait"
+
+    talk(app, work, limits=LOW)
+
+
+def test_a_head_whose_rest_does_not_come_once_we_read_again_is_late() -> None:
+    gate = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await gate.wait()
+        await answer(send, b"ok")
+
+    async def work(one: Talk) -> None:
+        await one.say(GET + GET + GET[:9])
+        gate.set()
+        await asyncio.sleep(0.5)
+        assert bodies(one.wire.text)[:2] == [b"ok", b"ok"]
+        assert b"HTTP/1.1 408 " in one.wire.text
+
+    talk(app, work, limits=LOW)
+
+
+def test_a_whole_answer_is_left_to_a_client_whose_body_breaks_afterwards() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, b"too large", 413)
+
+    async def work(one: Talk) -> None:
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await one.say(head + b"1\r\na\r\n")
+        text = await one.say(b"zz\r\n")
+        assert bodies(text) == [b"too large"]
+        assert one.wire.ended and not one.wire.aborted
+
+    talk(app, work)
 
 
 def test_a_body_that_trickles_is_read() -> None:
@@ -443,3 +505,27 @@ def test_over_a_real_socket_the_refusal_of_a_flood_can_be_read() -> None:
             writer.close()
 
     asyncio.run(main())
+
+
+def test_a_connection_leaves_nothing_for_the_garbage_collector() -> None:
+    async def kept(one: Talk) -> None:
+        await one.say(GET, GET + GET, GET[:9])
+
+    async def closed(one: Talk) -> None:
+        await one.say(CLOSING)
+
+    async def refused(one: Talk) -> None:
+        await one.say(GET, b"nonsense\r\n\r\n")
+
+    def open_connections() -> int:
+        return sum(isinstance(thing, Connection | Reader | Exchange) for thing in gc.get_objects())
+
+    gc.collect()
+    before = open_connections()
+    gc.disable()
+    try:
+        for work in (kept, closed, refused):
+            talk(echo, work)
+            assert open_connections() == before, work.__name__
+    finally:
+        gc.enable()

@@ -5,9 +5,23 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-__all__ = ["Headers", "Refused", "check", "path_of", "size", "target", "written"]
+from ...sdk.configuration.sections import Limits
+
+__all__ = [
+    "Headers",
+    "Refused",
+    "check",
+    "is_handshake",
+    "path_of",
+    "size",
+    "target",
+    "too_long",
+    "written",
+]
 
 Headers = list[tuple[bytes, bytes]]
+
+_BODY_AHEAD = (b"content-length", b"transfer-encoding")
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#@\s]+)([/?].*)?", re.IGNORECASE)
 
@@ -20,7 +34,15 @@ class Refused(Exception):
         self.status = status
 
 
-def check(headers: Headers, version: str) -> None:
+def too_long(url: bytes, limits: Limits) -> Refused:
+    """Return the refusal of a head that is over a limit: 414 where its target alone is, else 431."""
+    if len(url) > limits.header_size:
+        return Refused(414, f"the target of the request is longer than {limits.header_size} bytes")
+    most = f"at most {limits.headers} headers, of {limits.header_size} bytes together"
+    return Refused(431, f"a request has {most}")
+
+
+def check(method: bytes, version: str, headers: Headers) -> None:
     """Check what says where a request goes and how long it is.
 
     Raises:
@@ -28,6 +50,8 @@ def check(headers: Headers, version: str) -> None:
     """
     if version not in ("1.0", "1.1"):
         raise Refused(505, "this server speaks HTTP/1.1")
+    if method == b"CONNECT":  # what follows would be another protocol, for another host
+        raise Refused(400, "this server is no proxy")
     names = [name for name, _ in headers]
     if names.count(b"host") > 1 or (version == "1.1" and b"host" not in names):
         raise Refused(400, "a request has one `Host` header")
@@ -66,6 +90,16 @@ def path_of(raw_path: bytes) -> str:
         raise Refused(400, "the target of the request is not a path")
     path = raw_path.decode()
     return unquote(path) if "%" in path else path
+
+
+def is_handshake(method: bytes, headers: Headers) -> bool:
+    """Say whether a request begins a websocket; one with a body does not: whoever reads it next would wait for that."""
+    fields = dict(headers)
+    return (
+        method == b"GET"
+        and fields.get(b"upgrade", b"").lower() == b"websocket"
+        and not any(name in fields for name in _BODY_AHEAD)
+    )
 
 
 def size(headers: Headers) -> int:
