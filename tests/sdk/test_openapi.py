@@ -382,3 +382,47 @@ def test_files_inside_of_models_make_a_form() -> None:
     assert list(body["content"]) == ["multipart/form-data"]
     assert body["content"]["multipart/form-data"]["encoding"]["item"] == {"contentType": "application/json"}
     assert "item.picture" in body["description"]
+
+
+class Loose(BaseModel):
+    text: str = None  # type: ignore[assignment]  # what many write
+    sizes: list[int] = Field(default=[0], min_length=1)
+
+
+UNFIT = [
+    (str, None), (int, "3"), (Loose, None), (list[str], None), (Literal["a"], "b"), (Path, None),
+    (tuple[int, str], None), (Annotated[int, Field(ge=3)], 1), (Annotated[str, Field(pattern="^a")], "b"),
+    (dict[str, int], {"a": "x"}), (tuple[int, str], [1, 2]), (int | str, 0.5), (Annotated[list[int], Field(max_length=1)], [1, 2]),
+]  # fmt: skip
+FIT = [
+    (str, ""), (float, 1), (int | None, None), (Loose, {"sizes": [2]}), (list[str], ["a"]), (Literal["a"], "a"),
+    (Any, {"a": None}), (Annotated[float, Field(multiple_of=0.5)], 1.5), (dict[str, int], {"a": 1}), (tuple[int, str], [1, "a"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "fits"), [(*c, False) for c in UNFIT] + [(*c, True) for c in FIT]
+)
+def test_a_default_is_in_the_document_where_it_fits_its_type(
+    annotation: Any, default: Any, fits: bool
+) -> None:
+    def use(self: Any, default: Any = default) -> None: ...
+
+    use.__annotations__["default"] = annotation
+    service: Any = bentoml.service(type("Given", (), {"use": bentoml.api(use)}))
+    document = openapi(service, version=None)
+    validate(cast(Any, document))
+    schema = document["components"]["schemas"]["use__Input"]
+    assert ("default" in schema["properties"]["default"]) is fits
+    assert "required" not in schema
+
+
+def test_braces_of_a_route_are_no_pattern() -> None:
+    @bentoml.service(path_prefix="/v1")
+    class Odd:
+        @bentoml.task(route="/a{b}")
+        def use(self) -> None: ...
+
+    document = openapi(cast(Any, Odd), version=None)
+    validate(cast(Any, document))
+    assert {"/v1/a%7Bb%7D", "/v1/a%7Bb%7D/submit"} <= set(document["paths"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..configuration.sections import Auth
 from ..method import APIMethod
 from .bodies import answer, request
+from .defaults import without_unfit_defaults
 from .mounts import merge_mounts
 from .responses import PLAIN_TEXT, Errors, error_responses, ids
 from .schemas import Json, Schemas, identifier
@@ -54,7 +55,7 @@ def openapi(service: Service[Any], *, version: str | None) -> Json:
         ],
         "paths": paths,
         "components": {
-            "schemas": schemas.components,
+            "schemas": without_unfit_defaults(schemas.components),
             "responses": error_responses(errors),
             **_security(auth),
         },
@@ -74,7 +75,8 @@ def _info(service: Service[Any], version: str | None) -> Json:
 
 
 def _api_paths(service: Service[Any], method: APIMethod[..., Any], schemas: Schemas, errors: Errors) -> Json:
-    path = service.path_prefix + method.route
+    # A route is no pattern, and in a document braces are: what stands for them in a URL means the same.
+    path = (service.path_prefix + method.route).replace("{", "%7B").replace("}", "%7D")
     operation = _operation(service, method, schemas, errors)
     return {path: {"post": operation}} | (task_paths(path, operation, errors) if method.is_task else {})
 

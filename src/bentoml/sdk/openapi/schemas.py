@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["BINARY", "Json", "Schemas", "binary", "identifier", "reference"]
+__all__ = ["BINARY", "COMPONENTS", "DATA", "MAPS", "Json", "Schemas", "binary", "identifier", "reference"]
 
 Json = dict[str, Any]
 
 BINARY: Json = {"type": "string", "format": "binary"}
 
-_COMPONENTS = "#/components/schemas/"
+COMPONENTS = "#/components/schemas/"  # what a reference begins with
 _OURS = {
     "$defs",
     "root_input",
@@ -26,8 +26,8 @@ _OURS = {
     "dtype",
 }
 _OURS_OF_ARRAYS = {"format", "dtype", "shape", "dim", "orient", "columns", "items", "contentMediaType"}
-_DATA = {"default", "const", "enum", "examples", "required"}
-_MAPS = {"properties", "patternProperties", "dependentSchemas"}
+DATA = {"default", "const", "enum", "examples", "required"}  # keywords that hold no schema
+MAPS = {"properties", "patternProperties", "dependentSchemas"}  # ... schemas by name
 
 
 class Schemas:
@@ -54,7 +54,7 @@ class Schemas:
 
 def reference(name: str) -> Json:
     """Return a reference to a component."""
-    return {"$ref": _COMPONENTS + name}
+    return {"$ref": COMPONENTS + name}
 
 
 def binary(schema: Mapping[str, Any]) -> Json:
@@ -88,11 +88,11 @@ def _standard(node: Any, prefix: str) -> Any:
 
 
 def _keyword(key: str, value: Any, prefix: str) -> Any:
-    if key in _DATA:
+    if key in DATA:
         return value
     if key == "$ref":
-        return _COMPONENTS + prefix + identifier(value.removeprefix("#/$defs/"))
-    if key in _MAPS:
+        return COMPONENTS + prefix + identifier(value.removeprefix("#/$defs/"))
+    if key in MAPS:
         return {name: _standard(schema, prefix) for name, schema in value.items()}
     return _standard(value, prefix)
 
