@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +163,22 @@ def test_imports_go_down_only() -> None:
         and not (top(i.importer) in GROUND and top(i.imported) in GROUND)
     ]
     assert wrong == []
+
+
+def test_the_table_of_parts_names_each_module() -> None:
+    """A folder has a row, and each of its modules is in it; those of the package itself are anywhere in the table."""
+    text = (SRC.parent / "docs" / "ARCHITECTURE.md").read_text()
+    part = text.partition("## The parts\n")[2].partition("\n## ")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| ") and "`" in line]
+    by_folder = {line.split("`")[1]: line for line in rows}
+    missing = []
+    for path in PACKAGE.rglob("*.py"):
+        folder = f"{path.parent.relative_to(PACKAGE).as_posix()}/"
+        row = "".join(rows) if folder == "./" else by_folder.get(folder, "")
+        named = {word for quoted in re.findall("`([^`]+)`", row) for word in re.split(r"[ .]", quoted)}
+        if not path.stem.startswith("__") and path.stem not in named:
+            missing.append(f"{folder}{path.name}")
+    assert sorted(missing) == [], "name them in docs/ARCHITECTURE.md, `The parts`"
 
 
 def test_no_import_cycles() -> None:
