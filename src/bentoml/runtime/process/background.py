@@ -25,7 +25,7 @@ from ...tag import Tag
 
 __all__ = ["Server", "serve"]
 
-_LEASH = Path(__file__).with_name("leash.py")
+_LEASH = Path(__file__).parents[1] / "proxied" / "leash.py"
 _READY = re.compile(r"Service \S+ ready: (\S+)")
 _LAST_LINES = 40
 
