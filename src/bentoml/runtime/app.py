@@ -27,6 +27,7 @@ from .instance import started
 from .intake.download import MayFetch, is_public
 from .intake.folders import Folders
 from .mounts import started_mounts
+from .process.shared_folder import own_part
 from .proxied.command import started_command
 from .routes import Router, make_router
 from .tasks.place import TaskOptions, place_of
@@ -243,7 +244,7 @@ def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -
     )
     threads = WorkerThreads(settings.threads, loop)
     disk = WorkerThreads(_DISK_THREADS, loop, name="bentoml-disk")
-    folders = Folders()
+    folders = Folders() if options.metrics_folder is None else Folders(options.metrics_folder, own_part())
     metrics = _metrics(service, options) if settings.metrics.enabled else None
     access_log = _access_log(service, options, loop) if options.access_log else None
     for part in (access_log, metrics, folders, threads, disk, traffic):

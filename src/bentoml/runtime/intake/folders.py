@@ -12,9 +12,14 @@ __all__ = ["Folders"]
 
 
 class Folders:
-    """Lend folders under one private parent, which ``close`` removes with all that is in it."""
+    """Lend folders under one private parent, which ``close`` removes with all that is in it.
 
-    def __init__(self) -> None:
+    ``inside`` is where that lies, and ``prefix`` how it is called; by default it is a temporary folder like any other.
+    """
+
+    def __init__(self, inside: Path | None = None, prefix: str = "bentoml-") -> None:
+        self._inside = inside
+        self._prefix = prefix
         self._parent: Path | None = None
         self._free: list[Path] = []
         self._lock = threading.Lock()
@@ -26,7 +31,7 @@ class Folders:
         except IndexError:
             with self._lock:
                 if self._parent is None:
-                    self._parent = Path(tempfile.mkdtemp(prefix="bentoml-"))
+                    self._parent = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._inside))
             return Path(tempfile.mkdtemp(prefix="bentoml-request-", dir=self._parent))
 
     def give_back(self, folder: Path) -> None:

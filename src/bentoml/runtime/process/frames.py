@@ -42,6 +42,7 @@ class Load:
     timeout: float | None
     args: dict[str, str] = field(default_factory=dict)
     arg_file: str | None = None
+    shared_folder: str | None = None  # of all processes of this server
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from .frames import Deployed, Description, Frame, Listen, Load, Loaded, Ready, S
 from .logging import configure
 from .plan import Options, Plan, make_plan, restart_delay, table, url
 from .reload import Watcher
+from .shared_folder import SharedFolder, remove_part
 from .signals import SignalPipe
 from .sockets import Reservation, reserve
 
@@ -50,7 +51,7 @@ def serve(options: Options, *, env: Mapping[str, str], cpus: int, command: Seque
         BentoMLException: there is no such service, its configuration is wrong or its address is taken.
     """
     with (
-        TemporaryDirectory(prefix="bentoml-metrics-") as metrics,
+        TemporaryDirectory(prefix="bentoml-metrics-", ignore_cleanup_errors=True) as metrics,
         SignalPipe((*_STOP, signal.SIGCHLD)) as signals,
     ):
         supervisor = _Supervisor(
@@ -90,6 +91,7 @@ class _Supervisor:
         self._command = command
         self._env = {**env, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         self._metrics = metrics
+        self._in_use = SharedFolder(metrics)
         self._signals = signals
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals, selectors.EVENT_READ)
@@ -128,6 +130,7 @@ class _Supervisor:
         if self._reservation is not None:
             self._reservation.close()
         self._selector.close()
+        self._in_use.leave()
 
     def _start(self, index: int) -> None:
         """Start a worker; the first of a generation finds the service, the others load what it found."""
@@ -144,6 +147,7 @@ class _Supervisor:
                 timeout=self._options.timeout,
                 args=dict(self._options.args),
                 arg_file=self._options.arg_file,
+                shared_folder=str(self._metrics),
             )
         )
 
@@ -305,6 +309,7 @@ class _Supervisor:
         del self._children[child.index]
         for left in self._metrics.glob(f"gauge_live*_{child.pid}.db"):
             left.unlink()  # what prometheus_client keeps of living processes
+        remove_part(self._metrics, child.pid)
         if self._halting is not None:
             if child.failure is not None and child.ready_since is not None:
                 logger.error("%s %s while stopping%s", child, child.reason(), _said(child))

@@ -12,6 +12,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from ..tasks.queue import TaskStoreError
 from .frames import Channel, Deployed, Description, Failed, Load, Serve
 from .gpus import gpu_variables
 from .logging import configure
+from .shared_folder import SharedFolder
 from .signals import do_nothing, end_with
 from .sockets import allow_all_connections
 
@@ -74,6 +76,14 @@ def _work(channel: Channel, env: Mapping[str, str]) -> int:
     if not isinstance(order, Load):  # the supervisor is gone
         return 0
     configure(f"worker:{order.index}", order.log_level)
+    with ExitStack() as stack:
+        if order.shared_folder is not None:
+            with suppress(FileNotFoundError):  # the supervisor is gone, and so is this process in a moment
+                stack.callback(SharedFolder(Path(order.shared_folder)).leave)
+        return _serve(order, channel, env)
+
+
+def _serve(order: Load, channel: Channel, env: Mapping[str, str]) -> int:
     try:
         target = _target(order, Home.from_environment(env))
     except BentoMLException as e:
