@@ -51,6 +51,10 @@ class Far:
         return path
 
     @bentoml.api
+    def trace(self, ctx: bentoml.Context) -> str | None:
+        return ctx.request.headers.get("traceparent")
+
+    @bentoml.api
     def fail(self, code: int) -> str:
         raise InvalidArgument("too bad") if code == 400 else ValueError("secret")
 
@@ -190,3 +194,33 @@ def test_a_server_is_not_ready_before_its_dependency_is() -> None:
         assert app.ask("/livez", method="GET").status == 200
     with served(Careless) as app:
         assert app.ask("/readyz", method="GET").status == 200
+
+
+@pytest.mark.parametrize("flags", ["01", "00"])
+def test_the_trace_goes_on_in_the_other_server(url: str, flags: str) -> None:
+    @bentoml.service(http={"response": {"trace_id": True}})
+    class Near:
+        far = bentoml.depends(Far, url=url)
+
+        @bentoml.api
+        async def awaited(self) -> str:
+            trace: str = await self.far.to_async.trace()
+            return trace
+
+        @bentoml.api
+        def blocking(self) -> str:
+            trace: str = self.far.trace()
+            return trace
+
+    parent = f"00-{'a' * 32}-{'b' * 16}-{flags}"
+    with served(Near) as app:
+        for path in ("/awaited", "/blocking"):
+            reply = app.ask(path, {}, headers={"traceparent": parent})
+            assert reply.body.decode() == f"00-{'a' * 32}-{reply.headers['x-bentoml-request-id']}-{flags}"
+            reply = app.ask(path, {})
+            its_own = reply.headers["x-bentoml-trace-id"], reply.headers["x-bentoml-request-id"]
+            assert reply.body.decode() == f"00-{its_own[0]}-{its_own[1]}-00"
+
+
+def test_no_trace_goes_on_outside_of_a_request(url: str) -> None:
+    assert user(on=Far, url=url).far.trace() is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
@@ -62,9 +62,16 @@ class BaseClient(ABC, Generic[M]):
 
     def keeping_files_in(self, folder: Path) -> Self:
         """Return this client with another folder for the files of answers, whose end is the caller's business."""
+        return self._over(Session(self._session.wire, Downloads(folder), self._session.headers))
+
+    def with_headers(self, headers: Callable[[], Mapping[str, str]]) -> Self:
+        """Return this client with headers of each request, made when it is sent; the two are closed together."""
+        return self._over(Session(self._session.wire, self._session.downloads, headers))
+
+    def _over(self, session: Session) -> Self:
+        session.endpoints = self._session.endpoints
         other = copy.copy(self)
-        other._session = Session(self._session.wire, Downloads(folder))
-        other._session.endpoints = self._session.endpoints
+        other._session = session
         return other
 
     @abstractmethod

@@ -38,9 +38,15 @@ _FETCH_SECONDS = 600.0
 class Session:
     """Call the APIs of one server; what it answers with files is kept until the session closes."""
 
-    def __init__(self, wire: Wire, downloads: Downloads | None = None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        downloads: Downloads | None = None,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self.wire = wire
         self.downloads = Downloads() if downloads is None else downloads
+        self.headers = headers  # of each request, made when it is sent
         self.endpoints: Mapping[str, Endpoint] | None = None
 
     async def connect(self, timeout: float | None, options: Options) -> None:
@@ -97,7 +103,7 @@ class Session:
     ) -> T:
         """Send a request and return what ``read`` makes of its answer; again where that is allowed and may help."""
         tries = options.for_questions() if plan.method == "GET" else options.for_calls()
-        headers = {"Accept": plan.accept} if plan.accept else {}
+        headers = {**self.headers(), **({"Accept": plan.accept} if plan.accept else {})}
         began = time.monotonic()
         for tried in count(1):
             try:

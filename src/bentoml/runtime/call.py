@@ -27,7 +27,7 @@ from .threads import WorkerThreads
 __all__ = ["IDS", "ROUTE", "SPAN", "Call", "Receive", "Scope", "Send", "Server"]
 
 _TRACEPARENT = re.compile(  # zeros are no ids, and `ff` is no version
-    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}"
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
 )
 IDS = "bentoml.ids"  # of a scope: trace and span ids, and whether they are exported
 ROUTE = (
@@ -125,6 +125,15 @@ class Call:
         if server.trace_header:
             headers.append((b"x-bentoml-trace-id", server.trace_id_format % self.trace_id))
         return headers
+
+    def traceparent(self) -> str:
+        """Return the header by which another server goes on with this trace (W3C Trace Context).
+
+        Where this server has no spans, it passes on whether its caller wants some, and asks for none itself.
+        """
+        parent = _TRACEPARENT.fullmatch(self.headers.get(b"traceparent", b""))
+        wanted = self.sampled or (parent is not None and int(parent[3], 16) & 1)
+        return f"00-{self.trace_id:032x}-{self.span_id:016x}-{int(wanted):02x}"
 
     def trace(self) -> Trace:
         """Return what the log says about which request it is."""

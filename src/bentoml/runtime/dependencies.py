@@ -17,6 +17,7 @@ from ..sdk.dependency import Dependency
 from ..sdk.service import Service
 from .agreed import CallPlan, Method, typed
 from .tasks.calls import AwaitedTasks, BlockingTasks
+from .telemetry.propagation import trace_headers
 
 __all__ = ["RemoteService", "remote"]
 
@@ -173,7 +174,8 @@ class _Connections:
         """Return the client that blocks."""
         with self._lock:
             if self._sync is None:
-                self._sync = SyncHTTPClient(self._url, timeout=self._timeout, server_ready_timeout=0)
+                made = SyncHTTPClient(self._url, timeout=self._timeout, server_ready_timeout=0)
+                self._sync = made.with_headers(trace_headers)
             return self._sync
 
     async def of_loop(self) -> AsyncHTTPClient:
@@ -184,6 +186,7 @@ class _Connections:
             made = await AsyncHTTPClient(
                 self._url, timeout=self._timeout, server_ready_timeout=0
             ).__aenter__()
+            made = made.with_headers(trace_headers)
             client = self._async.setdefault(loop, made)
             if client is not made:
                 await made.close()

@@ -239,6 +239,9 @@ class RequestIds(Protocol):
     trace_id: int
     span_id: int
 
+    def traceparent(self) -> str:
+        """Return the header by which another server goes on with this trace."""
+
 
 request_ids: ContextVar[RequestIds] = ContextVar("bentoml.request_ids")
 

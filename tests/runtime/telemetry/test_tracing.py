@@ -24,6 +24,7 @@ from starlette.websockets import WebSocket
 from tests.collector import collector
 
 import bentoml
+from bentoml.runtime.telemetry.propagation import trace_headers
 from bentoml.runtime.telemetry.tracing import ExporterError, exporter_of, finished_spans
 from bentoml.sdk.configuration.sections import Tracing
 
@@ -364,3 +365,17 @@ print([span.name for span in theirs.get_finished_spans()][-1])
 def test_a_provider_of_the_users_own_goes_on() -> None:
     done = subprocess.run([sys.executable, "-c", THEIRS], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["['inside', 'POST /x']", "['inside', 'POST /x']", "after"]
+
+
+def test_another_server_goes_on_with_the_innermost_span() -> None:
+    @bentoml.service(tracing={"exporter_type": "in_memory"})
+    class Caller:
+        @bentoml.api
+        def headers(self) -> dict[str, str]:
+            with tracer.start_as_current_span("inside"):
+                return trace_headers()
+
+    with served(Caller) as app:
+        headers = app.ask("/headers", {}, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}).json()
+    (span,) = (span for span in finished_spans() if span.name == "inside")
+    assert headers["traceparent"] == f"00-{TRACE}-{span.context.span_id:016x}-01"
