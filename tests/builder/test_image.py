@@ -144,7 +144,7 @@ def test_a_changed_file_is_found_on_request(bench: Bench) -> None:
     file.chmod(0o444)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # neither size nor time tells
     bench.make(bento)
-    with pytest.raises(BentoMLException, match=f"`{model.tag}` is damaged: `words.txt` changed"):
+    with pytest.raises(BentoMLException, match=f"`{model.tag}` is damaged: `words.txt` has other content"):
         bench.make(bento, verify=True)
 
 

@@ -362,7 +362,7 @@ def damage_manifest(model: Model) -> None:
         (damage_short, "`model.pkl` has 3 bytes instead of 7"),
         (damage_link, "`link` leads elsewhere"),
         (damage_kind, "`model.pkl` is not a file"),
-        (damage_manifest, "its manifest was changed"),
+        (damage_manifest, "`model.yaml` was changed"),
     ],
 )
 def test_a_damaged_model_is_not_loaded_and_mended_by_saving(

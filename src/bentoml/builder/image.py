@@ -93,6 +93,7 @@ def containerize(
         BentoMLException: a model or wheel is missing, the base or the sink cannot be reached, or the base does not fit.
     """
     packages = _packages(bento)
+    bento.check()
     pins = packages[0].read_text("utf-8")
     plan = plan_image(bento.info, base=base, names=names, platform=platform, env=env, requirements=pins)
     models = _models(bento, ModelStore(home))
@@ -185,11 +186,7 @@ def _models(bento: Bento, store: ModelStore) -> list[Model]:
 
 def _verify(*items: Bento | Model) -> None:
     for item in items:
-        if damaged := item.damaged_files():
-            files = ", ".join(f"`{path}`" for path in damaged)
-            raise BentoMLException(
-                f"`{item.tag}` is damaged: {files} changed since it was stored; store it again"
-            )
+        item.check(thoroughly=True)
 
 
 def _reached_sink(output: str | None, env: Mapping[str, str]) -> Sink:

@@ -93,9 +93,12 @@ def load_target(target: Target, *, home: Home) -> Service[Any]:
     Raises:
         ImportServiceError: there is no such module or attribute, or it is not a service.
         NotFound: the bento that the target names is not there.
+        BentoMLException: the bento or one of its models is not what was stored.
     """
     bento = None if target.bento_tag is None else _bento_at(target.working_dir.parent)
     current.use(_home_of(bento, home), _pins(bento.info) if bento else {})
+    if bento:
+        _check(bento)
     give_arguments(target.args)
     module, _, attribute = target.import_string.partition(":")
     imported = _import(module, target.working_dir)
@@ -251,6 +254,24 @@ def _bento_at(folder: Path) -> Bento:
     except FileNotFoundError as e:
         raise NotFound(f"there is no bento in `{folder}`: it has no `bento.yaml`") from e
     return Bento(folder, BentoInfo.from_yaml(text))
+
+
+def _check(bento: Bento) -> None:
+    """Make sure that a bento and those of its models that are here are what it was built with.
+
+    Raises:
+        BentoMLException: one is damaged, or another model has the tag now.
+    """
+    bento.check()
+    store = current.model_store()
+    for ref in bento.info.all_models:
+        with suppress(NotFound):  # who asks for it will say so
+            model = store.get(ref.tag)
+            if ref.digest and model.digest != ref.digest:
+                raise BentoMLException(
+                    f"bento `{bento.tag}` was built with another model `{ref.tag}`: `{ref.digest}`, but the store has "
+                    f"`{model.digest}`; build the bento again"
+                )
 
 
 def _home_of(bento: Bento | None, home: Home) -> Home:

@@ -14,7 +14,7 @@ from ..tag import Tag
 from .items import Item
 from .manifest import BentoInfo
 from .scan import folder_size
-from .shelf import Kind, Shelf
+from .shelf import Shelf
 
 __all__ = ["Bento", "BentoDraft", "BentoStore"]
 
@@ -54,7 +54,7 @@ class BentoStore:
     """The bentos under ``home``."""
 
     def __init__(self, home: Home) -> None:
-        self._shelf = Shelf(home, Kind(BentoInfo, "bentoml"), home.bentos)
+        self._shelf = Shelf(home, BentoInfo, home.bentos)
         self._models = home.models
 
     @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from .content import STAMP, wrong_content
 from .tree import Entry
 
 __all__ = ["MODE", "Blobs"]
@@ -34,11 +35,14 @@ class Blobs:
         return self.root / "sha256" / name[:2] / name
 
     def holds(self, entry: Entry) -> bool:
-        """Say whether the content is here, in its full size."""
+        """Say whether the content is here; a blob that was perhaps written to is read."""
         try:
-            return self.path(entry).stat().st_size == entry.size
+            found = self.path(entry).stat()
         except FileNotFoundError:
             return False
+        if found.st_size != entry.size:
+            return False
+        return found.st_mtime_ns == STAMP or wrong_content(self.path(entry), entry) is None
 
     def share(self, file: Path, entry: Entry) -> None:
         """Make ``file``, which holds the content of ``entry`` and is synced, and its blob one and the same."""

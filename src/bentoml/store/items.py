@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from ..exceptions import BentoMLException
 from ..paths import under
 from ..tag import Tag
+from .damage import Damage, Reading, find_damage
 from .digest import Digest
 from .manifest import Manifest
 from .scan import folder_size, scan
@@ -18,6 +20,8 @@ from .tree import Tree
 __all__ = ["InfoT", "Item"]
 
 InfoT = TypeVar("InfoT", bound=Manifest)
+
+_NAMED = 20  # files that a message names
 
 
 class Item(Generic[InfoT]):
@@ -57,13 +61,21 @@ class Item(Generic[InfoT]):
         """The files; hashed now for an item of BentoML 1.x, whose manifest does not list them."""
         return self.info.files if self.info.digest else scan(self._folder, skip=self.info.FILE)
 
-    def damaged_files(self) -> list[str]:
-        """Return the files whose content is not what was stored; all of them are read."""
-        return [
-            entry.path
-            for entry in self.tree.entries
-            if entry.link is None and Digest.of_file(self._folder / entry.path) != entry.digest
-        ]
+    def check(self, *, thoroughly: bool = False) -> None:
+        """Make sure that the files are what was stored; those that were perhaps written to since are read, or all.
+
+        Raises:
+            BentoMLException: some are not; the message names them.
+        """
+        if found := self.damage() if thoroughly else find_damage(self._folder, self.info):
+            raise BentoMLException(_said(found, self.info.COMMANDS))
+
+    def damage(self, reading: Reading | None = None) -> list[Damage]:
+        """Return what is wrong with the files; all of them are read."""
+        if reading is not None:
+            return find_damage(self._folder, self.info, reading)
+        with Reading() as own:
+            return find_damage(self._folder, self.info, own)
 
     def path_of(self, item: str) -> str:
         """Return the path of a file in it.
@@ -91,3 +103,11 @@ class Item(Generic[InfoT]):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(tag="{self.tag}", path="{self.path}")'
+
+
+def _said(found: list[Damage], commands: str) -> str:
+    """Say which files of an item are damaged, and what to do."""
+    kind, tag = found[0].kind, found[0].tag
+    files = ", ".join(f"`{damage.path}` {damage.what}" for damage in found[:_NAMED])
+    more = f", and {len(found) - _NAMED} more files" if len(found) > _NAMED else ""
+    return f"{kind} `{tag}` is damaged: {files}{more}; save it again, or delete it with `{commands} delete {tag}`"

@@ -41,6 +41,7 @@ class Manifest:
 
     KIND: ClassVar[str]
     FILE: ClassVar[str]
+    COMMANDS: ClassVar[str]  # what the commands about such items begin with
     NOT_IDENTITY: ClassVar[frozenset[str]] = frozenset({"tag", "creation_time", "digest", "listing"})
 
     tag: Tag
@@ -119,6 +120,7 @@ class ModelInfo(Manifest):
 
     KIND: ClassVar[str] = "model"
     FILE: ClassVar[str] = "model.yaml"
+    COMMANDS: ClassVar[str] = "bentoml models"
     NOT_IDENTITY: ClassVar[frozenset[str]] = Manifest.NOT_IDENTITY | {"context"}
 
     module: str = ""
@@ -225,6 +227,7 @@ class BentoInfo(Manifest):
 
     KIND: ClassVar[str] = "bento"
     FILE: ClassVar[str] = "bento.yaml"
+    COMMANDS: ClassVar[str] = "bentoml"
     NOT_IDENTITY: ClassVar[frozenset[str]] = Manifest.NOT_IDENTITY | {"bentoml_version"}
 
     service: str = ""

@@ -17,7 +17,7 @@ from . import custom_objects as pickles
 from .items import Item
 from .manifest import ModelContext, ModelInfo
 from .metadata import plain_labels, plain_metadata
-from .shelf import Kind, Shelf
+from .shelf import Shelf
 from .signatures import plain_signatures
 
 __all__ = ["Model", "ModelStore"]
@@ -42,7 +42,7 @@ class ModelStore:
     """The models under ``home``; ``pins`` say which model a tag or alias means here, whatever is stored later."""
 
     def __init__(self, home: Home, pins: Mapping[str, Tag] | None = None) -> None:
-        self._shelf = Shelf(home, Kind(ModelInfo, "bentoml models"), home.models)
+        self._shelf = Shelf(home, ModelInfo, home.models)
         self._pins = dict(pins or {})
 
     @contextmanager

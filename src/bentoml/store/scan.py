@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from ..exceptions import InvalidArgument
 from ..paths import fsync_folder
 from .blobs import MODE, Blobs
+from .content import put_stamp
 from .digest import Digest
 from .tree import Entry, Tree
 
@@ -162,6 +163,7 @@ def _owned(found: _Found) -> _Found:
         os.replace(copy, found.file)
     mode = MODE[bool(found.mode & stat.S_IXUSR)]
     os.chmod(found.file, mode)
+    put_stamp(found.file)  # before it is read: what is written from now on shows
     return replace(found, mode=mode, names=1)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import builtins
 import logging
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic
@@ -19,31 +18,25 @@ from ..paths import fsync_folder, write_atomic
 from ..tag import Tag
 from . import refs
 from .blobs import MODE, Blobs
+from .content import put_stamp
+from .damage import find_damage
 from .digest import Digest
 from .items import InfoT, Item
 from .scan import sync_folders, take
 from .staging import Staging, remove
-from .tree import Entry, Tree
+from .tree import Tree
 
-__all__ = ["Kind", "Shelf"]
+__all__ = ["Shelf"]
 
 logger = logging.getLogger(__name__)
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True)
-class Kind(Generic[InfoT]):
-    """Say what sort of item it is: the class of its manifest, and the command that lists such items."""
-
-    info: type[InfoT]
-    commands: str  # `bentoml models` or `bentoml`
-
-
 class Shelf(Generic[InfoT]):
     """The items of one kind in one store: ``<name>/<version>/`` with a manifest and files."""
 
-    def __init__(self, home: Home, kind: Kind[InfoT], root: Path) -> None:
+    def __init__(self, home: Home, kind: type[InfoT], root: Path) -> None:
         self._kind = kind
         self._root = root
         self._blobs = Blobs(home.blobs)
@@ -75,13 +68,14 @@ class Shelf(Generic[InfoT]):
         Raises:
             BentoMLException: the version exists with other content, or the files cannot be stored.
         """
-        files = take(draft, self._blobs, manifest=self._kind.info.FILE)
+        files = take(draft, self._blobs, manifest=self._kind.FILE)
         digest = info.identity(files)
         tag = Tag(info.tag.name, info.tag.version or digest.version())
         info = replace(info, tag=tag, digest=digest, listing=files.lines())
-        manifest = draft / self._kind.info.FILE
+        manifest = draft / self._kind.FILE
         write_atomic(manifest, info.to_yaml().encode())
         manifest.chmod(MODE[False])  # whatever the umask is
+        put_stamp(manifest)
         with self._staging.publishing():
             if not self._is_stored(tag, digest):
                 with self._unshared_on_error(draft, files):
@@ -98,10 +92,10 @@ class Shelf(Generic[InfoT]):
         existing = Item(self._folder(tag), stored).digest
         if existing != digest:
             raise BentoMLException(
-                f"{self._kind.info.KIND} `{tag}` exists with other content: it is {existing}, this is {digest}; "
-                f"choose another version, or delete the old one with `{self._kind.commands} delete {tag}`"
+                f"{self._kind.KIND} `{tag}` exists with other content: it is {existing}, this is {digest}; "
+                f"choose another version, or delete the old one with `{self._kind.COMMANDS} delete {tag}`"
             )
-        return _damage(self._folder(tag), stored) is None
+        return not find_damage(self._folder(tag), stored)
 
     def _publish(self, draft: Path, info: InfoT) -> None:
         target = self._folder(info.tag)
@@ -129,7 +123,7 @@ class Shelf(Generic[InfoT]):
     # -- finding
 
     def get(self, tag: Tag) -> tuple[Path, InfoT]:
-        """Return the folder and manifest of the item that a tag means, if its files are all there.
+        """Return the folder and manifest of the item that a tag means, if its files are what was stored (`Item.check`).
 
         Raises:
             NotFound: it means no item.
@@ -137,11 +131,7 @@ class Shelf(Generic[InfoT]):
         """
         tag = self.resolve(tag)
         info = self._read(tag)
-        if damage := _damage(self._folder(tag), info):
-            raise BentoMLException(
-                f"{self._kind.info.KIND} `{tag}` is damaged: {damage}; save it again, or delete it with "
-                f"`{self._kind.commands} delete {tag}`"
-            )
+        Item(self._folder(tag), info).check()
         return self._folder(tag), info
 
     def resolve(self, tag: Tag) -> Tag:
@@ -155,7 +145,7 @@ class Shelf(Generic[InfoT]):
         """Return the full tag that a tag means, as `resolve` does, but refuse a name that has several versions."""
         if tag.version is None and len(self.tags(tag.name)) > 1:
             raise BentoMLException(
-                f"{self._kind.info.KIND} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
+                f"{self._kind.KIND} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
             )
         return self.resolve(tag)
 
@@ -208,7 +198,7 @@ class Shelf(Generic[InfoT]):
                 self._blobs.sweep(trash)
             else:
                 self._blobs.release(info.files.entries, trash)
-        return self._folder(tag), info or self._kind.info(tag=tag, creation_time=_EPOCH)
+        return self._folder(tag), info or self._kind(tag=tag, creation_time=_EPOCH)
 
     def _check_own(self, tag: Tag) -> None:
         """Make sure that the item lies where the store put it: what a link leads to is not the store's to delete."""
@@ -232,14 +222,14 @@ class Shelf(Generic[InfoT]):
 
     def _read(self, tag: Tag) -> InfoT:
         """Read a manifest; the item is called as its folder is."""
-        file = self._folder(tag) / self._kind.info.FILE
+        file = self._folder(tag) / self._kind.FILE
         try:
-            return replace(self._kind.info.from_yaml(file.read_text("utf-8")), tag=tag)
+            return replace(self._kind.from_yaml(file.read_text("utf-8")), tag=tag)
         except (BentoMLException, OSError, UnicodeDecodeError) as e:
             said = e.strerror if isinstance(e, OSError) else e
             raise BentoMLException(
-                f"{self._kind.info.KIND} `{tag}` is damaged: `{file}`: {said}; save it again, or delete it with "
-                f"`{self._kind.commands} delete {tag}`"
+                f"{self._kind.KIND} `{tag}` is damaged: `{file}`: {said}; save it again, or delete it with "
+                f"`{self._kind.COMMANDS} delete {tag}`"
             ) from e
 
     def _read_fully(self, tag: Tag) -> InfoT | None:
@@ -261,8 +251,8 @@ class Shelf(Generic[InfoT]):
 
     def _not_found(self, what: str) -> NotFound:
         return NotFound(
-            f"{self._kind.info.KIND} {what} not found in the {self._kind.info.KIND} store `{self._root}`; "
-            f"`{self._kind.commands} list` shows what is there"
+            f"{self._kind.KIND} {what} not found in the {self._kind.KIND} store `{self._root}`; "
+            f"`{self._kind.COMMANDS} list` shows what is there"
         )
 
 
@@ -276,33 +266,3 @@ def _tag(name: str, version: str) -> Tag | None:
         logger.warning("`%s/%s` is not the name of an item; it is left alone", name, version)
         return None
     return tag
-
-
-def _damage(folder: Path, info: InfoT) -> str | None:
-    """Say what is missing or changed in an item, as far as this can be seen without reading its files."""
-    if info.digest is None:
-        return None
-    try:
-        changed = info.identity(info.files) != info.digest
-    except BentoMLException as e:
-        return str(e)
-    if changed:
-        return "its manifest was changed"
-    return next((said for entry in info.files.entries if (said := _file_damage(folder, entry))), None)
-
-
-def _file_damage(folder: Path, entry: Entry) -> str | None:
-    file = folder / entry.path
-    try:
-        found = os.lstat(file)
-        if entry.link is not None:
-            return None if os.readlink(file) == entry.link else f"`{entry.path}` leads elsewhere"
-    except OSError:
-        return f"`{entry.path}` is missing"
-    if not stat.S_ISREG(found.st_mode):
-        return f"`{entry.path}` is not a file"
-    return (
-        None
-        if found.st_size == entry.size
-        else f"`{entry.path}` has {found.st_size} bytes instead of {entry.size}"
-    )

@@ -197,15 +197,19 @@ def _latest_pointers(models: Iterable[Model]) -> list[TarEntry]:
 
 
 def _timeless_bento(info: BentoInfo, epoch: int) -> BentoInfo:
-    """Return the manifest without the clock, and without the values that were meant for the build alone."""
+    """Return the manifest without the clock, and without the values that were meant for the build alone.
+
+    Its digest is that of what is left, so that it is whole where it will be loaded.
+    """
     time = _time(epoch)
-    return replace(
+    timeless = replace(
         info,
         creation_time=time,
         models=tuple(replace(ref, creation_time=ref.creation_time and time) for ref in info.models),
         services=tuple(_timeless_service(service, time) for service in info.services),
         envs=tuple({**env, "value": ""} if env.get("stage") == "build" else env for env in info.envs),
     )
+    return replace(timeless, digest=timeless.digest and timeless.identity(timeless.files))
 
 
 def _timeless_service(service: dict[str, Any], time: datetime) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""Damage: what is wrong with the files of an item: all of them are read, or those that were perhaps written to.
+
+Those have not the stamp of the store. Elsewhere (in an image, say) all files of an item may have another time in common:
+that of its manifest, if it is a whole second, which no clock gives to a file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+
+from ..exceptions import BentoMLException
+from ..tag import Tag
+from .content import STAMP, unreadable, wrong_content
+from .manifest import Manifest
+from .tree import Entry
+
+__all__ = ["Damage", "Reading", "find_damage"]
+
+_SECOND = 10**9
+_THREADS = min(os.cpu_count() or 1, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Say what is wrong with one file of an item: its path in the item, and what; ``str()`` says it to people."""
+
+    kind: str
+    tag: Tag
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} `{self.tag}`: `{self.path}` {self.what}"
+
+
+class Reading:
+    """Compare files with what they should hold, in threads; a file of several names is read once."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS)
+        self._lock = Lock()
+        self._begun: dict[tuple[int, int, str], Future[str | None]] = {}
+        self.size = 0
+
+    def begin(self, file: str, found: os.stat_result, entry: Entry) -> Future[str | None]:
+        """Start to read a file; the result says what is wrong with it, or None."""
+        key = (found.st_dev, found.st_ino, entry.digest.hex)
+        with self._lock:
+            if key not in self._begun:
+                self._begun[key] = self._threads.submit(wrong_content, file, entry)
+                self.size += found.st_size
+            return self._begun[key]
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(cancel_futures=error is not None)
+
+
+def find_damage(folder: Path, info: Manifest, reading: Reading | None = None) -> list[Damage]:
+    """Return what is wrong with an item: its manifest, and each file that is missing, of another size or content.
+
+    With ``reading`` all files are read, otherwise those that were perhaps written to. Nothing is known of an item of
+    BentoML 1.x whose manifest has no digest yet.
+    """
+    if info.digest is None:
+        return []
+    try:
+        wrong = [(info.FILE, "was changed")] if info.identity(info.files) != info.digest else []
+    except BentoMLException as e:
+        return [Damage(info.KIND, info.tag, info.FILE, f"was changed: {e}")]
+    if reading is None:
+        with Reading() as own:
+            wrong += _wrong_files(folder, info, own, _known_times(folder / info.FILE))
+    else:
+        wrong += _wrong_files(folder, info, reading, known=())
+    return [Damage(info.KIND, info.tag, path, what) for path, what in wrong]
+
+
+def _known_times(manifest: Path) -> tuple[int, ...]:
+    """Return the times of change of files that nobody wrote to."""
+    try:
+        time = os.lstat(manifest).st_mtime_ns
+    except OSError:
+        return (STAMP,)
+    return (STAMP,) if time % _SECOND else (STAMP, time)
+
+
+def _wrong_files(
+    folder: Path, info: Manifest, reading: Reading, known: tuple[int, ...]
+) -> Iterator[tuple[str, str]]:
+    """Yield each file that is not as it was stored, in their order."""
+    verdicts = [(entry, _verdict(str(folder), entry, reading, known)) for entry in info.files.entries]
+    for entry, verdict in verdicts:
+        if said := verdict.result() if isinstance(verdict, Future) else verdict:
+            yield entry.path, said
+
+
+def _verdict(
+    folder: str, entry: Entry, reading: Reading, known: tuple[int, ...]
+) -> str | Future[str | None] | None:
+    file = os.path.join(folder, entry.path)
+    try:
+        found = os.lstat(file)
+        if entry.link is not None:
+            return None if os.readlink(file) == entry.link else "leads elsewhere"
+    except (FileNotFoundError, NotADirectoryError):
+        return "is missing"
+    except OSError as e:
+        return "is not a link" if entry.link is not None and e.errno is not None else unreadable(e)
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a file"
+    if found.st_size != entry.size:
+        return f"has {found.st_size} bytes instead of {entry.size}"
+    return reading.begin(file, found, entry) if found.st_mtime_ns not in known else None

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.store.saving import Save
+
+from bentoml.config import Home
+from bentoml.exceptions import BentoMLException
+from bentoml.store.content import STAMP
+from bentoml.store.damage import Reading
+from bentoml.store.models import Model, ModelStore
+
+FILES = {"model.pkl": "weights", "sub/config.json": "{}", "empty": ""}
+
+
+def flip(file: str | Path, *, at: int = 0) -> None:
+    """Turn one bit of a file over, as a careless program would: in place."""
+    file = Path(file)
+    mode = stat.S_IMODE(file.stat().st_mode)
+    file.chmod(0o644)
+    with file.open("r+b") as stream:
+        stream.seek(at)
+        byte = stream.read(1)[0]
+        stream.seek(at)
+        stream.write(bytes([byte ^ 1]))
+    file.chmod(mode)
+
+
+def flip_unseen(file: str | Path) -> None:
+    """The same, with the time set back afterwards."""
+    before = os.stat(file)
+    flip(file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def count_reads(model: Model) -> int:
+    """Return how many files a check reads."""
+    stamped = [Path(model.path_of(entry.path)).stat().st_mtime_ns for entry in model.tree.entries]
+    return sum(time != STAMP for time in stamped)
+
+
+def test_a_stored_item_is_not_read_again(save: Save) -> None:
+    model = save("iris", FILES)
+    assert count_reads(model) == 0
+    assert Path(model.path_of("model.yaml")).stat().st_mtime_ns == STAMP
+    model.check()
+
+
+@pytest.mark.parametrize("file", ["model.pkl", "sub/config.json"])
+def test_one_flipped_bit_stops_a_load_and_is_named(models: ModelStore, save: Save, file: str) -> None:
+    model = save("iris", FILES)
+    flip(model.path_of(file))
+    with pytest.raises(BentoMLException) as caught:
+        models.get("iris")
+    assert str(caught.value) == (
+        f"model `{model.tag}` is damaged: `{file}` has other content than what was stored; save it again, or delete it "
+        f"with `bentoml models delete {model.tag}`"
+    )
+    assert [str(damage) for damage in model.damage()] == [
+        f"model `{model.tag}`: `{file}` has other content than what was stored"
+    ]
+
+
+def test_all_items_that_share_a_damaged_file_are_stopped(models: ModelStore, save: Save) -> None:
+    one, two = save("one", {"a": "same"}), save("two", {"b": "same"})
+    flip(one.path_of("a"))
+    for tag, file in ((one.tag, "a"), (two.tag, "b")):
+        with pytest.raises(BentoMLException, match=f"`{file}` has other content"):
+            models.get(tag)
+
+
+def test_a_damaged_blob_is_never_given_to_a_new_item(models: ModelStore, save: Save) -> None:
+    one = save("one", {"a": "same"})
+    flip(one.path_of("a"))
+    two = save("two", {"b": "same"})
+    assert Path(models.get("two").path_of("b")).read_text() == "same"
+    assert not os.path.samefile(one.path_of("a"), two.path_of("b"))
+    again = save("one", {"a": "same"})
+    assert models.get("one") == again and os.path.samefile(again.path_of("a"), two.path_of("b"))
+
+
+def test_what_the_time_does_not_tell_is_found_by_reading(models: ModelStore, save: Save) -> None:
+    model = save("iris", FILES)
+    flip_unseen(model.path_of("model.pkl"))
+    assert models.get("iris") == model
+    assert [damage.path for damage in model.damage()] == ["model.pkl"]
+    with pytest.raises(BentoMLException, match=r"`model\.pkl` has other content"):
+        model.check(thoroughly=True)
+
+
+def by_copytree(home: Path, target: Path) -> None:
+    shutil.copytree(home, target, copy_function=shutil.copyfile)
+
+
+def by_cp(home: Path, target: Path) -> None:
+    subprocess.run(["cp", "-r", home, target], check=True)
+
+
+def by_cp_with_times(home: Path, target: Path) -> None:
+    subprocess.run(["cp", "-a", home, target], check=True)
+
+
+def by_tar_of_seconds(home: Path, target: Path) -> None:
+    with tarfile.open(target.with_suffix(".tar"), "w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.add(home, arcname="")
+    with tarfile.open(target.with_suffix(".tar")) as tar:
+        tar.extractall(target, filter="fully_trusted")
+
+
+def by_an_image(home: Path, target: Path) -> None:
+    """All files get one time, as in the layer of an image."""
+    by_copytree(home, target)
+    for file in target.rglob("*"):
+        os.utime(file, (0, 0))
+
+
+COPIES = [by_copytree, by_cp, by_cp_with_times, by_tar_of_seconds, by_an_image]
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copied_store_works(
+    home: Home, save: Save, tmp_path: Path, copy: Callable[[Path, Path], None]
+) -> None:
+    save("iris", FILES)
+    copy(home.root, tmp_path / "copy")
+    store = ModelStore(Home(tmp_path / "copy"))
+    model = store.get("iris")
+    store.get("iris")
+    if copy is not by_an_image:
+        assert count_reads(model) == 0, "what was found whole is not read again"
+    flip(model.path_of("model.pkl"))
+    with pytest.raises(BentoMLException, match=r"`model\.pkl` has other content"):
+        store.get("iris")
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_bit_that_flips_before_the_copy_is_found_after_it(
+    home: Home, save: Save, tmp_path: Path, copy: Callable[[Path, Path], None]
+) -> None:
+    flip(save("iris", FILES).path_of("model.pkl"))
+    copy(home.root, tmp_path / "copy")
+    model = ModelStore(Home(tmp_path / "copy")).list()[0]
+    assert [damage.path for damage in model.damage()] == ["model.pkl"]
+    if copy is not by_an_image:  # which no damaged item gets into
+        with pytest.raises(BentoMLException, match=r"`model\.pkl` has other content"):
+            model.check()
+
+
+def test_many_damaged_files_are_counted_in_a_message(save: Save) -> None:
+    model = save("iris", {f"part-{number:02}": str(number) for number in range(30)})
+    for entry in model.tree.entries:
+        flip(model.path_of(entry.path))
+    with pytest.raises(
+        BentoMLException, match=r"`part-19` has other content.*, and 10 more files; save it again"
+    ):
+        model.check()
+    assert len(model.damage()) == 30
+
+
+def test_a_reading_reads_a_shared_file_once(save: Save) -> None:
+    models = [save(name, {"w": "x" * 1000}) for name in ("one", "two", "three")]
+    with Reading() as reading:
+        assert [model.damage(reading) for model in models] == [[], [], []]
+        assert reading.size == 1000
+
+
+def test_a_file_that_cannot_be_read_is_named(save: Save) -> None:
+    model = save("iris", {"a/b": "x"})
+    file = Path(model.path_of("a/b"))
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.write_text("in the way")
+    assert [(damage.path, damage.what) for damage in model.damage()] == [("a/b", "is missing")]
