@@ -296,6 +296,37 @@ def test_mounts_and_prefix() -> None:
     assert life == ["up", "down"]
 
 
+@pytest.mark.parametrize("layered", [False, True])
+def test_an_api_named_like_a_page(layered: bool) -> None:
+    @bentoml.service
+    class Named:
+        @bentoml.api
+        def metrics(self) -> str:
+            return "mine"
+
+        @bentoml.api
+        def readyz(self) -> str:
+            return "mine"
+
+        @bentoml.api(route="/schema.json")
+        def schema(self) -> str:
+            return "mine"
+
+    service: Any = Named
+    if layered:
+        service.add_asgi_middleware(Tagging, tag="t")
+    with served(service) as app:
+        for path, page in ("/metrics", b"# HELP"), ("/readyz", b"\n"), ("/schema.json", b'{"name": "Named"'):
+            assert app.ask(path).body == b"mine"
+            reply = app.ask(path, method="GET")
+            assert (reply.status, reply.body[: len(page)]) == (200, page)
+            assert app.ask(path, method="PUT").status == 405
+        text = app.ask("/metrics", method="GET").body.decode()
+    counted = [x for x in text.splitlines() if "_request_total{" in x and 'code="200"' in x]
+    by_path = {x.partition('endpoint="')[2].partition('"')[0]: x.rpartition(" ")[2] for x in counted}
+    assert (by_path["/metrics"], by_path["/readyz"]) == ("1.0", "2.0")
+
+
 def test_middleware_is_inside_of_what_is_counted() -> None:
     service, _ = around()
     service.add_asgi_middleware(Tagging, tag="t")

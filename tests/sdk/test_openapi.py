@@ -365,6 +365,35 @@ def test_mounted_applications_that_describe_themselves() -> None:
     assert "children" in component(document, "Node")["properties"]
 
 
+def test_paths_that_an_api_shares() -> None:
+    app = FastAPI(title="inner")
+
+    @app.get("/tree")
+    def seen() -> int:
+        return 1
+
+    @app.post("/tree", tags=["never reached"])
+    def planted() -> int:
+        return 1
+
+    @bentoml.service
+    class Garden:
+        @bentoml.api
+        def tree(self) -> int:
+            return 1
+
+        @bentoml.api
+        def metrics(self) -> int:
+            return 1
+
+    service: Any = Garden
+    service.mount_asgi_app(app, "/")
+    document = openapi(service, version=None)
+    validate(document)
+    assert set(document["paths"]["/metrics"]) == set(document["paths"]["/tree"]) == {"get", "post"}
+    assert document["paths"]["/tree"]["post"]["tags"] == ["Service APIs"]
+
+
 class Picked(BaseModel):
     file: Path
     weight: float = 1.0

@@ -103,11 +103,30 @@ def make_router(
     uncounted = _metrics_page(instance, server, prefix, metrics_folder, tasks)
     if not layers:
         shared = _shared(apis, mounts, observed(other))
-        return Router({p: observed(page) for p, page in pages.items()} | uncounted | shared, observed(other))
-    app: ASGIApp = Router(pages | uncounted | _shared(apis, mounts, other), other)
+        return Router(
+            _beside({p: observed(page) for p, page in pages.items()} | uncounted, shared), observed(other)
+        )
+    app: ASGIApp = Router(_beside(pages | uncounted, _shared(apis, mounts, other)), other)
     for cls, options in reversed(layers):
         app = cls(app, **options)
-    return Router(dict.fromkeys(uncounted, app), observed(app))
+    seen = observed(app)
+    return Router({path: _Beside(seen, app) if path in apis else app for path in uncounted}, seen)
+
+
+def _beside(pages: dict[str, ASGIApp], apis: dict[str, ASGIApp]) -> dict[str, ASGIApp]:
+    """Let pages of the server answer where an API has the same path: a method may be called ``metrics``."""
+    return pages | {path: _Beside(api, pages[path]) if path in pages else api for path, api in apis.items()}
+
+
+class _Beside:
+    """Answer a path that is an API's for POST, and a page's for any other method."""
+
+    def __init__(self, api: ASGIApp, page: ASGIApp) -> None:
+        self._api = api
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._api if scope["method"] == "POST" else self._page)(scope, receive, send)
 
 
 def _shared(apis: dict[str, ASGIApp], mounts: Mounts, other: ASGIApp) -> dict[str, ASGIApp]:

@@ -44,7 +44,8 @@ def openapi(service: Service[Any], *, version: str | None) -> Json:
     paths: Json = {}
     for method in service.apis.values():
         paths |= _api_paths(service, method, schemas, errors)
-    paths |= {prefix + path: {"get": _probe(path, about, errors)} for path, about in _probes(service).items()}
+    for path, about in _probes(service).items():  # where an API may be too, for POST
+        paths[prefix + path] = paths.get(prefix + path, {}) | {"get": _probe(path, about, errors)}
     document: Json = {
         "openapi": "3.1.0",
         "info": _info(service, version),

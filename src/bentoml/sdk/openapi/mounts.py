@@ -15,7 +15,7 @@ _REFERENCE = "#/components/"
 
 
 def merge_mounts(document: Json, service: Service[Any]) -> Json:
-    """Return the document with what the mounted applications say of themselves; the service's own paths win."""
+    """Return the document with what the mounted applications say of themselves; the service's own methods win."""
     service.bind_mounts()
     for app, path, name in service.mount_apps:
         describe = getattr(app, "openapi", None)
@@ -36,7 +36,7 @@ def _merged(document: Json, other: Json, path: str, name: str) -> Json:
             of_kind[renamed.get((kind, key), key)] = _moved(value, renamed)
     paths = {path + own: _moved(item, renamed) for own, item in other.get("paths", {}).items()}
     return document | {
-        "paths": paths | document["paths"],
+        "paths": paths | {path: paths.get(path, {}) | item for path, item in document["paths"].items()},
         "tags": document["tags"] + [t for t in other.get("tags", []) if t not in document["tags"]],
         "components": components,
     }
