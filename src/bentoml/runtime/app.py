@@ -22,6 +22,7 @@ from .answer import TEXT
 from .call import Receive, Scope, Send, Server
 from .guard.auth import make_verify
 from .guard.origins import Origins
+from .guard.room import Room
 from .guard.traffic import Traffic
 from .instance import started
 from .intake.download import MayFetch, is_public
@@ -265,6 +266,7 @@ def _server(service: Service[Any], options: AppOptions, stack: AsyncExitStack) -
         trace_id_format=f"%{settings.logging.access.format.trace_id}".encode(),
         span_id_format=f"%{settings.logging.access.format.span_id}".encode(),
         trace_header=settings.http.response.trace_id,
+        room=Room(max(settings.http.limits.memory, settings.http.limits.body)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from ..sdk.configuration.sections import Limits
 from ..sdk.context import Context, request_ids
 from .guard.origins import Origins
+from .guard.room import Room
 from .guard.traffic import Traffic
 from .intake.download import MayFetch, is_public
 from .intake.folders import Folders
@@ -54,6 +56,7 @@ class Server:
     disk: WorkerThreads  # what writes large uploads
     may_fetch: MayFetch = is_public  # where files that are named by an address may come from
     origins: Origins | None = None  # which web pages may use it; None where that is not looked at
+    room: Room = field(default_factory=lambda: Room(math.inf))  # for the bodies of all requests
     trace_id_format: bytes = b"%032x"
     span_id_format: bytes = b"%016x"
     trace_header: bool = False  # whether answers name their trace
@@ -78,6 +81,7 @@ class Call:
     job: asyncio.Future[Any] | None = None  # what a thread does for it
     lent = False  # a thread still uses the folder, and will give it back
     folder: Path | None = None
+    kept = 0  # bytes of the body that are in memory, for which `server.room` has room
     context: Context | None = None
 
     def __init__(self, scope: Scope, server: Server) -> None:
@@ -112,8 +116,19 @@ class Call:
             self.folder = self.server.folders.take()
         return self.folder
 
+    def keep(self, size: int) -> None:
+        """Note how many bytes of the body are in memory.
+
+        Raises:
+            NoRoom: 503, they are more than there is room for.
+        """
+        before, self.kept = self.kept, size
+        self.server.room.change(before, size)
+
     def release(self) -> None:
-        """Give the folder back, once neither the answer nor a thread needs it."""
+        """Give the folder and the room of the body back, once neither the answer nor a thread needs them."""
+        if self.kept:
+            self.keep(0)
         if self.folder is not None:
             folder, self.folder = self.folder, None
             self.server.folders.give_back(folder)

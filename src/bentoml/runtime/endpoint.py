@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 
 from ..sdk.context import Context, request_context
 from ..sdk.method import APIMethod
@@ -21,13 +22,25 @@ from .answer import JSON, TEXT, Answer, Headers, Recorder, Stream, file_response
 from .call import Call, Receive, Scope, Send, Server
 from .errors import FOREIGN, RAISED, error_body, of_exception, users_traceback
 from .form_response import FormResponse
-from .intake.body import Body, Decoded, Upload, check_length, decode, is_long, read_body, whole_body
+from .guard.room import NoRoom
+from .intake.body import (
+    Body,
+    Decoded,
+    Upload,
+    check_length,
+    decode,
+    is_long,
+    read_body,
+    whole_body,
+)
 from .intake.url_inputs import fetched
 from .streams import AsyncChunks, Chunks, ThreadChunks, error_event, send_chunks, watch
 
 __all__ = ["Endpoint"]
 
 logger = logging.getLogger(__name__)
+
+_ALWAYS = 16 << 10  # bytes of a body for which there is always room
 
 
 class Endpoint:
@@ -63,12 +76,13 @@ class Endpoint:
         self._media_type_bytes = method.output.media_type.encode("latin-1")
         self._server_header = server.header
         self._takes_host = server.origins.takes if server.origins else None
-        self._limit = server.limits.body
-        self._digits = len(str(self._limit))  # of a length that may be over it
+        self._short = min(server.limits.body, _ALWAYS)
+        self._digits = len(str(server.limits.body))  # of a length that may be over it
         self._is_inline = method.is_async and not method.is_stream
         self._is_stream = method.is_stream
         self._reads_here = method.is_async or method.is_stream
         self._takes_images = self._reads_here and holds_images(method.input.schema())
+        self._prepares = self._takes_images or method.input.takes_urls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -95,22 +109,20 @@ class Endpoint:
                 if len(call.headers.get(b"content-length", b"")) >= self._digits:
                     check_length(call)
                 message = await receive()
-                body: Body | None = whole_body(message, self._limit)
-                if body is None:
-                    body = await read_body(call, message, receive, self._input)
-                if self._context:
-                    self._make_context(call, body)
-                if self._input.takes_urls:
-                    body = await fetched(call, self._input, body)
-                given: Body | Decoded = body
-                if self._reads_here and (self._takes_images or is_long(call, body)):
-                    given = await self._read_ahead(call, body)
+                whole = whole_body(message, self._short)
+                given: Body | Decoded
+                if whole is None or self._prepares:
+                    given = await self._prepared(call, whole, message, receive)
+                else:
+                    given = whole
+                    if self._context:
+                        self._make_context(call, whole)
                 if self._is_inline:
                     answer = self._encoded(call, await self._called(call, given))
                 elif self._is_stream:
                     answer = await self._stream(call, given, receive)
                 else:
-                    answer = await self._run_in_thread(call, body)
+                    answer = await self._run_in_thread(call, given)
             except asyncio.CancelledError as e:
                 answer = self._cancelled(call, e)
             except RAISED as e:  # the boundary of the user's code
@@ -119,17 +131,14 @@ class Endpoint:
             if type(answer) is Answer:
                 await send(self._head(call, answer))
                 await send({"type": "http.response.body", "body": answer.body})
-            elif type(answer) is Stream:
-                await self._send_stream(call, answer, send)
-            elif isinstance(answer, Response):
-                await self._send_response(call, answer, receive, send)
+            else:
+                await self._send(call, answer, receive, send)
         finally:
             call.task = None  # whose context knows the call: nothing is to be left for the garbage collector
             traffic.leave(call)
             call.end(self._label)
-            if call.context is not None or call.folder is not None:
+            if call.context is not None or call.folder is not None or call.kept:
                 await _finish(call)
-                call.context = None  # which knows the call as well
 
     async def _refuse(self, call: Call, send: Send) -> None:
         """Answer what does not come to the API: another method than POST, a foreign web page, one request too many."""
@@ -141,17 +150,31 @@ class Endpoint:
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
         call.end(self._label)
 
+    async def _prepared(
+        self, call: Call, body: Body | None, message: Message, receive: Receive
+    ) -> Body | Decoded:
+        """Return what came where it is more than a short body that is there already."""
+        if body is None:
+            body = await read_body(call, message, receive, self._input)
+        if self._context:
+            self._make_context(call, body)
+        if self._input.takes_urls:
+            body = await fetched(call, self._input, body)
+        if self._reads_here and (self._takes_images or is_long(call, body)):
+            return await self._read_ahead(call, body)
+        return body
+
     async def _read_ahead(self, call: Call, body: Body) -> Decoded:
         call.job = self._server.disk.submit(decode, call, self._input, body, abandoned=call.release)
         return Decoded(await call.job)
 
     # The kinds of functions that are not simply awaited.
 
-    def _run_in_thread(self, call: Call, body: Body) -> Awaitable[Answer | Response]:
+    def _run_in_thread(self, call: Call, body: Body | Decoded) -> Awaitable[Answer | Response]:
         call.job = self._server.threads.submit(self._work, call, body, abandoned=call.release)
         return call.job
 
-    def _work(self, call: Call, body: Body) -> Answer | Response:
+    def _work(self, call: Call, body: Body | Decoded) -> Answer | Response:
         return self._encoded(call, self._called(call, body))
 
     async def _stream(self, call: Call, body: Body | Decoded, receive: Receive) -> Stream:
@@ -256,6 +279,8 @@ class Endpoint:
 
     def _failed(self, call: Call, error: BaseException) -> Answer:
         call.context = None  # what the API said about its response is void, background tasks included
+        if isinstance(error, NoRoom):
+            return Answer(503, error_body(error.message), headers=_IN_A_MOMENT)
         status, body = of_exception(error)
         if status >= 500:
             _log(call, error)
@@ -272,6 +297,15 @@ class Endpoint:
         if answer.headers:
             headers = overridden(headers, answer.headers)
         return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
+    async def _send(
+        self, call: Call, answer: Answer | Stream | Response, receive: Receive, send: Send
+    ) -> None:
+        """Send an answer that is not in memory as a whole."""
+        if isinstance(answer, Stream):
+            await self._send_stream(call, answer, send)
+        elif isinstance(answer, Response):
+            await answer(call.scope, receive, Recorder(send, call, [self._server_header, *call.ids()]))
 
     async def _send_stream(self, call: Call, answer: Stream, send: Send) -> None:
         call.status = answer.status
@@ -292,9 +326,6 @@ class Endpoint:
         finally:
             answer.watcher.cancel()
 
-    async def _send_response(self, call: Call, answer: Response, receive: Receive, send: Send) -> None:
-        await answer(call.scope, receive, Recorder(send, call, [self._server_header, *call.ids()]))
-
 
 async def _finish(call: Call) -> None:
     """Run the tasks that the API left for after the answer, then give its folder back."""
@@ -306,6 +337,7 @@ async def _finish(call: Call) -> None:
                 except RAISED as e:  # the boundary of the user's code: the others run all the same
                     _log(call, e, "background task of ")
     finally:
+        call.context = None  # which knows the call as well
         if not call.lent:
             call.release()
 
@@ -348,4 +380,5 @@ _CLIENT_GONE = 499  # as nginx has it in its log
 _FOREIGN = Answer(403, FOREIGN)
 _BODILESS = (204, 304)
 _NOT_ALLOWED = Answer(405, b"Method Not Allowed", TEXT, [(b"allow", b"POST")])
-_TOO_MANY = Answer(429, error_body("Too many requests"), JSON, [(b"retry-after", b"1")])
+_IN_A_MOMENT = [(b"retry-after", b"1")]
+_TOO_MANY = Answer(429, error_body("Too many requests"), JSON, _IN_A_MOMENT)

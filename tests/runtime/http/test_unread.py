@@ -72,3 +72,34 @@ def test_a_slow_reader_gets_all_of_it() -> None:
             one.close()
 
     asyncio.run(main())
+
+
+def test_where_too_much_waits_those_go_that_have_kept_it_waiting_longest() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_all(receive)
+        await answer(send, b"x" * SIZE)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with listening(app, limits=Limits(memory=SIZE * 5 // 2)) as port:
+            clients = []
+            for _ in range(4):
+                clients.append(await _connected(port))
+                await loop.sock_sendall(clients[-1], GET.format("close").encode())
+                await asyncio.sleep(0.1)
+            received = [len(await asyncio.wait_for(_rest(one), 10)) for one in clients]
+            assert [size > SIZE for size in received] == [False, False, True, True]
+
+    asyncio.run(main())
+
+
+async def _rest(one: socket.socket) -> bytes:
+    """Read all that still comes."""
+    loop, pieces = asyncio.get_running_loop(), []
+    try:
+        while piece := await loop.sock_recv(one, 1 << 20):
+            pieces.append(piece)
+    except ConnectionError:
+        pass
+    one.close()
+    return b"".join(pieces)

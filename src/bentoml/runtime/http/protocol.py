@@ -20,7 +20,7 @@ from ..errors import error_body
 from .deadlines import Deadlines
 from .exchange import App, Exchange, Message, status_line
 from .reader import BODY, IDLE, NEVER, Reader
-from .unread import Unread
+from .unread import Unread, Waiting
 
 __all__ = ["Connection", "Connections"]
 
@@ -37,6 +37,7 @@ class Connections:
         self.limits = limits
         self.keep_alive = keep_alive  # seconds that a connection may be idle
         self.deadlines = Deadlines(min(limits.head_timeout, limits.body_timeout, keep_alive))
+        self.waiting = Waiting(limits.memory)
         self.headers: list[tuple[bytes, bytes]] | None = None
         self.defaults = (b"", 0)
 
@@ -314,7 +315,7 @@ class Connection(asyncio.Protocol):
     def _watch_reader(self, is_slow: bool) -> None:
         if is_slow and self._unread is None:
             patience, deadlines = self._limits.body_timeout, self._makers.deadlines
-            self._unread = Unread(self.transport, patience, deadlines, self.loop)
+            self._unread = Unread(self.transport, patience, deadlines, self._makers.waiting, self.loop)
         elif not is_slow and self._unread is not None:
             self._unread.end()
             self._unread = None

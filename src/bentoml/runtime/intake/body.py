@@ -20,6 +20,7 @@ from .multipart import Form
 from .nesting import is_deeper
 
 __all__ = [
+    "SHORT",
     "Body",
     "Decoded",
     "Upload",
@@ -34,7 +35,7 @@ __all__ = [
 
 _NPY = NPY.encode()
 _WHOLE = 2 << 20  # bytes of a form that are read as one piece
-_LONG = 256 << 10  # bytes of another body that take a while to read
+SHORT = 256 << 10  # bytes of any body that take no time to read
 _DIGITS = 20  # of the largest length that HTTP parsers take; with zeros before it, it may have more
 _WINDOW = 256 << 10  # bytes that go to the disk at once, in a thread
 
@@ -57,7 +58,7 @@ Body = bytes | Upload
 def is_long(call: Call, body: Body) -> bool:
     """Tell whether reading a body takes so long that nobody should wait for it."""
     return not isinstance(body, bytes) or len(body) > (
-        _WHOLE if len(body) > _LONG and is_form(call) else _LONG
+        _WHOLE if len(body) > SHORT and is_form(call) else SHORT
     )
 
 
@@ -85,7 +86,8 @@ async def read_body(call: Call, message: Message, receive: Receive, input: Input
     """Read the whole body, of which the first message came; a large form goes to the disk as it comes.
 
     Raises:
-        BentoMLException: 413, it is longer than the server takes; or 400, it is no form, or the client went away.
+        BentoMLException: 413, it is longer than the server takes; 400, it is no form, or the client went away; or 503,
+            there is no room for it besides others.
     """
     limits = call.server.limits
     is_upload = is_form(call)
@@ -101,6 +103,7 @@ async def read_body(call: Call, message: Message, receive: Receive, input: Input
         if size > limit:
             raise _too_long(limit)
         pieces.append(piece)
+        call.keep(waiting + (0 if form is None else form.in_memory))
         is_last = not message.get("more_body", False)
         if is_upload and form is None and size > _WHOLE:
             form = _form(call, input)
@@ -109,6 +112,7 @@ async def read_body(call: Call, message: Message, receive: Receive, input: Input
         if form is not None and (is_last or waiting > _WINDOW):
             await _to_disk(call, form, b"".join(pieces))
             pieces, waiting = [], 0
+            call.keep(form.in_memory)
             if is_last:
                 return Upload(form.parts())
         message = await receive()

@@ -48,7 +48,7 @@ class Form:
         self._at = _At.PREAMBLE
         self._head: Head | None = None
         self._kept: list[bytes] = []  # of the present part, if it stays in memory
-        self._in_memory = 0
+        self.in_memory = 0  # bytes of the parts that are kept
         self._path: Path | None = None  # of the present part, if it goes to the disk
         self._parts: list[Part] = []
 
@@ -152,8 +152,8 @@ class Form:
             while view:
                 view = view[os.write(handle, view) :]
             return
-        self._in_memory += end - start
-        if self._in_memory > self._limits.body:
+        self.in_memory += end - start
+        if self.in_memory > self._limits.body:
             raise too_large(f"the fields of the form are longer than {self._limits.body} bytes")
         self._kept.append(body[start:end])
 

@@ -81,7 +81,9 @@ async def _root(call: Call, input: Input, body: Body) -> Body:
     (name,) = input.files
     part = await _fetch(call, name, url, call.server.limits.body)
     call.headers[b"content-type"] = (part.content_type or "").encode("latin-1")
-    return part.content()
+    content = part.content()
+    call.keep(len(content))
+    return content
 
 
 async def _fetch(call: Call, name: str, url: str, limit: int) -> Part:

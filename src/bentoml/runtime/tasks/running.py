@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from ...sdk.method import APIMethod
 from ...sdk.service import Service
 from ..call import Server
 from ..endpoint import Endpoint
+from ..guard.room import Room
 from ..guard.traffic import Traffic
 from ..threads import WorkerThreads
 from .clerk import Clerk
@@ -75,7 +77,9 @@ async def running_tasks(
     rehearsal_threads = WorkerThreads(_REHEARSALS, loop, name="bentoml-submit")
     # Submissions are counted, logged, limited and checked where all that is not an API is.
     quiet = replace(server, metrics=None, access_log=None, origins=None)
-    apps = {p: _app(m, instance, replace(quiet, traffic=limited), p) for p, m in methods.items()}
+    # A task that was accepted is not refused any more.
+    accepted = replace(quiet, traffic=limited, room=Room(math.inf))
+    apps = {p: _app(m, instance, accepted, p) for p, m in methods.items()}
     reading = replace(quiet, traffic=unlimited, threads=rehearsal_threads)
     new_spool = queue.bodies.spool
     clerk = Clerk(queue, lambda: runner.wake(), loop)

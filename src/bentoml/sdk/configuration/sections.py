@@ -127,11 +127,13 @@ class Limits:
     """What a request may hold, in bytes, and how long it may take to come, in seconds.
 
     ``body`` is what is kept in memory; a form's files lie on disk, and ``upload`` is the limit of all of a form.
+    ``memory`` is for all bodies of a worker together, and as much for its answers that wait for slow clients.
     ``body_timeout`` is the longest time without any byte of the body, and in which a client takes nothing of its answer.
     """
 
     body: int = key(checks.SIZE, 128 << 20)
     upload: int = key(checks.SIZE, 4 << 30)
+    memory: int = key(checks.SIZE, 1 << 30)
     parts: int = key(checks.POSITIVE, 1000)
     depth: int = key(checks.POSITIVE, 100)
     headers: int = key(checks.POSITIVE, 100)
