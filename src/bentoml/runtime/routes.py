@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,13 +38,10 @@ __all__ = ["Router", "make_router"]
 
 logger = logging.getLogger(__name__)
 
-_METHODS = (
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "OPTIONS",
-)  # that the server itself has; mounted applications may have more
+Layer = tuple[Any, dict[str, Any]]  # a middleware and its options
+
+# What the server itself has; mounted applications may have more.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "OPTIONS")
 
 
 class Router:
@@ -77,40 +74,33 @@ def make_router(
     """
     prefix = service.path_prefix
     site = Site(service)
-    layers = _layers(service)
-    if verify is not None:
-        about = {
-            "verify": verify,
-            "header": service.settings.auth.header.lower(),
-            "is_open": _Open(service, mounts, site),
-            "server": server,
-            "site": None if mounts.has(f"{prefix}/") else site,
-        }
-        layers.append((Guard, about))
+    layers = [*_layers(service), *_guard(service, server, mounts, site, verify)]
     apis = _apis(service, instance, server, counted_outside=bool(layers))
     limited = partial(Limited, server=server)
-    pages: dict[str, ASGIApp] = {p: limited(page) for p, page in _pages(service, version).items()}
-    pages |= {} if tasks is None else {p: limited(app) for p, app in tasks.routes.items()}
-    pages |= _probes(service, instance)
+    held = _pages(service, version) | ({} if tasks is None else tasks.routes)
+    pages = {p: limited(page) for p, page in held.items()} | _probes(service, instance)
     observed = partial(
         Observed,
         server=server,
         label=_labels({*apis, *pages, f"{prefix}/"}, mounts),
         skipped=tuple(service.settings.logging.access.skip_paths),
     )
-    known = frozenset({*apis, *pages})
-    other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), limited(_Rest(mounts, site, known)), site)
+    rest = _Rest(mounts, site, known=frozenset({*apis, *pages}))
+    other: ASGIApp = _Other(apis.pop(f"{prefix}/", None), limited(rest), site)
     uncounted = _metrics_page(instance, server, prefix, metrics_folder, tasks)
     if not layers:
-        shared = _shared(apis, mounts, observed(other))
-        return Router(
-            _beside({p: observed(page) for p, page in pages.items()} | uncounted, shared), observed(other)
-        )
-    app: ASGIApp = Router(_beside(pages | uncounted, _shared(apis, mounts, other)), other)
-    for cls, options in reversed(layers):
-        app = cls(app, **options)
+        table = {p: observed(page) for p, page in pages.items()} | uncounted
+        return Router(_beside(table, _shared(apis, mounts, observed(other))), observed(other))
+    app = _wrapped(Router(_beside(pages | uncounted, _shared(apis, mounts, other)), other), layers)
     seen = observed(app)
     return Router({path: _Beside(seen, app) if path in apis else app for path in uncounted}, seen)
+
+
+def _wrapped(app: ASGIApp, layers: Sequence[Layer]) -> ASGIApp:
+    """Put an application into its middleware."""
+    for cls, options in reversed(layers):
+        app = cls(app, **options)
+    return app
 
 
 def _beside(pages: dict[str, ASGIApp], apis: dict[str, ASGIApp]) -> dict[str, ASGIApp]:
@@ -233,10 +223,28 @@ class _Open:
         return path in self._probes or (self._site.is_open(path) and self._mounts.find(scope) is None)
 
 
-def _layers(service: Service[Any]) -> list[tuple[Any, dict[str, Any]]]:
+def _guard(
+    service: Service[Any], server: Server, mounts: Mounts, site: Site, verify: Verify | None
+) -> Iterator[Layer]:
+    """Give the layer that asks who calls, where the service wants to know."""
+    if verify is None:
+        return
+    yield (
+        Guard,
+        {
+            "verify": verify,
+            "header": service.settings.auth.header.lower(),
+            "is_open": _Open(service, mounts, site),
+            "server": server,
+            "site": None if mounts.has(f"{service.path_prefix}/") else site,
+        },
+    )
+
+
+def _layers(service: Service[Any]) -> list[Layer]:
     """Return the middleware, the outermost first: the user's own in the order of ``add_asgi_middleware``, then CORS."""
     cors = service.settings.http.cors
-    layers: list[tuple[Any, dict[str, Any]]] = []
+    layers: list[Layer] = []
     if cors.enabled:
         given = {
             "allow_origins": cors.access_control_allow_origins,
