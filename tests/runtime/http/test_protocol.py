@@ -451,6 +451,18 @@ def test_an_upgrade_that_is_not_known_is_an_ordinary_request() -> None:
     talk(echo, work)
 
 
+@pytest.mark.parametrize("said", ["Upgrade, close", "close, Upgrade", "Upgrade\r\nConnection: close"])
+def test_an_upgrade_that_is_not_known_may_be_the_last_request(said: str) -> None:
+    head = f"POST /1 HTTP/1.1\r\nHost: a\r\nConnection: {said}\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nok"
+
+    async def work(one: Talk) -> None:
+        text = await one.say(head.encode())
+        assert text.startswith(b"HTTP/1.1 200 ") and b"connection: close\r\n" in text
+        assert one.wire.closed
+
+    talk(echo, work)
+
+
 @pytest.mark.parametrize(
     "request_",
     [
