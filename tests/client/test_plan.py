@@ -140,6 +140,15 @@ def test_a_root_file_is_the_body(tmp_path: Path) -> None:
     assert (plan.body, plan.media_type) == (Upload(file, "a.wav", "audio/wav"), "audio/wav")
 
 
+@pytest.mark.parametrize("nested", [False, True], ids=["itself", "in a list"])
+@pytest.mark.parametrize("data", [b"text", b"\xff\xfe"], ids=["text", "binary"])
+def test_bytes_are_a_file_whatever_is_in_them(data: bytes, nested: bool) -> None:
+    file = {**FILE, "format": "binary"}
+    schema = {"type": "array", "items": file} if nested else file
+    plan = endpoint({"file": schema}).request(([data] if nested else data,), {})
+    assert plan.body == (Field("file", Upload(data, "file", "application/octet-stream")),)
+
+
 def test_a_root_text_that_utf_8_cannot_hold() -> None:
     with pytest.raises(InvalidArgument, match="the text for `scale` cannot be sent"):
         root(STRING).request(("\ud800",), {})

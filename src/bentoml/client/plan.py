@@ -254,7 +254,8 @@ def _utf_8(name: str, text: str) -> bytes:
 
 def _is_not_text(value: object, schema: Mapping[str, Any]) -> bool:
     """Say whether bytes are some that JSON cannot hold as text."""
-    if not isinstance(value, bytes | bytearray) or schema.get("format") != "binary":
+    kind = schema.get("type"), schema.get("format")
+    if not isinstance(value, bytes | bytearray) or kind != ("string", "binary"):
         return False
     try:
         value.decode()
