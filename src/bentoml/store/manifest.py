@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -25,6 +25,16 @@ __all__ = ["BentoInfo", "Manifest", "ModelContext", "ModelInfo", "ModelRef"]
 
 _FILES = "\nfiles:\n"
 _OTHER_LINE = re.compile(r'^(?!- \{")', re.MULTILINE)
+_SEAL = ("digest", "checksum", "files")
+_MODEL_KEYS = frozenset(
+    ("name", "version", "module", "labels", "options", "metadata", "context", "signatures", "api_version",
+     "creation_time", *_SEAL)
+)  # fmt: skip
+_BENTO_KEYS = frozenset(
+    ("service", "name", "version", "bentoml_version", "creation_time", "labels", "description", "models", "entry_service",
+     "services", "envs", "schema", "args", "image", *_SEAL)
+)  # fmt: skip
+_SPEC = 2
 
 
 def _now() -> datetime:
@@ -47,6 +57,7 @@ class Manifest:
     tag: Tag
     creation_time: datetime = field(default_factory=_now)
     labels: dict[str, str] = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict)  # keys that this library does not know
     digest: Digest | None = None
     listing: str = ""
 
@@ -69,6 +80,14 @@ class Manifest:
         """Return the digest of what the item is: its name, declaration and files, but no clock, host or version."""
         value = {**self._declared(), "kind": self.KIND, "name": self.tag.name, "tree": str(files.digest())}
         return Digest.of_json(identity_of(value))
+
+    def timeless(self, epoch: int = 0) -> Self:
+        """Return the manifest as it travels: without what is recorded of clock and host. Its time is ``epoch``."""
+        return replace(self, creation_time=datetime.fromtimestamp(epoch, UTC))
+
+    def with_time_of_arrival(self) -> Self:
+        """Return a manifest that came from elsewhere; one that is `timeless` says from now on when it came."""
+        return self if self.creation_time.timestamp() else replace(self, creation_time=_now())
 
     def to_yaml(self) -> str:
         """Return the text of the manifest."""
@@ -97,7 +116,8 @@ class Manifest:
         raise NotImplementedError
 
     def _declared(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.NOT_IDENTITY}
+        declared = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.NOT_IDENTITY}
+        return declared if self.others else {key: value for key, value in declared.items() if key != "others"}
 
     @classmethod
     def _read(cls, data: Reader, listing: str) -> Self:
@@ -130,6 +150,10 @@ class ModelInfo(Manifest):
     signatures: dict[str, dict[str, Any]] = field(default_factory=dict)
     api_version: str = "v1"
 
+    def timeless(self, epoch: int = 0) -> ModelInfo:
+        context = ModelContext(bentoml_version="", python_version="")
+        return replace(super().timeless(epoch), context=context)
+
     def to_data(self) -> dict[str, Any]:
         return {
             "name": self.tag.name,
@@ -142,6 +166,7 @@ class ModelInfo(Manifest):
             "signatures": self.signatures,
             "api_version": self.api_version,
             "creation_time": self.creation_time.isoformat(),
+            **self.others,
         }
 
     @classmethod
@@ -162,6 +187,7 @@ class ModelInfo(Manifest):
             signatures=data.mapping("signatures"),
             api_version=data.text("api_version", "v1"),
             creation_time=data.time("creation_time"),
+            others=data.others(_MODEL_KEYS),
             digest=data.digest("digest"),
             listing=listing,
         )
@@ -241,6 +267,16 @@ class BentoInfo(Manifest):
     image: dict[str, Any] = field(default_factory=dict)
     description: str = ""
 
+    def timeless(self, epoch: int = 0) -> BentoInfo:
+        timeless = super().timeless(epoch)
+        time = timeless.creation_time
+        return replace(
+            timeless,
+            bentoml_version="",
+            models=tuple(replace(ref, creation_time=ref.creation_time and time) for ref in self.models),
+            services=tuple(_timeless_service(service, time) for service in self.services),
+        )
+
     @cached_property
     def all_models(self) -> tuple[ModelRef, ...]:
         """The models of the bento and of each of its services, each tag and alias once."""
@@ -262,8 +298,9 @@ class BentoInfo(Manifest):
             "envs": list(self.envs),
             "schema": self.schema,
             "args": self.args,
-            "spec": 2,
+            "spec": _SPEC,
             "image": self.image,
+            **self.others,
         }
 
     def _declared(self) -> dict[str, Any]:
@@ -290,9 +327,20 @@ class BentoInfo(Manifest):
             schema=data.mapping("schema"),
             args=data.mapping("args"),
             image=data.mapping("image"),
+            others=data.others(_BENTO_KEYS if data.data.get("spec") != _SPEC else {*_BENTO_KEYS, "spec"}),
             digest=data.digest("digest"),
             listing=listing,
         )
+
+
+def _timeless_service(service: dict[str, Any], time: datetime) -> dict[str, Any]:
+    models = [
+        {**ref, "creation_time": time.isoformat()}
+        if isinstance(ref, dict) and "creation_time" in ref
+        else ref
+        for ref in service.get("models") or ()
+    ]
+    return {**service, "models": models} if models else service
 
 
 def _split(text: str) -> tuple[str, str]:

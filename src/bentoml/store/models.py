@@ -19,6 +19,7 @@ from .manifest import ModelContext, ModelInfo
 from .metadata import plain_labels, plain_metadata
 from .shelf import Shelf
 from .signatures import plain_signatures
+from .trust import Trust
 
 __all__ = ["Model", "ModelStore"]
 
@@ -32,8 +33,13 @@ class Model(Item[ModelInfo]):
 
     @property
     def custom_objects(self) -> dict[str, Any]:
-        """The Python objects that were stored with the model; they are unpickled when first asked for."""
+        """The Python objects that were stored with the model; they are unpickled when first asked for.
+
+        Raises:
+            BentoMLException: the model came from elsewhere, and nobody said that it is trusted.
+        """
         if self._objects is None:
+            Trust(Home(self._folder.parents[2])).check(self.tag, self.digest)
             self._objects = pickles.load(self._folder)
         return self._objects
 
@@ -43,6 +49,7 @@ class ModelStore:
 
     def __init__(self, home: Home, pins: Mapping[str, Tag] | None = None) -> None:
         self._shelf = Shelf(home, ModelInfo, home.models)
+        self._trust = Trust(home)
         self._pins = dict(pins or {})
 
     @contextmanager
@@ -88,6 +95,7 @@ class ModelStore:
             if custom_objects:
                 pickles.dump(custom_objects, draft, external_modules=external_modules or ())
             model._settle(*self._shelf.commit(draft, _finished(model.info)))
+            self._trust.trust(model.digest)  # if the same came from elsewhere before
 
     def get(self, tag: str | Tag) -> Model:
         """Return the model that a tag means: a version, the unique beginning of one, `latest`, or an alias or pin.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +42,10 @@ class Reader:
         if not isinstance(value, dict):
             raise BentoMLException(f"`{key}` must be a mapping, not `{value!r}`")
         return value
+
+    def others(self, known: Collection[str]) -> dict[str, Any]:
+        """Return the keys that are none of these, with their values."""
+        return {key: value for key, value in self.data.items() if key not in known}
 
     def inner(self, key: str) -> Reader:
         """Return a reader of a mapping."""

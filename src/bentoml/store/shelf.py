@@ -68,7 +68,18 @@ class Shelf(Generic[InfoT]):
         Raises:
             BentoMLException: the version exists with other content, or the files cannot be stored.
         """
-        files = take(draft, self._blobs, manifest=self._kind.FILE)
+        return self.put(draft, info, self.take(draft))
+
+    def take(self, draft: Path) -> Tree:
+        """Make the files of a staged folder ready to be stored, and return them.
+
+        Raises:
+            InvalidArgument: there is something that an item cannot hold, or a file where the manifest will be.
+        """
+        return take(draft, self._blobs, manifest=self._kind.FILE)
+
+    def put(self, draft: Path, info: InfoT, files: Tree) -> tuple[Path, InfoT]:
+        """Store a staged folder whose files `take` returned; otherwise as `commit`."""
         digest = info.identity(files)
         tag = Tag(info.tag.name, info.tag.version or digest.version())
         info = replace(info, tag=tag, digest=digest, listing=files.lines())
@@ -77,15 +88,19 @@ class Shelf(Generic[InfoT]):
         manifest.chmod(MODE[False])  # whatever the umask is
         put_stamp(manifest)
         with self._staging.publishing():
-            if not self._is_stored(tag, digest):
+            if not self.holds(tag, digest):
                 with self._unshared_on_error(draft, files):
                     self._publish(draft, info)
             refs.write_latest(self._folder(tag).parent, tag.version)
             stored = self._read(tag)  # while nobody can delete it
         return self._folder(tag), stored
 
-    def _is_stored(self, tag: Tag, digest: Digest) -> bool:
-        """Say whether the very same item is there and whole; another one under the same version is an error."""
+    def holds(self, tag: Tag, digest: Digest) -> bool:
+        """Say whether the very same item is there and whole.
+
+        Raises:
+            BentoMLException: another one has the same tag.
+        """
         stored = self._read_fully(tag)
         if stored is None:
             return False
@@ -104,7 +119,7 @@ class Shelf(Generic[InfoT]):
                 self._blobs.share(draft / entry.path, entry)
         sync_folders(draft)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():  # damaged, as `_is_stored` found: this one takes its place
+        if target.exists():  # damaged, as `holds` found: this one takes its place
             target.rename(draft.parent / ".damaged")
         draft.rename(target)
         fsync_folder(target.parent)
@@ -224,7 +239,8 @@ class Shelf(Generic[InfoT]):
         """Read a manifest; the item is called as its folder is."""
         file = self._folder(tag) / self._kind.FILE
         try:
-            return replace(self._kind.from_yaml(file.read_text("utf-8")), tag=tag)
+            info = self._kind.from_yaml(file.read_text("utf-8"))
+            return info if info.tag == tag else replace(info, tag=tag)
         except (BentoMLException, OSError, UnicodeDecodeError) as e:
             said = e.strerror if isinstance(e, OSError) else e
             raise BentoMLException(

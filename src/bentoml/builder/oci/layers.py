@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from ...store.bentos import Bento
 from ...store.digest import Digest
-from ...store.manifest import BentoInfo, ModelContext
+from ...store.manifest import BentoInfo
 from ...store.models import Model
 from ...store.tree import Tree
 from .blobs import CheckedBlob, FileBlob
@@ -104,7 +102,7 @@ def _parts(model: Model, epoch: int, large: int) -> list[_Part]:
     place = f"{MODELS}/{model.tag.path()}"
     files = _tree_entries(place, Path(model.path), model.tree)
     apart = [entry for entry in files if entry.size > large]
-    manifest = TarEntry.file(f"{place}/model.yaml", _manifest(model, epoch))
+    manifest = TarEntry.file(f"{place}/model.yaml", model.info.timeless(epoch).to_yaml().encode())
     rest = [*(entry for entry in files if entry.size <= large), manifest]
     about = f"model {model.tag}"
     return [
@@ -123,12 +121,6 @@ def _model_layer(parts: Sequence[_Part], cache: Cache, epoch: int, codec: Codec)
     tar = Tar.of(entries.values(), mtime=epoch)
     about = parts[0].about if len(parts) == 1 else f"{len(parts)} small models"
     return _remembered(cache, [part.model for part in parts], tar, codec, "model", about)
-
-
-def _manifest(model: Model, epoch: int) -> bytes:
-    """Return the manifest without what is no part of the model's identity: when, and by what, it was made."""
-    nothing = ModelContext(bentoml_version="", python_version="")
-    return replace(model.info, creation_time=_time(epoch), context=nothing).to_yaml().encode()
 
 
 def _tree_entries(place: str, root: Path, tree: Tree, *, owner: int = 0) -> list[TarEntry]:
@@ -197,33 +189,13 @@ def _latest_pointers(models: Iterable[Model]) -> list[TarEntry]:
 
 
 def _timeless_bento(info: BentoInfo, epoch: int) -> BentoInfo:
-    """Return the manifest without the clock, and without the values that were meant for the build alone.
+    """Return the manifest as it travels, and without the values that were meant for the build alone.
 
     Its digest is that of what is left, so that it is whole where it will be loaded.
     """
-    time = _time(epoch)
-    timeless = replace(
-        info,
-        creation_time=time,
-        models=tuple(replace(ref, creation_time=ref.creation_time and time) for ref in info.models),
-        services=tuple(_timeless_service(service, time) for service in info.services),
-        envs=tuple({**env, "value": ""} if env.get("stage") == "build" else env for env in info.envs),
-    )
+    envs = tuple({**env, "value": ""} if env.get("stage") == "build" else env for env in info.envs)
+    timeless = replace(info.timeless(epoch), envs=envs)
     return replace(timeless, digest=timeless.digest and timeless.identity(timeless.files))
-
-
-def _timeless_service(service: dict[str, Any], time: datetime) -> dict[str, Any]:
-    models = [
-        {**ref, "creation_time": time.isoformat()}
-        if isinstance(ref, dict) and "creation_time" in ref
-        else ref
-        for ref in service.get("models") or ()
-    ]
-    return {**service, "models": models} if models else service
-
-
-def _time(epoch: int) -> datetime:
-    return datetime.fromtimestamp(epoch, UTC)
 
 
 def _with_account(text: str, line: str) -> str:

@@ -1,0 +1,161 @@
+"""The door through which items come from elsewhere: from an archive, a registry, another folder.
+
+A folder is staged in the store and filled; it is taken in under the tag that its manifest names if its files are what the
+manifest says. The same item again is no error, another one under the same tag is. Several folders are taken in
+together, or none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from ..config import Home
+from ..exceptions import BentoMLException
+from .bentos import Bento
+from .digest import Digest
+from .items import InfoT
+from .manifest import BentoInfo, Manifest, ModelInfo
+from .models import Model
+from .pickled import pickled_files
+from .shelf import Shelf
+from .staging import Staging
+from .tree import Entry, Tree
+from .trust import Trust
+
+__all__ = ["Received", "read_manifest", "receive", "staged"]
+
+ItemT_co = TypeVar("ItemT_co", Model, Bento, covariant=True)
+
+_LARGEST_MANIFEST = 64 << 20  # bytes: half a million files
+_NAMED = 20  # files that a message names
+
+
+@dataclass(frozen=True)
+class Received(Generic[ItemT_co]):
+    """An item that came in. ``is_new`` is False if it was there; ``untrusted`` are its files that may not be loaded yet."""
+
+    item: ItemT_co
+    is_new: bool
+    untrusted: tuple[str, ...] = ()
+
+
+@contextmanager
+def staged(home: Home) -> Iterator[Path]:
+    """Make a folder in the store for what is on its way; what `receive` did not take is removed at the end of the block.
+
+    Raises:
+        BentoMLException: the store cannot be written, or its disk is full.
+    """
+    staging = Staging(home)
+    staging.remove_abandoned()
+    with staging.folder() as folder:
+        yield folder
+
+
+def receive(
+    folders: Sequence[Path], *, home: Home, origin: str, trust: bool = False
+) -> list[Received[Model] | Received[Bento]]:
+    """Take in folders that were `staged`, each with the manifest of an item and its files: all of them, or none.
+
+    ``origin`` is where they came from, as a person would say it. With ``trust``, pickled content of the models may be loaded;
+    otherwise `bentoml models trust` must be run first. The models are listed before the bentos.
+
+    Raises:
+        BentoMLException: a manifest is missing or damaged, files are not what it says, or its tag exists with other content.
+    """
+    manifests = [(folder, read_manifest(folder)) for folder in folders]
+    shelf = Shelf(home, ModelInfo, home.models)
+    models = [_arrival(folder, info, shelf) for folder, info in manifests if isinstance(info, ModelInfo)]
+    shelves = Shelf(home, BentoInfo, home.bentos)
+    bentos = [_arrival(folder, info, shelves) for folder, info in manifests if isinstance(info, BentoInfo)]
+    door = Trust(home)
+    received = [_model(arrival, door, origin, trust) for arrival in models]
+    return [*received, *map(_bento, bentos)]
+
+
+def read_manifest(folder: Path) -> ModelInfo | BentoInfo:
+    """Read the manifest in a folder, whichever of the two it is.
+
+    Raises:
+        BentoMLException: there is none, there are both, or it cannot be read.
+    """
+    there = [kind for kind in (ModelInfo, BentoInfo) if (folder / kind.FILE).is_file()]
+    if len(there) != 1:
+        said = (
+            "both a model's and a bento's"
+            if there
+            else "neither `model.yaml` nor `bento.yaml`: it is no item"
+        )
+        raise BentoMLException(f"it holds {said}")
+    file = folder / there[0].FILE
+    try:
+        if file.is_symlink() or file.stat().st_size > _LARGEST_MANIFEST:
+            raise BentoMLException(f"it is no file of at most {_LARGEST_MANIFEST >> 20} MiB")
+        return there[0].from_yaml(file.read_text("utf-8"))
+    except (BentoMLException, ValueError, OSError, RecursionError) as e:
+        raise BentoMLException(f"its `{there[0].FILE}` is damaged: {e}") from e
+
+
+@dataclass(frozen=True)
+class _Arrival(Generic[InfoT]):
+    """A staged folder whose files are ready to be stored, and what its manifest says."""
+
+    folder: Path
+    info: InfoT
+    files: Tree
+    digest: Digest
+    shelf: Shelf[InfoT]
+    is_new: bool
+
+
+def _arrival(folder: Path, info: InfoT, shelf: Shelf[InfoT]) -> _Arrival[InfoT]:
+    """Make the files ready, compare them with the manifest, and make sure that nothing else has the tag."""
+    (folder / info.FILE).unlink()
+    files = shelf.take(folder)
+    digest = info.identity(files)
+    if info.digest is not None:
+        _check(info, files, digest)
+    is_new = not shelf.holds(info.tag, digest)
+    return _Arrival(folder, info.with_time_of_arrival(), files, digest, shelf, is_new)
+
+
+def _model(arrival: _Arrival[ModelInfo], door: Trust, origin: str, trust: bool) -> Received[Model]:
+    """Take a model in; what is to be known of it is written before it can be found."""
+    receipt = door.receipt(arrival.digest)
+    if arrival.is_new or receipt is not None:  # else it was made here
+        paths = (entry.path for entry in arrival.files.entries if entry.link is None)
+        if pickled := pickled_files(arrival.folder, paths):
+            receipt = door.received(arrival.digest, origin, pickled, is_trusted=trust)
+    model = Model(*arrival.shelf.put(arrival.folder, arrival.info, arrival.files))
+    return Received(model, arrival.is_new, () if receipt is None or receipt.is_trusted else receipt.files)
+
+
+def _bento(arrival: _Arrival[BentoInfo]) -> Received[Bento]:
+    bento = Bento(*arrival.shelf.put(arrival.folder, arrival.info, arrival.files))
+    return Received(bento, arrival.is_new)
+
+
+def _check(info: Manifest, files: Tree, digest: Digest) -> None:
+    """Make sure that the files are those that the manifest lists, and that nobody changed the manifest."""
+    listed = {entry.path: entry for entry in info.files.entries}
+    found = {entry.path: entry for entry in files.entries}
+    wrong = [path for path in sorted({*listed, *found}) if listed.get(path) != found.get(path)]
+    if wrong:
+        named = ", ".join(f"`{path}` {_what(path, listed, found)}" for path in wrong[:_NAMED])
+        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        raise BentoMLException(f"{info.KIND} `{info.tag}` is damaged: {named}{more}")
+    if digest != info.digest:
+        raise BentoMLException(
+            f"{info.KIND} `{info.tag}` is damaged: its `{info.FILE}` was changed: it says {info.digest}, and what it describes "
+            f"is {digest}"
+        )
+
+
+def _what(path: str, listed: Mapping[str, Entry], found: Mapping[str, Entry]) -> str:
+    if path not in found:
+        return "is missing"
+    return "has other content" if path in listed else "is not in its manifest"
