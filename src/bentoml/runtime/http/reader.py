@@ -95,9 +95,8 @@ class Reader:
                     return self._line.become_websocket(self._handshake)
                 anew, self._anew = self._anew, b""
                 data = anew + data[e.args[0] :]
-                self._parser = httptools.HttpRequestParser(
-                    self
-                )  # the other one takes nothing after a `close`
+                # Another parser, as this one takes nothing after a request that says `close`.
+                self._parser = httptools.HttpRequestParser(self)
             except httptools.HttpParserError as e:
                 return self._misunderstood(e.__context__)
         if self.at != IDLE:
