@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, cast
 
 import pytest
 from tests.runtime.served import Served, served
 
 import bentoml
 from bentoml.io import SSE
+from bentoml.runtime.call import Call
+from bentoml.runtime.streams import Chunks, send_chunks
 from bentoml.validators import ContentType
 
 ENDED: list[str] = []
@@ -139,6 +142,15 @@ class Streams:
         ctx.response.background.add_task(lambda: 1 / 0)
         ctx.response.background.add_task(ENDED.append, "and after")
         yield "a"
+
+    @bentoml.api
+    def unsayable(self, ctx: bentoml.Context) -> Generator[str, None, None]:
+        ctx.response.headers["x-s"] = "a\r\nb"
+        try:
+            while True:
+                yield "x" * 1000
+        finally:
+            ENDED.append(threading.current_thread().name)
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +304,40 @@ def test_streams_share_one_thread(app: Served) -> None:
 def test_status_and_headers_that_a_stream_sets(app: Served) -> None:
     reply = app.ask("/with_context")
     assert (reply.status, reply.headers["x-s"], reply.body) == (201, "1", b"aTrue")
+
+
+def test_a_stream_whose_headers_cannot_be_sent_is_closed_in_its_thread(app: Served) -> None:
+    """Left to the garbage collector, the end of the user's generator would run on the event loop."""
+    assert app.ask("/unsayable").status == 500
+    assert [name.rpartition("-")[0] for name in ENDED] == ["bentoml-api"]
+
+
+def test_a_client_that_leaves_before_the_head_of_a_stream_could_be_sent() -> None:
+    class Steps:
+        last = b""
+        closed = False
+
+        async def close(self) -> None:
+            self.closed = True
+
+    async def main() -> None:
+        steps, full = Steps(), asyncio.Event()
+
+        async def send(_: object) -> None:
+            await full.wait()  # the client does not read
+
+        call = cast(Call, SimpleNamespace(gone=False, task=asyncio.current_task()))
+        asyncio.get_running_loop().call_later(0.01, disconnect, call)
+        async with asyncio.timeout(5):
+            await send_chunks({}, b"first", cast(Chunks, steps), call, send)
+        assert steps.closed
+
+    def disconnect(call: Call) -> None:
+        call.gone = True
+        assert call.task is not None
+        call.task.cancel()
+
+    asyncio.run(main())
 
 
 @pytest.mark.slow

@@ -85,7 +85,10 @@ class Endpoint:
         self._prepares = self._takes_images or method.input.takes_urls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request.
+
+        An ordinary request is answered in this one coroutine: another one would cost it a hundredth of its time.
+        """
         server = self._server
         traffic = server.traffic
         call = Call(scope, server)
@@ -183,8 +186,7 @@ class Endpoint:
         watcher = watch(call, receive)
         try:
             chunks = await self._chunks(call, args, kwargs)
-            first = await self._first(call, chunks)
-            status, headers = _context_answer(call)
+            first, (status, headers) = await self._begun(call, chunks)
         except BaseException:
             watcher.cancel()
             raise
@@ -204,9 +206,10 @@ class Endpoint:
             return AsyncChunks(steps, self._output.encode_chunk)
         return ThreadChunks(iter(steps), self._output.encode_chunk, server.threads, server.loop)
 
-    async def _first(self, call: Call, chunks: Chunks) -> bytes | None:
+    async def _begun(self, call: Call, chunks: Chunks) -> tuple[bytes | None, tuple[int, Headers | None]]:
+        """Return the first chunk, and what the API has said about its answer by then."""
         try:
-            return await chunks.first()
+            return await chunks.first(), _context_answer(call)
         except asyncio.CancelledError:
             call.lent = chunks.abandon(call.release)
             raise
@@ -314,8 +317,8 @@ class Endpoint:
         if answer.headers:
             headers = overridden(headers, answer.headers)
         try:
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await send_chunks(answer.first, answer.chunks, call, send)
+            head = {"type": "http.response.start", "status": answer.status, "headers": headers}
+            await send_chunks(head, answer.first, answer.chunks, call, send)
         except RAISED as e:  # the boundary of the user's code: the answer has begun
             _log(call, e)
             status, body = of_exception(e)

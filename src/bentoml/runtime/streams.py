@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
+from starlette.types import Message
+
 from .call import Call, Receive, Send
 from .threads import WorkerThreads
 
@@ -51,9 +53,10 @@ async def _watch(call: Call, receive: Receive) -> None:
         call.task.cancel()
 
 
-async def send_chunks(first: bytes | None, chunks: Chunks, call: Call, send: Send) -> None:
+async def send_chunks(head: Message, first: bytes | None, chunks: Chunks, call: Call, send: Send) -> None:
     """Send all of a stream, or as much of it as the client stays for; then let the generator clean up."""
     try:
+        await send(head)
         if first is not None:
             await send({"type": "http.response.body", "body": first, "more_body": True})
             await chunks.send_rest(call, send)

@@ -52,8 +52,6 @@ def test_who_may(headers: dict[str, Any]) -> None:
         {"host": HERE, "origin": "http://localhost.evil.example"},
         {"host": HERE, "origin": "null"},
         {"host": HERE, "origin": "http://evil.example@"},
-        {"host": HERE, "origin": "http://["},
-        {"host": HERE, "origin": "http://[::1", **PROXIED},
         {"host": "evil.example:3000", "origin": "http://evil.example:3000"},
         {"host": "evil.example:3000", "origin": "http://evil.example:3000", **PROXIED},
         {"host": "evil.example:3000"},
