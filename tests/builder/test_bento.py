@@ -61,13 +61,14 @@ def built(
 
 
 def content(folder: Path) -> dict[str, tuple[bytes, bool]]:
-    """Return each file with its bytes and whether it can be executed, but for the one line of the manifest that tells the time."""
+    """Return each file with its bytes and whether it can be executed, but for the lines of the manifest that tell the time."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             data = path.read_bytes()
             if path.name == "bento.yaml":
-                data = b"\n".join(line for line in data.splitlines() if b"creation_time" not in line)
+                timely = (b"creation_time", b"checksum: ")
+                data = b"\n".join(line for line in data.splitlines() if not any(t in line for t in timely))
             found[path.relative_to(folder).as_posix()] = (data, os.access(path, os.X_OK))
     return found
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from bentoml import Tag
 from bentoml.exceptions import BentoMLException
+from bentoml.store.damage import find_damage
 from bentoml.store.digest import Digest
 from bentoml.store.manifest import BentoInfo, ModelContext, ModelInfo, ModelRef
 from bentoml.store.tree import Entry, Tree
@@ -120,11 +122,12 @@ def test_a_manifest_that_another_program_wrote_again_still_has_its_files(sort_ke
 def test_the_keys_are_those_of_bentoml() -> None:
     assert list(yaml.safe_load(replace(MODEL, metadata={}).to_yaml())) == [
         "name", "version", "module", "labels", "options", "metadata", "context", "signatures", "api_version",
-        "creation_time", "digest", "files",
+        "creation_time", "digest", "checksum", "files",
     ]  # fmt: skip
     assert list(yaml.safe_load(BENTO.to_yaml())) == [
         "service", "name", "version", "bentoml_version", "creation_time", "labels", "description", "models",
-        "entry_service", "services", "envs", "schema", "args", "spec", "image", "digest", "files",
+        "entry_service", "services", "envs", "schema", "args", "spec", "image", "digest", "checksum",
+        "files",
     ]  # fmt: skip
 
 
@@ -221,3 +224,35 @@ def test_the_identity_of_a_bento() -> None:
         replace(BENTO, image={}),
     ):
         assert other.identity(TREE) != identity
+
+
+@pytest.mark.parametrize("info", [MODEL, BENTO], ids=["model", "bento"])
+def test_a_flipped_bit_is_noticed_whatever_it_changes(info: Any, tmp_path: Path) -> None:
+    """But for the few that change nothing of what the text means, as from `null` to `Null`."""
+    whole = replace(info, digest=info.identity(info.files))
+    raw = whole.to_yaml().encode()
+    unnoticed = []
+    for place in range(len(raw)):
+        text = bytes([*raw[:place], raw[place] ^ (1 << place % 8), *raw[place + 1 :]])
+        try:
+            read = type(info).from_yaml(text.decode())
+        except (BentoMLException, UnicodeDecodeError):
+            continue
+        if not any(damage.path == info.FILE for damage in find_damage(tmp_path, read)):
+            unnoticed.append((text, read))
+    assert len(unnoticed) < len(raw) / 100
+    assert all(read == whole for _, read in unnoticed)
+
+
+@pytest.mark.parametrize(
+    "models", ["1", "[1]", "[{}]", "[{tag: Bad Tag}]", "{a: 1}", "[{tag: [1]}]", "['a b']"], ids=str
+)
+def test_models_that_are_none_are_an_error_of_the_manifest(models: str) -> None:
+    text = yaml.safe_dump(yaml.safe_load(replace(BENTO, digest=None, models=(), services=()).to_yaml()))
+    for wrong in (
+        text.replace("models: []", f"models: {models}"),
+        text.replace("services: []", f"services:\n- name: x\n  models: {models}"),
+    ):
+        assert wrong != text
+        with pytest.raises(BentoMLException):
+            BentoInfo.from_yaml(wrong)

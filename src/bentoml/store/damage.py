@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -75,16 +76,25 @@ def find_damage(folder: Path, info: Manifest, reading: Reading | None = None) ->
     """
     if info.digest is None:
         return []
-    try:
-        wrong = [(info.FILE, "was changed")] if info.identity(info.files) != info.digest else []
-    except BentoMLException as e:
-        return [Damage(info.KIND, info.tag, info.FILE, f"was changed: {e}")]
-    if reading is None:
-        with Reading() as own:
-            wrong += _wrong_files(folder, info, own, _known_times(folder / info.FILE))
-    else:
-        wrong += _wrong_files(folder, info, reading, known=())
+    said = _wrong_manifest(info)
+    wrong = [(info.FILE, said)] if said else []
+    with suppress(BentoMLException):  # its list of files cannot be read, as has been said
+        if reading is None:
+            with Reading() as own:
+                wrong += _wrong_files(folder, info, own, _known_times(folder / info.FILE))
+        else:
+            wrong += _wrong_files(folder, info, reading, known=())
     return [Damage(info.KIND, info.tag, path, what) for path, what in wrong]
+
+
+def _wrong_manifest(info: Manifest) -> str | None:
+    try:
+        if info.identity(info.files) != info.digest:
+            return "was changed: it has not its `digest`"
+        info.check_written()
+    except (BentoMLException, TypeError, ValueError) as e:  # values that no manifest holds
+        return f"was changed: {e}"
+    return None
 
 
 def _known_times(manifest: Path) -> tuple[int, ...]:

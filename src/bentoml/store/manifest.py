@@ -1,4 +1,4 @@
-"""The manifests: what `model.yaml` and `bento.yaml` say. The keys are BentoML's, plus `digest` and `files`.
+"""The manifests: what `model.yaml` and `bento.yaml` say. The keys are BentoML's, plus `digest`, `checksum` and `files`.
 
 `files` stands last, one line of JSON for each file, and is read only when asked for: listing a store stays cheap
 however many files its items have.
@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from .. import __version__
+from ..exceptions import BentoMLException
 from ..tag import Tag
 from . import document
 from .digest import Digest
@@ -52,7 +53,9 @@ class Manifest:
     KIND: ClassVar[str]
     FILE: ClassVar[str]
     COMMANDS: ClassVar[str]  # what the commands about such items begin with
-    NOT_IDENTITY: ClassVar[frozenset[str]] = frozenset({"tag", "creation_time", "digest", "listing"})
+    NOT_IDENTITY: ClassVar[frozenset[str]] = frozenset(
+        {"tag", "creation_time", "digest", "listing", "written"}
+    )
 
     tag: Tag
     creation_time: datetime = field(default_factory=_now)
@@ -60,6 +63,7 @@ class Manifest:
     others: dict[str, Any] = field(default_factory=dict)  # keys that this library does not know
     digest: Digest | None = None
     listing: str = ""
+    written: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # as it was read
 
     @property
     def name(self) -> str:
@@ -89,13 +93,22 @@ class Manifest:
         """Return a manifest that came from elsewhere; one that is `timeless` says from now on when it came."""
         return self if self.creation_time.timestamp() else replace(self, creation_time=_now())
 
+    def check_written(self) -> None:
+        """Make sure that what was read is what was written, also what is not identity: clock, host, versions.
+
+        Raises:
+            BentoMLException: it is not.
+        """
+        if self.written.get("checksum", _checksum(self.written)) != _checksum(self.written):
+            raise BentoMLException("it has not its `checksum`")
+
     def to_yaml(self) -> str:
         """Return the text of the manifest."""
         text = document.dump(self.to_data())
         if self.digest is not None:
-            text += f"digest: {self.digest}\n" + (
-                f"files:\n{self.listing}" if self.listing else "files: []\n"
-            )
+            checksum = _checksum({**self.to_data(), "digest": str(self.digest)})
+            text += f"digest: {self.digest}\nchecksum: {checksum}\n"
+            text += f"files:\n{self.listing}" if self.listing else "files: []\n"
         return text
 
     @classmethod
@@ -107,9 +120,14 @@ class Manifest:
         """
         head, listing = _split(text)
         data = Reader(document.load(head))
-        if data.has("files"):
-            listing = Tree.of(Entry.from_data(Reader(file).data) for file in data.items("files")).lines()
-        return cls._read(data, listing)
+        try:
+            if data.has("files"):
+                listing = Tree.of(Entry.from_data(Reader(file).data) for file in data.items("files")).lines()
+            if data.has("digest") != bool(listing or data.has("files")):
+                raise BentoMLException("`digest` and `files` must both be there, or neither")
+            return cls._read(data, listing)
+        except (TypeError, ValueError) as e:  # a tag that is none, a value where a list should be
+            raise BentoMLException(str(e)) from e
 
     def to_data(self) -> dict[str, Any]:
         """Return the manifest as plain values, in BentoML's order of keys, without `digest` and `files`."""
@@ -190,6 +208,7 @@ class ModelInfo(Manifest):
             others=data.others(_MODEL_KEYS),
             digest=data.digest("digest"),
             listing=listing,
+            written=data.data,
         )
 
 
@@ -280,7 +299,9 @@ class BentoInfo(Manifest):
     @cached_property
     def all_models(self) -> tuple[ModelRef, ...]:
         """The models of the bento and of each of its services, each tag and alias once."""
-        services = [ModelRef.from_data(m) for service in self.services for m in service.get("models") or ()]
+        services = [
+            ModelRef.from_data(m) for service in self.services for m in Reader(service).items("models")
+        ]
         return tuple({(ref.tag, ref.alias): ref for ref in [*services, *self.models]}.values())
 
     def to_data(self) -> dict[str, Any]:
@@ -313,7 +334,7 @@ class BentoInfo(Manifest):
 
     @classmethod
     def _read(cls, data: Reader, listing: str) -> BentoInfo:
-        return cls(
+        info = cls(
             tag=data.tag(),
             service=data.text("service"),
             entry_service=data.text("entry_service"),
@@ -330,7 +351,10 @@ class BentoInfo(Manifest):
             others=data.others(_BENTO_KEYS if data.data.get("spec") != _SPEC else {*_BENTO_KEYS, "spec"}),
             digest=data.digest("digest"),
             listing=listing,
+            written=data.data,
         )
+        _ = info.all_models  # here, where a mistake in one of them is an error of the manifest
+        return info
 
 
 def _timeless_service(service: dict[str, Any], time: datetime) -> dict[str, Any]:
@@ -341,6 +365,10 @@ def _timeless_service(service: dict[str, Any], time: datetime) -> dict[str, Any]
         for ref in service.get("models") or ()
     ]
     return {**service, "models": models} if models else service
+
+
+def _checksum(data: dict[str, Any]) -> str:
+    return str(Digest.of_json(identity_of({k: v for k, v in data.items() if k not in ("checksum", "files")})))
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from .digest import Digest, canonical_json
 
 __all__ = ["Entry", "Tree"]
 
+_NEWLINE = "\n"  # and nothing else that `splitlines` takes for one
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -64,7 +66,9 @@ class Tree:
     def parse(cls, lines: str) -> Tree:
         """Read what `lines` wrote; anything else is a ``BentoMLException``."""
         try:
-            data = json.loads(f"[{','.join(line.removeprefix('- ') for line in lines.splitlines())}]")
+            data = json.loads(
+                f"[{','.join(line.removeprefix('- ') for line in lines.split(_NEWLINE) if line)}]"
+            )
         except ValueError as e:
             raise BentoMLException(f"the list of files cannot be read: {e}") from e
         return cls.of(map(Entry.from_data, data))
