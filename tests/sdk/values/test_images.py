@@ -99,6 +99,27 @@ def test_a_new_image_of_any_kind_of_colours_is_sent(mode: str) -> None:
         assert sent.size == (2, 3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode", "becomes"),
+    [
+        ("JPEG", "RGB", "image/jpeg"),
+        ("JPEG", "RGBA", "image/png"),  # as after `putalpha`, which leaves the format as it is
+        ("BMP", "CMYK", "image/png"),
+        ("PSD", "RGB", "image/png"),  # which PIL reads only
+    ],
+)
+def test_a_picture_that_its_own_format_cannot_hold(kind: str, mode: str, becomes: str) -> None:
+    image = Image.new(mode, (2, 3))
+    image.format = kind
+    data, media_type = encode_image(image, None)
+    assert (media_type, Image.open(io.BytesIO(data)).size) == (becomes, (2, 3))
+
+
+def test_a_format_that_is_declared_stays() -> None:
+    with pytest.raises(OSError, match="cannot write mode RGBA as JPEG"):
+        encode_image(Image.new("RGBA", (2, 3)), "image/jpeg")
+
+
 def test_a_picture_of_too_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """PIL refuses twice as many as it warns of; a server refuses them before they are in memory."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)

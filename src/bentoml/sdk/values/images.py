@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -108,12 +109,13 @@ def encode_image(image: Image, declared: str | None) -> tuple[bytes, str]:
         OSError, KeyError, ValueError: the format cannot hold this image.
     """
     wanted = _formats(declared.lower()) if declared and "*" not in declared else ()
-    kind = wanted[0] if wanted else (image.format or "PNG")
-    if not wanted and not image.format and image.mode in _FOR_PNG:
-        image = image.convert(_FOR_PNG[image.mode])
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind)
-    return buffer.getvalue(), f"image/{kind.lower()}"
+    if wanted:
+        return _saved(image, wanted[0])
+    if image.format:
+        # PIL may only read the format, or it may not hold what the picture has become.
+        with suppress(OSError, KeyError, ValueError):
+            return _saved(image, image.format)
+    return _saved(image.convert(_FOR_PNG[image.mode]) if image.mode in _FOR_PNG else image, "PNG")
 
 
 def holds_images(schema: Any) -> bool:
@@ -121,6 +123,12 @@ def holds_images(schema: Any) -> bool:
     if isinstance(schema, dict):
         return schema.get("pil") is True or any(map(holds_images, schema.values()))
     return isinstance(schema, list) and any(map(holds_images, schema))
+
+
+def _saved(image: Image, kind: str) -> tuple[bytes, str]:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind)
+    return buffer.getvalue(), f"image/{kind.lower()}"
 
 
 def _open(part: Part, formats: tuple[str, ...]) -> Image:
