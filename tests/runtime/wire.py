@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
+import uvloop
 from uvicorn.server import ServerState
 
 from bentoml.runtime.http.protocol import Connection, Connections
@@ -141,6 +142,12 @@ async def listening(
         for connection in list(state.connections):
             connection.transport.abort()
         await asyncio.sleep(0.01)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run on the event loop that the server has: that of Python 3.12.0 to 3.13.0 never pauses after ``writelines``."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
 
 
 def post(path: str, body: bytes = b"", *headers: str, version: str = "1.1") -> bytes:

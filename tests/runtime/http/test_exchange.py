@@ -6,18 +6,12 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
-from tests.runtime.wire import Talk, answer, chunked, echo, listening, post, read_all, talk
+from tests.runtime.certified import certified
+from tests.runtime.wire import Talk, answer, chunked, echo, listening, post, read_all, run, talk
 from websockets.asyncio.client import connect
 
 Headers = list[tuple[bytes, bytes]]
@@ -267,7 +261,7 @@ def test_a_slow_reader_over_a_real_socket_bounds_what_is_kept() -> None:
             assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"\r\n0\r\n\r\n")
             writer.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_task_that_is_told_to_end_answers_500() -> None:
@@ -380,21 +374,3 @@ def test_tls(tmp_path: Path) -> None:
             assert (await ask(port, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
 
     asyncio.run(main())
-
-
-def certified(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return what a server needs to prove that it is 127.0.0.1, and a client to believe it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(Encoding.PEM)
-    file = folder / "server.pem"
-    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + pem)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(file)
-    return server, ssl.create_default_context(cadata=pem.decode())

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 import pytest
-from tests.runtime.wire import answer, listening, read_all
+from tests.runtime.wire import answer, listening, read_all, run
 
 from bentoml.sdk.configuration.sections import Limits
 
@@ -48,7 +48,7 @@ def test_an_answer_that_nobody_reads_is_given_up(connection: str, times: int, pi
             assert received < SIZE
             one.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_slow_reader_gets_all_of_it() -> None:
@@ -71,7 +71,7 @@ def test_a_slow_reader_gets_all_of_it() -> None:
             assert received > 12_000_000
             one.close()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_where_too_much_waits_those_go_that_have_kept_it_waiting_longest() -> None:
@@ -90,7 +90,7 @@ def test_where_too_much_waits_those_go_that_have_kept_it_waiting_longest() -> No
             received = [len(await asyncio.wait_for(_rest(one), 10)) for one in clients]
             assert [size > SIZE for size in received] == [False, False, True, True]
 
-    asyncio.run(main())
+    run(main())
 
 
 async def _rest(one: socket.socket) -> bytes:
