@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
+from tests.runtime.certified import certified
 from tests.runtime.served import Served, served
 
 import bentoml
@@ -69,8 +72,8 @@ def anywhere(address: str) -> bool:
     return True
 
 
-def got(url: str, folder: Path, may_fetch: Callable[[str], bool] = anywhere) -> Any:
-    return asyncio.run(fetch("f", url, folder, limit=1000, seconds=5, may_fetch=may_fetch))
+def got(url: str, folder: Path, may_fetch: Callable[[str], bool] = anywhere, *, seconds: float = 5) -> Any:
+    return asyncio.run(fetch("f", url, folder, limit=1000, seconds=seconds, may_fetch=may_fetch))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +125,38 @@ def test_a_file(elsewhere: str, tmp_path: Path) -> None:
 def test_what_is_no_file(elsewhere: str, tmp_path: Path, path: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         got(elsewhere + path, tmp_path)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_server_that_never_closes_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """Over TLS, closing politely is waiting for the other side to close too."""
+    context, _ = certified(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    over = Event()
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with context.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(1 << 16)
+            tls.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n" + (b"file" if whole else b""))
+            over.wait(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = Thread(target=serve, args=(listening,))
+        server.start()
+        began = time.monotonic()
+        try:
+            part = got(f"https://127.0.0.1:{listening.getsockname()[1]}/a", tmp_path, seconds=0.5)
+            assert whole and part.path.read_bytes() == b"file"
+        except BadInput as e:
+            assert not whole and "did not come within 0.5 seconds" in str(e)
+        finally:
+            seconds = time.monotonic() - began
+            over.set()
+            server.join()
+    assert seconds < 2
 
 
 def test_a_file_that_is_too_long(elsewhere: str, tmp_path: Path) -> None:

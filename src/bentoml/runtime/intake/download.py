@@ -116,7 +116,7 @@ async def _connected(
     try:
         yield reader, writer
     finally:
-        writer.close()
+        writer.transport.abort()  # over TLS, closing politely would wait for the other side
         with suppress(OSError):
             await writer.wait_closed()
 
