@@ -149,6 +149,28 @@ def test_bytes_are_a_file_whatever_is_in_them(data: bytes, nested: bool) -> None
     assert plan.body == (Field("file", Upload(data, "file", "application/octet-stream")),)
 
 
+@pytest.mark.parametrize("value", [b"text", "text", bytearray(b"text")], ids=lambda v: type(v).__name__)
+def test_bytes_in_a_form_have_no_quotes(value: Any) -> None:
+    binary = {"type": "string", "format": "binary"}
+    plan = endpoint({"a": binary, "file": FILE}).request((value, b"x"), {})
+    assert isinstance(plan.body, tuple) and plan.body[0] == Field("a", b"text")
+
+
+def test_a_file_or_a_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"x")
+    either = endpoint({"v": {"anyOf": [FILE, STRING]}})
+    (sent,) = either.request((tmp_path / "a.txt",), {}).body  # type: ignore[misc]  # the fields of a form
+    assert sent == Field("v", Upload(tmp_path / "a.txt", "a.txt", "text/plain"))
+    (text,) = either.request((str(tmp_path / "a.txt"),), {}).body  # type: ignore[misc]  # the same
+    assert isinstance(text, Field) and isinstance(text.value, bytes)
+
+
+def test_optional_bytes_that_are_none_are_left_out_of_a_form() -> None:
+    optional = {"type": "string", "format": "binary", "nullable": True, "default": None}
+    plan = endpoint({"a": optional, "file": FILE}).request((None, b"x"), {})
+    assert isinstance(plan.body, tuple) and [field.name for field in plan.body] == ["file"]
+
+
 def test_a_root_text_that_utf_8_cannot_hold() -> None:
     with pytest.raises(InvalidArgument, match="the text for `scale` cannot be sent"):
         root(STRING).request(("\ud800",), {})

@@ -169,6 +169,22 @@ class Types:
             raise InvalidArgument("negative")
         return 2 * number
 
+    @bentoml.api
+    def maybe_bytes(self, data: bytes | None = None) -> bytes | None:
+        return data
+
+    @bentoml.api
+    def maybe_array(self, array: np.ndarray | None = None) -> np.ndarray | None:
+        return array
+
+    @bentoml.api
+    def lengths(self, data: bytes, file: Path, more: bytes | None = None) -> list[int]:
+        return [len(data), file.stat().st_size, -1 if more is None else len(more)]
+
+    @bentoml.api
+    def file_or_text(self, value: Path | str) -> str:
+        return "a file" if isinstance(value, Path) else value
+
     @bentoml.task
     def halve(self, values: np.ndarray) -> np.ndarray:
         return values / 2
@@ -396,3 +412,25 @@ def test_tasks(client: bentoml.SyncHTTPClient) -> None:
 def test_the_array_that_a_task_ends_with_keeps_its_type(client: bentoml.SyncHTTPClient) -> None:
     halves = client.halve.submit(np.array([1, 2], dtype="float32")).wait(timeout=5)
     assert halves.tolist() == [0.5, 1.0] and halves.dtype == np.float32
+
+
+@pytest.mark.parametrize("data", [None, b"", b"text", b"null", b"\xff\xfe"], ids=repr)
+def test_optional_bytes(client: bentoml.SyncHTTPClient, data: bytes | None) -> None:
+    assert client.maybe_bytes(data) == data
+
+
+def test_optional_arrays(client: bentoml.SyncHTTPClient) -> None:
+    array = client.maybe_array(np.array([1, 2], dtype="int16"))
+    assert array.tolist() == [1, 2] and array.dtype == np.int16
+    assert client.maybe_array() is client.maybe_array(None) is None
+
+
+def test_bytes_beside_a_file_are_as_long_as_they_were(client: bentoml.SyncHTTPClient) -> None:
+    assert client.lengths(b"four", b"\xff", None) == [4, 1, -1]
+    assert client.lengths(b"\xff", io.BytesIO(b"three"), b"null") == [1, 5, 4]
+
+
+def test_a_file_or_a_text(client: bentoml.SyncHTTPClient, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    assert client.file_or_text(tmp_path / "a") == client.file_or_text(b"x") == "a file"
+    assert client.file_or_text("text") == "text"

@@ -455,3 +455,20 @@ def test_braces_of_a_route_are_no_pattern() -> None:
     document = openapi(cast(Any, Odd), version=None)
     validate(cast(Any, document))
     assert {"/v1/a%7Bb%7D", "/v1/a%7Bb%7D/submit"} <= set(document["paths"])
+
+
+def test_optional_bytes_and_arrays_are_answered_in_two_ways() -> None:
+    @bentoml.service
+    class Maybe:
+        @bentoml.api
+        def data(self) -> bytes | None: ...
+
+        @bentoml.api
+        def array(self, array: np.ndarray | None = None) -> np.ndarray | None: ...
+
+    document = openapi(cast(Any, Maybe), version=None)
+    validate(cast(Any, document))
+    data, array = (document["paths"][path]["post"] for path in ("/data", "/array"))
+    assert list(data["responses"]["200"]["content"]) == ["text/plain", "application/json"]
+    both = ["application/json", "application/x-npy"]
+    assert list(array["responses"]["200"]["content"]) == list(array["requestBody"]["content"]) == both

@@ -12,7 +12,7 @@ from ..exceptions import BentoMLException, InvalidArgument
 from .arrays import NPY, is_array, takes_npy, to_array, write_npy
 from .chunks import Chunks, chunks_of
 from .failures import failure
-from .structures import fields_of, holds_files, without_files
+from .structures import fields_of, holds_files, schema_for, without_files
 from .uploads import Upload, file_shape, upload
 from .values import decode, encode, plain_optional
 
@@ -217,12 +217,14 @@ def _endpoint(route: Mapping[str, Any]) -> Endpoint:
 def _fields(arguments: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]]) -> Iterator[Field]:
     """Yield the fields of a form: a file for each file, NPY for arrays, JSON for anything else."""
     for name, value in arguments.items():
-        schema = plain_optional(schemas.get(name, {}))
+        schema = schema_for(value, schemas.get(name, {}))
         shape = None if value is None else file_shape(schema)
         if (npy := _npy(value, schema)) is not None:
             yield Field(name, Upload(npy, f"{name}.npy", NPY))
-        elif _is_not_text(value, schema):
-            yield Field(name, bytes(value))
+        elif value is None and _is_binary(schema) and schema.get("default", ...) is None:
+            pass  # a part would be bytes, and is left out: that is None, too
+        elif (content := _content(name, value, schema)) is not None:
+            yield Field(name, content)
         elif shape == "one":
             yield Field(name, upload(name, value, schema))
         elif shape == "many" and (items := _items(name, value)):
@@ -252,13 +254,25 @@ def _utf_8(name: str, text: str) -> bytes:
         raise InvalidArgument(f"the text for `{name}` cannot be sent: {e}") from e
 
 
+def _is_binary(schema: Mapping[str, Any]) -> bool:
+    return (schema.get("type"), schema.get("format")) == ("string", "binary")
+
+
+def _content(name: str, value: object, schema: Mapping[str, Any]) -> bytes | None:
+    """Return what a part for ``bytes`` holds: the bytes themselves, without the quotes of JSON."""
+    if not _is_binary(schema):
+        return None
+    if isinstance(value, str):
+        return _utf_8(name, value)
+    return bytes(value) if isinstance(value, bytes | bytearray) else None
+
+
 def _is_not_text(value: object, schema: Mapping[str, Any]) -> bool:
     """Say whether bytes are some that JSON cannot hold as text."""
-    kind = schema.get("type"), schema.get("format")
-    if not isinstance(value, bytes | bytearray) or kind != ("string", "binary"):
+    if isinstance(value, str) or (content := _content("", value, schema)) is None:
         return False
     try:
-        value.decode()
+        content.decode()
     except UnicodeDecodeError:
         return True
     return False

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .uploads import is_file
 from .values import plain_optional
 
-__all__ = ["fields_of", "holds_files", "schema_at", "without_files"]
+__all__ = ["fields_of", "holds_files", "schema_at", "schema_for", "without_files"]
 
 Schema = Mapping[str, Any]
 TakeFile = Callable[[str, object, Schema], None]
@@ -26,7 +27,7 @@ def holds_files(schema: Schema) -> bool:
 
 def without_files(place: str, value: Any, schema: Schema, take: TakeFile) -> Any:
     """Return a value with None for each file in it, which is given to ``take`` with its place: ``items.0.image``."""
-    schema = plain_optional(schema)
+    schema = schema_for(value, schema)
     if value is None or not holds_files(schema):
         return value
     if schema.get("type") == "file":
@@ -41,6 +42,16 @@ def without_files(place: str, value: Any, schema: Schema, take: TakeFile) -> Any
     if fields is None:
         return value
     return {n: without_files(f"{place}.{n}", item, _inner(schema, n), take) for n, item in fields.items()}
+
+
+def schema_for(value: object, schema: Schema) -> Schema:
+    """Return the schema that a value goes by: of a file or something else (``Path | str``), the file's where it is one.
+
+    Text is the text then, for what else is in the union may be meant.
+    """
+    schema = plain_optional(schema)
+    files = [branch for branch in schema.get("anyOf", ()) if branch.get("type") == "file"]
+    return files[0] if files and is_file(value) else schema
 
 
 def schema_at(schema: Schema, place: str) -> Schema:

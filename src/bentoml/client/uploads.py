@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from ..exceptions import InvalidArgument
 from .optional import is_instance_of
 
-__all__ = ["UNKNOWN", "Link", "Upload", "file_shape", "upload"]
+__all__ = ["UNKNOWN", "Link", "Upload", "file_shape", "is_file", "upload"]
 
 UNKNOWN = "application/octet-stream"
 _PNG_MODES = {"1", "I", "I;16", "L", "LA", "P", "RGB", "RGBA"}
@@ -44,6 +44,12 @@ def file_shape(schema: Mapping[str, Any]) -> str | None:
         return "one"
     items = schema.get("items")
     return "many" if isinstance(items, dict) and items.get("type") == "file" else None
+
+
+def is_file(value: object) -> bool:
+    """Say whether a value, whatever is wanted, can only be a file."""
+    known = isinstance(value, os.PathLike | bytes | bytearray | memoryview)
+    return known or hasattr(value, "read") or is_instance_of(value, "PIL.Image", "Image")
 
 
 def upload(name: str, value: object, schema: Mapping[str, Any]) -> Upload | bytes:

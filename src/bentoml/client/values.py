@@ -48,8 +48,10 @@ def decode(body: bytes, media_type: str, schema: Schema) -> Any:
     schema = plain_optional(schema)
     if media_type == NPY:
         return from_npy(body)
+    if schema.get("format") == "binary" and not (_is_json(media_type) and "nullable" in schema):
+        return body
     if _is_bare_text(schema, media_type):
-        return body if schema.get("format") == "binary" else body.decode(errors="replace")
+        return body.decode(errors="replace")
     if not _is_json(media_type):
         return body.decode(errors="replace") if media_type.startswith("text/") else body
     try:
@@ -58,6 +60,10 @@ def decode(body: bytes, media_type: str, schema: Schema) -> Any:
         if schema.get("type") in (None, "string"):  # BentoML 1.x sends text raw, whatever the media type says
             return body.decode(errors="replace")
         raise BentoMLException(f"the server's answer is not JSON: {e}") from e
+    if (
+        isinstance(value, str) and schema.get("format") == "binary"
+    ):  # optional bytes, as BentoML 1.x answers them
+        return value.encode()
     return from_json(value, schema)
 
 
@@ -76,7 +82,7 @@ def _is_bare_text(schema: Schema, media_type: str) -> bool:
     """Say whether an answer is text as it is; dates, enums and the like are texts in JSON, unless a type is declared."""
     if schema.get("type") != "string" or "nullable" in schema:
         return False
-    return schema.get("format") == "binary" or "media_type" in schema or not _is_json(media_type)
+    return "media_type" in schema or not _is_json(media_type)
 
 
 def plain_optional(schema: Schema) -> Schema:

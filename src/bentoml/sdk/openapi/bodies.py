@@ -57,6 +57,8 @@ def answer(method: APIMethod[..., Any], schemas: Schemas) -> Json:
         return {"*/*": {"schema": {}}}
     branches = schema.get("anyOf", [schema])
     files = {_answer_type(branch): {"schema": binary(branch)} for branch in branches if _is_file(branch)}
+    if method.output.is_optional_bytes:
+        files = {media_type: {"schema": BINARY}}
     if files:
         null = {_JSON: {"schema": {"type": "null"}}} if {"type": "null"} in branches else {}
         return files | null
@@ -89,7 +91,8 @@ def _encoding(properties: Mapping[str, Json]) -> Json:
 
 def _npy(schemas: list[Json]) -> Json:
     """Return the binary form of an array that is all that an API takes or gives."""
-    if len(schemas) == 1 and schemas[0].get("contentMediaType") == _NPY:
+    branches = [branch for schema in schemas for branch in schema.get("anyOf", [schema])]
+    if len(schemas) == 1 and any(branch.get("contentMediaType") == _NPY for branch in branches):
         return {_NPY: {"schema": BINARY | {"contentMediaType": _NPY}}}
     return {}
 

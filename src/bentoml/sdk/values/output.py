@@ -30,6 +30,7 @@ from .types import (
     is_text,
     not_none,
     special,
+    special_of_optional,
     stream_chunk,
     unwrap,
 )
@@ -92,6 +93,8 @@ class Output:
             self.is_stream or is_text(self._adapter.core_schema)
         )
         self._takes_text = self._annotation in (str, Any)
+        plain = unwrap(self._annotation)[0]
+        self.is_optional_bytes = not self.is_stream and plain is not bytes and not_none(plain) is bytes
         self._whole = self._file_encoder(self._annotation)
         self._is_union = get_origin(unwrap(self._annotation)[0]) in (Union, UnionType)
         is_form = self._whole is None and holds_files(self._schema)
@@ -99,8 +102,9 @@ class Output:
             self._whole = self._form
         self._body, default = self._choose()
         self.media_type = FORM if is_form else self._media_type(default)
-        tensor = isinstance(special(self._annotation), TensorSchema)
-        self.may_be_npy = tensor and not self.is_stream and declared is None
+        self._array = special_of_optional(self._annotation)
+        is_array = isinstance(self._array, TensorSchema)
+        self.may_be_npy = is_array and not self.is_stream and declared is None
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the value, or of one step of the stream."""
@@ -125,7 +129,7 @@ class Output:
         Raises:
             OutputError: the value does not fit the annotation.
         """
-        if not prefers_npy(accept):
+        if value is None or not prefers_npy(accept):
             return self.encode(value)
         try:
             return self._npy(value), NPY
@@ -167,7 +171,7 @@ class Output:
                 return self._converted(tensor.to_array), JSON
             case (DataframeSchema() | SeriesSchema()) as table:
                 return self._converted(table.to_json_value), JSON
-        if inner is bytes:
+        if inner is bytes or self.is_optional_bytes:
             return self._bytes, TEXT
         if self._is_text:
             return self._text, TEXT
@@ -183,7 +187,10 @@ class Output:
             case SentImage(schema):
                 return lambda value: self._image(value, schema.content_type)
         plain = unwrap(annotation)[0]
-        if (inner := not_none(plain)) is plain or (encode := self._file_encoder(inner)) is None:
+        inner = not_none(plain)
+        if self.is_optional_bytes:
+            return lambda value: (b"null", JSON) if value is None else (self._bytes(value), self.media_type)
+        if inner is plain or (encode := self._file_encoder(inner)) is None:
             return None
         return lambda value: (b"null", JSON) if value is None else encode(value)
 
@@ -247,7 +254,7 @@ class Output:
         return encode
 
     def _npy(self, value: Any) -> bytes:
-        schema = special(self._annotation)
+        schema = self._array
         try:
             return write_npy(schema.to_array(value) if isinstance(schema, TensorSchema) else value)
         except ValueError as e:

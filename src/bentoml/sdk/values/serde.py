@@ -34,7 +34,7 @@ from .output import Output, OutputError
 from .schema import flat_optional, schema_of
 from .structures import AdaptedModel, fields_of
 from .tensors import TensorSchema
-from .types import file_shape, holds_files, is_any_text, special, unwrap
+from .types import file_shape, holds_files, is_any_text, special, special_of_optional, unwrap
 
 __all__ = ["FileAnswer", "Input", "Output", "OutputError", "Parameter", "Part"]
 
@@ -125,7 +125,7 @@ class FieldsInput(Input):
         self._form = Form(fields, self._by_size)
         self.files = self._form.files
         self._is_quick = all(isinstance(special(a), _JSON_ALONE) for a in fields.values())
-        arrays = [name for name, a in fields.items() if isinstance(special(a), TensorSchema)]
+        arrays = [n for n, a in fields.items() if isinstance(special_of_optional(a), TensorSchema)]
         self._array = arrays[0] if len(arrays) == len(fields) == 1 else None
 
     def schema(self) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class RootInput(Input):
         self.is_text = is_string and self._schema.get("format") != "binary"
         self._is_quotable = self.is_text and not is_any_text(self._adapter.core_schema)
         self._is_quick = isinstance(special(annotation), _JSON_ALONE)
-        self._is_array = isinstance(special(annotation), TensorSchema)
+        self._is_array = isinstance(special_of_optional(annotation), TensorSchema)
         self.is_raw = self._is_file or is_string
 
     def schema(self) -> dict[str, Any]:

@@ -111,6 +111,11 @@ def not_none(annotation: Any) -> Any:
     return others[0] if is_union and len(others) == 1 else annotation
 
 
+def special_of_optional(annotation: Any) -> Any:
+    """Return what ``special`` does, for ``Optional[X]`` that of X."""
+    return special(annotation) or special(not_none(unwrap(annotation)[0]))
+
+
 def is_response(annotation: Any) -> bool:
     """Say whether an annotation is, or may be, a Starlette response, which is sent as it is."""
     classes = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
