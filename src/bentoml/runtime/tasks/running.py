@@ -12,6 +12,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from ...sdk.configuration.settings import ServiceSettings
 from ...sdk.method import APIMethod
 from ...sdk.service import Service
 from ..call import Server
@@ -63,16 +64,10 @@ async def running_tasks(
         TaskStoreError: the queue cannot be used.
     """
     methods = {service.path_prefix + m.route: m for m in service.apis.values() if m.is_task}
-    settings = service.settings.tasks
-    if options.place.database is None and options.workers > 1:
-        raise TaskStoreError(
-            f"`BENTOML_RESULT_STORE=:memory:` keeps tasks in one process, and there are to be {options.workers} workers; "
-            "name a file, or serve with `--workers 1`"
-        )
-    limits = Limits(settings.ttl, settings.attempts, settings.max_pending)
-    queue = SqliteQueue(options.place, limits, namespace=service.settings.metrics.namespace)
+    settings = service.settings
+    queue = _opened_queue(settings, options)
     loop = server.loop
-    limited = Traffic(timeout=settings.timeout or _NEVER, limit=None, loop=loop)
+    limited = Traffic(timeout=settings.tasks.timeout or _NEVER, limit=None, loop=loop)
     unlimited = Traffic(timeout=_NEVER, limit=None, loop=loop)
     rehearsal_threads = WorkerThreads(_REHEARSALS, loop, name="bentoml-submit")
     # Submissions are counted, logged, limited and checked where all that is not an API is.
@@ -83,11 +78,11 @@ async def running_tasks(
     reading = replace(quiet, traffic=unlimited, threads=rehearsal_threads)
     new_spool = queue.bodies.spool
     clerk = Clerk(queue, lambda: runner.wake(), loop)
-    runner = Runner(clerk, apps, service.settings.traffic.concurrency or 1, new_spool, loop)
+    runner = Runner(clerk, apps, settings.traffic.concurrency or 1, new_spool, loop)
     routes: dict[str, ASGIApp] = {}
     for path, method in methods.items():
         rehearsal = _rehearsal(method, reading, path)
-        secret = service.settings.auth.header.lower().encode()
+        secret = settings.auth.header.lower().encode()
         routes |= TaskRoutes(path, rehearsal, clerk, runner, new_spool, secret=secret).table()
     runner.wake()
     try:
@@ -98,6 +93,17 @@ async def running_tasks(
         limited.close()
         unlimited.close()
         rehearsal_threads.close()
+
+
+def _opened_queue(settings: ServiceSettings, options: TaskOptions) -> SqliteQueue:
+    if options.place.database is None and options.workers > 1:
+        raise TaskStoreError(
+            f"`BENTOML_RESULT_STORE=:memory:` keeps tasks in one process, and there are to be {options.workers} workers; "
+            "name a file, or serve with `--workers 1`"
+        )
+    tasks = settings.tasks
+    limits = Limits(tasks.ttl, tasks.attempts, tasks.max_pending)
+    return SqliteQueue(options.place, limits, namespace=settings.metrics.namespace)
 
 
 def _app(method: APIMethod[..., Any], instance: Any, server: Server, path: str) -> Endpoint:
