@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bentoml.builder.oci.codec import gzip_codec, layer_of
 from bentoml.builder.oci.model import Base, Layer, Platform
-from bentoml.builder.oci.tar import Tar, TarEntry
 from bentoml.config import Home
+from bentoml.store.archives.tar import Tar, TarEntry
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.digest import Digest
 from bentoml.store.manifest import BentoInfo, ModelRef

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bentoml.builder.oci.codec import gzip_codec, layer_of, stored_codec
 from bentoml.builder.oci.model import Image, Layer, Platform
-from bentoml.builder.oci.tar import Tar, TarEntry
+from bentoml.store.archives.tar import Tar, TarEntry
 from bentoml.store.digest import canonical_json
 
 

@@ -18,8 +18,8 @@ from tests.builder.oci.debian import (
 )
 
 from bentoml.builder.oci.deb import read_deb
-from bentoml.builder.oci.tar import TarEntry
 from bentoml.exceptions import BentoMLException
+from bentoml.store.archives.tar import TarEntry
 
 
 @pytest.mark.parametrize("compression", ["", "gz", "xz", "bz2"])

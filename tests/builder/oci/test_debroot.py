@@ -10,8 +10,8 @@ from tests.builder.oci.debian import folder, hardlink, member, symlink, unpacked
 
 from bentoml.builder.oci.deb import Deb
 from bentoml.builder.oci.debroot import root_entries
-from bentoml.builder.oci.tar import Tar, TarEntry
 from bentoml.exceptions import BentoMLException
+from bentoml.store.archives.tar import Tar, TarEntry
 
 
 def paths(debs: Sequence[Deb]) -> dict[str, TarEntry]:

@@ -12,8 +12,8 @@ from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.codec import Compressed, gzip_codec
 from bentoml.builder.oci.model import Base, BytesBlob, Layer, Platform
 from bentoml.builder.oci.rootfs import RootFS, read_rootfs
-from bentoml.builder.oci.tar import TarEntry
 from bentoml.exceptions import BentoMLException
+from bentoml.store.archives.tar import TarEntry
 
 PATH = "/usr/local/bin:/usr/bin"
 

@@ -17,8 +17,8 @@ from bentoml.builder.backends.select import open_sink
 from bentoml.builder.oci.bases import open_base
 from bentoml.builder.oci.codec import gzip_codec, layer_of, stored_codec
 from bentoml.builder.oci.model import Image, Platform
-from bentoml.builder.oci.tar import Tar, TarEntry
 from bentoml.process import run
+from bentoml.store.archives.tar import Tar, TarEntry
 from bentoml.store.digest import canonical_json
 
 pytestmark = pytest.mark.engine

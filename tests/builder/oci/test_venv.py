@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bentoml.builder.oci.tar import TarEntry
 from bentoml.builder.oci.venv import Group, read_groups
+from bentoml.store.archives.tar import TarEntry
 
 SITE = "lib/python3.9/site-packages"  # as on a machine whose Python is not the target's
 TARGET = "app/.venv/lib/python3.11/site-packages"

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from ...exceptions import BentoMLException, NotFound
 from ...registry.documents import MAX_DOCUMENT, Descriptor, checked_document, parsed_document
 from ...registry.reference import Reference
+from ...store.archives.tar import Tar, TarEntry
 from ...store.digest import Digest, canonical_json
 from .blobs import CheckedBlob, FileBlob, PlainBlob
 from .cache import Cache, kept_layer
@@ -18,7 +19,6 @@ from .codec import gzip_codec
 from .layout import INDEX_FILE, LAYOUT_FILE, MARKER, blob_path, image_parts, index_of, open_index
 from .model import Base, Blob, Image, Layer, Platform
 from .resolve import check_platform, diff_ids_of
-from .tar import Tar, TarEntry
 
 __all__ = ["docker_archive", "oci_archive", "open_docker_archive", "open_oci_archive"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from ...exceptions import BentoMLException
+from ...store.archives.tar import TarEntry
 from .codec import decompressed
-from .tar import TarEntry
 
 __all__ = ["Deb", "read_deb"]
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...exceptions import BentoMLException
+from ...store.archives.tar import TarEntry
 from .deb import Deb
-from .tar import TarEntry
 
 __all__ = ["root_entries"]
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...exceptions import BentoMLException, InvalidArgument, NotFound
+from ...store.archives.tar import Tar
 from ...store.digest import Digest
 from .apt import Apt, Package
 from .cache import Cache, kept_layer
@@ -18,7 +19,6 @@ from .codec import gzip_codec
 from .deb import Deb, read_deb
 from .debroot import root_entries
 from .model import Base, Layer, Platform
-from .tar import Tar
 
 __all__ = ["open_debs"]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from ...store.archives.tar import Tar, TarEntry
 from ...store.bentos import Bento
 from ...store.digest import Digest
 from ...store.manifest import BentoInfo
@@ -21,7 +22,6 @@ from .codec import Codec, gzip_codec, layer_of, stored_codec
 from .model import Layer, LayerKind
 from .place import APP, BENTO, HOME, MODELS, UID, USER, folders
 from .rootfs import RootFS
-from .tar import Tar, TarEntry
 
 __all__ = ["bento_layer", "model_layers", "user_layer"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable
 
-from .tar import TarEntry
+from ...store.archives.tar import TarEntry
 
 __all__ = ["APP", "BENTO", "HOME", "MODELS", "UID", "USER", "VENV", "folders"]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from ...exceptions import BentoMLException
 from ...process import CommandFailed, run
+from ...store.archives.tar import Tar
 from ...store.digest import Digest
 from ..uv_command import uv_command
 from .cache import Cache, kept_layer, recalled_layer
 from .codec import gzip_codec
 from .model import Layer, Platform
-from .tar import Tar
 from .venv import Group, read_groups
 
 __all__ = ["PythonRequest", "PythonTarget", "python_layers"]

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
+from ...store.archives.tar import TarEntry
 from ...store.digest import Digest
 from .place import VENV, folders
-from .tar import TarEntry
 
 __all__ = ["Group", "read_groups"]
 

@@ -1,7 +1,7 @@
-"""Tar recipes: what a layer holds, and the one byte stream that it gives, made anew each time and never stored.
+"""Tar recipes: what an archive or a layer of an image holds, and the one byte stream that it gives, made anew each time.
 
 The format is POSIX ustar, with a pax record where a name, link or size does not fit. It is written here and not by
-`tarfile`, because the bytes must stay the same in every Python version: their sha256 is the identity of the layer.
+`tarfile`, because the bytes must stay the same in every Python version: their sha256 is the identity of a layer.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from ...exceptions import BentoMLException
-from .model import Blob
 
-__all__ = ["Tar", "TarEntry"]
+__all__ = ["Source", "Tar", "TarEntry"]
 
 _BLOCK = 512
 _CHUNK = 1 << 20
@@ -26,19 +25,27 @@ _MAX_ID = 8**7 - 1
 _TYPES = {"file": b"0", "hardlink": b"1", "symlink": b"2", "dir": b"5"}
 
 
+class Source(Protocol):
+    """Give content piece by piece."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes, in order; may be called again."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TarEntry:
-    """One file, folder or link: ``path`` is relative to the root of the image, ``source`` gives a file's bytes.
+    """One file, folder or link: ``path`` is relative to the root, ``source`` gives a file's bytes.
 
     ``size`` is that of ``source``: a file that has another size when it is read is an error. ``link`` is the text of
-    a symbolic link, or the path (in the image) of the file that a hard link shares.
+    a symbolic link, or the path of the file that a hard link shares.
     """
 
     path: str
     kind: Literal["file", "dir", "symlink", "hardlink"] = "file"
     mode: int = 0o644
     size: int = 0
-    source: bytes | Path | Blob | None = None
+    source: bytes | Path | Source | None = None
     link: str = ""
     uid: int = 0
     gid: int = 0
@@ -64,7 +71,7 @@ class TarEntry:
 
 @dataclass(frozen=True, slots=True)
 class Tar:
-    """A tar as a recipe: equal entries give equal bytes. It is a `Blob`: ``chunks()`` streams it as often as asked."""
+    """A tar as a recipe: equal entries give equal bytes. It is a `Source`: ``chunks()`` streams it as often as asked."""
 
     entries: tuple[TarEntry, ...]
     mtime: int = 0
@@ -82,7 +89,7 @@ class Tar:
         for entry in ordered:
             _check(entry, files)
             if entry.path == previous:
-                raise ValueError(f"`{entry.path}` stands twice in one layer")
+                raise ValueError(f"`{entry.path}` stands twice in one archive")
             previous = entry.path
         return cls(ordered, mtime)
 
@@ -104,7 +111,7 @@ class Tar:
 
 
 def _check(entry: TarEntry, files: set[str]) -> None:
-    """Refuse what could lie outside the root of the image, or what an unpacker could not make."""
+    """Refuse what could lie outside the root, or what an unpacker could not make."""
     parts = entry.path.split("/")
     if "\0" in entry.path or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"`{entry.path}` is not a plain relative path")
@@ -178,11 +185,11 @@ def _content(entry: TarEntry) -> Iterator[bytes]:
     if left:
         raise BentoMLException(
             f"`{entry.source if isinstance(entry.source, Path) else entry.path}` has not the {entry.size} bytes "
-            "it had when the image was planned; leave the files alone while the image is made, and try again"
+            "it had before; leave the files alone until they are read, and try again"
         )
 
 
-def _source_chunks(source: bytes | Path | Blob | None) -> Iterator[bytes]:
+def _source_chunks(source: bytes | Path | Source | None) -> Iterator[bytes]:
     match source:
         case None:
             pass
@@ -194,7 +201,7 @@ def _source_chunks(source: bytes | Path | Blob | None) -> Iterator[bytes]:
                     while data := file.read(_CHUNK):
                         yield data
             except OSError as e:
-                raise BentoMLException(f"cannot read `{source}` for the image: {e.strerror}") from e
+                raise BentoMLException(f"cannot read `{source}`: {e.strerror}") from e
         case _:
             yield from source.chunks()
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from tests.builder.oci.images import Pieces, noise
 
-from bentoml.builder.oci.tar import Tar, TarEntry
 from bentoml.exceptions import BentoMLException
+from bentoml.store.archives.tar import Tar, TarEntry
 
 ENTRIES = (
     TarEntry.folder("app", mode=0o750, uid=1034, gid=1034),

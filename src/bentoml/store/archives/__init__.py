@@ -1,0 +1,1 @@
+"""Archives: items as one file or folder that travels, written and read."""
