@@ -80,6 +80,22 @@ def test_calling_it_gives_an_instance() -> None:
     assert Bare() is not instance
 
 
+def test_what_an_instance_has_besides_its_methods() -> None:
+    class Parent:
+        bento_service = "its own"
+
+    @bentoml.service
+    class Child(Parent):
+        @bentoml.api
+        def double(self, n: int) -> int:
+            return 2 * n
+
+    instance: Any = Bare()
+    assert instance.bento_service is Bare
+    assert instance.to_sync.b(1) == asyncio.run(instance.to_async.b(1)) == 2
+    assert Child().bento_service == "its own"
+
+
 def test_a_mistake_of_decoration() -> None:
     with pytest.raises(TypeError, match=r"service\(\) decorator can only be applied once"):
         bentoml.service(Bare)

@@ -97,7 +97,8 @@ class Service(Generic[T]):
         instance = self.inner.__new__(self.inner)
         desks = resolver.desks if isinstance(resolver, LocalServices) else {}
         own = self.proxy(instance, Loops(), desks)
-        for name, value in ((RESOLVER, resolver), ("to_async", own.to_async), ("to_sync", own.to_sync)):
+        given = {RESOLVER: resolver, "to_async": own.to_async, "to_sync": own.to_sync, "bento_service": self}
+        for name, value in given.items():
             if not hasattr(self.inner, name):
                 object.__setattr__(instance, name, value)  # whatever the class does about its own attributes
         instance.__init__()  # type: ignore[misc]  # the dependencies must be there while it runs
