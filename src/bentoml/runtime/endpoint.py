@@ -112,14 +112,12 @@ class Endpoint:
                 if len(call.headers.get(b"content-length", b"")) >= self._digits:
                     check_length(call)
                 message = await receive()
-                whole = whole_body(message, self._short)
-                given: Body | Decoded
-                if whole is None or self._prepares:
-                    given = await self._prepared(call, whole, message, receive)
-                else:
-                    given = whole
-                    if self._context:
-                        self._make_context(call, whole)
+                given: Body | Decoded | None
+                given = whole_body(message, self._short)
+                if given is None or self._prepares:
+                    given = await self._prepared(call, given, message, receive)
+                elif self._context:
+                    self._make_context(call, given)
                 if self._is_inline:
                     answer = self._encoded(call, await self._called(call, given))
                 elif self._is_stream:
