@@ -122,9 +122,10 @@ def test_an_image_that_png_cannot_hold_keeps_its_format(tmp_path: Path) -> None:
     assert (sent.filename, sent.media_type) == ("image.jpeg", "image/jpeg")
 
 
-def test_an_image_that_cannot_be_encoded() -> None:
+@pytest.mark.parametrize("mode", ["HSV", "YCbCr"])
+def test_an_image_that_cannot_be_encoded(mode: str) -> None:
     with pytest.raises(InvalidArgument, match="`image`: this image cannot be encoded"):
-        upload("image", PIL.Image.new("HSV", (1, 1)), {})
+        upload("image", PIL.Image.new(mode, (1, 1)), {})
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "F", "LAB"])

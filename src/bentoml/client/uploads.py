@@ -20,6 +20,7 @@ __all__ = ["UNKNOWN", "Link", "Upload", "file_shape", "is_file", "upload"]
 
 UNKNOWN = "application/octet-stream"
 _PNG_MODES = {"1", "I", "I;16", "L", "LA", "P", "RGB", "RGBA"}
+_TIFF_MODES = {"CMYK", "F", "LAB"}  # which PNG cannot hold; of the others Pillow cannot read back what it writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _open_file(name: str, file: Any, declared: str | None) -> Upload:
 def _image(name: str, image: Any) -> Upload:
     untouched = getattr(image, "fp", None) is not None and bool(getattr(image, "tile", None))
     keeps_format = untouched or image.mode not in _PNG_MODES
-    kind = (image.format if keeps_format else None) or ("PNG" if image.mode in _PNG_MODES else "TIFF")
+    kind = (image.format if keeps_format else None) or ("TIFF" if image.mode in _TIFF_MODES else "PNG")
     path = getattr(image, "filename", "") if untouched else ""
     filename = os.path.basename(path) if isinstance(path, str) and path else f"{name}.{kind}".lower()
     content = image.fp if untouched else _encoded(name, image, kind)
