@@ -82,6 +82,8 @@ class Everything:
     def root_colour(self, text: Colour, /) -> None: ...
     def root_maybe_day(self, text: date | None, /) -> None: ...
     def root_bytes(self, text: bytes, /) -> None: ...
+    def root_maybe_bytes(self, text: bytes | None, /) -> None: ...
+    def root_maybe_file(self, file: Optional[Path], /) -> None: ...  # noqa: UP045  # both spellings
     def root_default(self, p: list[int] = [1], /) -> None: ...  # noqa: B006  # see above
     def root_bound(self, n: int = Field(default=3, ge=2), /) -> None: ...
     def root_file(self, file: Annotated[Path, ContentType("image/*")], /) -> None: ...
@@ -346,6 +348,25 @@ def test_a_part_that_is_not_the_file(part: Part, kind: str, message: str, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("body", "media_type", "is_file"),
+    [
+        (b"", "", False),
+        (b"", "application/json", False),
+        (b"null", "application/json", False),
+        (b"", "text/plain", True),
+        (b"null", "text/plain", True),
+        (b"null", "", True),
+        (b"{}", "application/json", True),
+    ],
+)
+def test_no_file_for_a_root_that_may_be_none(
+    body: bytes, media_type: str, is_file: bool, tmp_path: Path
+) -> None:
+    file = input_of("root_maybe_file").from_raw(body, media_type, lambda: tmp_path)["file"]
+    assert (file.read_bytes() == body) if is_file else (file is None)
+
+
 def test_raw_bodies(tmp_path: Path) -> None:
     text = input_of("root_text")
     assert (text.root, text.is_raw, text.files) == (True, True, frozenset())
@@ -369,6 +390,10 @@ def test_raw_bodies(tmp_path: Path) -> None:
         ("root_text", b'"a"', '"a"', '"a"'),
         ("root_short_text", b"null", "null", "null"),
         ("root_bytes", b'"a"', b'"a"', b'"a"'),
+        ("root_bytes", b"null", b"null", b"null"),
+        ("root_maybe_bytes", b"null", b"null", None),
+        ("root_maybe_bytes", b"", b"", b""),
+        ("root_maybe_text", b"", "", ""),
         ("root_maybe_text", b'"a"', '"a"', "a"),
         ("root_maybe_text", b"a", "a", "a"),
         ("root_maybe_text", b"3", "3", "3"),

@@ -186,7 +186,9 @@ class RootInput(Input):
             self._adapter: TypeAdapter[Any] = TypeAdapter(annotation)
         except (PydanticSchemaGenerationError, PydanticUserError) as e:
             raise TypeError(str(e)) from e
-        self._schema = flat_optional(schema_of(self._adapter))
+        schema = schema_of(self._adapter)
+        self._takes_null = {"type": "null"} in schema.get("anyOf", ())
+        self._schema = flat_optional(schema)
         fields = fields_of(annotation)
         self._by_size = BySize(self._adapter.validator, self._adapter.core_schema)
         self._form = Form(fields, self._by_size) if fields else None
@@ -225,6 +227,8 @@ class RootInput(Input):
             return self.from_json(body)
         if not body and (default := self._adapter.get_default_value()) is not None:
             return {self._name: default.value}
+        if self._takes_null and self._is_null(body, media_type):
+            return {self._name: None}
         said = None if media_type in _UNSAID else media_type
         value = Part(self._name, self._name, said, body) if self._is_file else self._text(body, media_type)
         return self._located(lambda: self._adapter.validator.validate_python(value, context=folder))
@@ -243,6 +247,12 @@ class RootInput(Input):
             raise BadInput(f"the body itself is the input `{self._name}`; send it without a form{one}")
         value = parts[0] if self._is_file else self._text(parts[0].content(), parts[0].content_type)
         return self._located(lambda: self._adapter.validator.validate_python(value, context=folder))
+
+    def _is_null(self, body: bytes, media_type: str) -> bool:
+        """Say whether a body that is taken as it is stands for None: JSON's `null`, or no file at all."""
+        if self._is_file and not body:
+            return media_type in ("", "application/json")
+        return media_type == "application/json" and body.strip() == b"null"
 
     def _text(self, body: bytes, media_type: str | None) -> str | bytes | None:
         """Return the text as it is; where the input is not any text, JSON may say it in quotes, or say `null`."""
