@@ -20,7 +20,7 @@ __all__ = ["UNKNOWN", "Link", "Upload", "file_shape", "is_file", "upload"]
 
 UNKNOWN = "application/octet-stream"
 _PNG_MODES = {"1", "I", "I;16", "L", "LA", "P", "RGB", "RGBA"}
-_TIFF_MODES = {"CMYK", "F", "LAB"}  # which PNG cannot hold; of the others Pillow cannot read back what it writes
+_TIFF_MODES = {"CMYK", "F", "LAB"}  # not for PNG; others Pillow writes and cannot read back
 
 
 @dataclass(frozen=True, slots=True)
