@@ -51,6 +51,11 @@ class Home:
         return self.root / "blobs"
 
     @property
+    def aliases(self) -> Path:
+        """Names that move from version to version: ``{models,bentos}/<name>/<alias>``."""
+        return self.root / "aliases"
+
+    @property
     def staging(self) -> Path:
         """Where everything is made before it is renamed into its place; same file system as the rest."""
         return self.root / "staging"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +11,11 @@ from pathlib import Path
 from ..config import Home
 from ..exceptions import BentoMLException
 from ..tag import Tag
+from .base import ItemStore
 from .items import Item
 from .manifest import BentoInfo
 from .scan import folder_size
+from .search import has_labels
 from .shelf import Shelf
 
 __all__ = ["Bento", "BentoDraft", "BentoStore"]
@@ -50,11 +52,11 @@ class BentoDraft:
         self.path = path
 
 
-class BentoStore:
+class BentoStore(ItemStore[BentoInfo]):
     """The bentos under ``home``."""
 
     def __init__(self, home: Home) -> None:
-        self._shelf = Shelf(home, BentoInfo, home.bentos)
+        super().__init__(Shelf(home, BentoInfo, home.bentos))
         self._models = home.models
 
     @contextmanager
@@ -73,28 +75,27 @@ class BentoStore:
             NotFound: it means none.
             BentoMLException: it means several, or the bento is damaged.
         """
-        return Bento(*self._shelf.get(Tag.from_taglike(tag)))
+        return Bento(*self._shelf.get(tag))
 
-    def list(self, tag: str | Tag | None = None) -> builtins.list[Bento]:
+    def list(
+        self, tag: str | Tag | None = None, *, labels: Mapping[str, str | None] | None = None
+    ) -> builtins.list[Bento]:
         """Return all bentos, or those that a name or tag means, newest first; a damaged one is logged and left out.
+
+        Those that have all of ``labels``, if these are given; None stands for any value.
 
         Raises:
             NotFound: there is none with the name.
         """
-        found = self._shelf.list(None if tag is None else Tag.from_taglike(tag))
-        return [Bento(folder, info) for folder, info in found]
+        found = self._shelf.list(tag)
+        return [Bento(folder, info) for folder, info in found if has_labels(info.labels, labels or {})]
 
-    def tags(self, name: str | None = None) -> builtins.list[Tag]:
-        """Return the tags of all bentos, or of those with a name, in order, damaged ones included."""
-        return self._shelf.tags(name)
+    def delete(self, tag: str | Tag, *, force: bool = False) -> Bento:
+        """Delete the bento that a tag means and return what it was; a name alone must mean a single bento.
 
-    def resolve(self, tag: str | Tag) -> Tag:
-        """Return the full tag that a tag means, as `get` does, without reading the bento."""
-        return self._shelf.resolve(Tag.from_taglike(tag))
-
-    def delete(self, tag: str | Tag) -> Bento:
-        """Delete the bento that a tag means and return what it was; a name alone must mean a single bento."""
-        return Bento(*self._shelf.delete(Tag.from_taglike(tag)))
+        ``force`` removes the aliases that name it, too.
+        """
+        return Bento(*self._shelf.delete(tag, force=force))
 
     def users_of(self, model: Tag) -> builtins.list[Bento]:
         """Return the bentos that need a model."""

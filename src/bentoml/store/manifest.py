@@ -105,11 +105,11 @@ class Manifest:
     def to_yaml(self) -> str:
         """Return the text of the manifest."""
         text = document.dump(self.to_data())
-        if self.digest is not None:
-            checksum = _checksum({**self.to_data(), "digest": str(self.digest)})
-            text += f"digest: {self.digest}\nchecksum: {checksum}\n"
-            text += f"files:\n{self.listing}" if self.listing else "files: []\n"
-        return text
+        return text if self.digest is None else text + _seal(self.to_data(), self.digest, self.listing)
+
+    def seal(self, files: Tree) -> str:
+        """Return what is to be written behind a manifest of BentoML 1.x, once its files are known."""
+        return _seal(self.written, self.identity(files), files.lines())
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
@@ -365,6 +365,12 @@ def _timeless_service(service: dict[str, Any], time: datetime) -> dict[str, Any]
         for ref in service.get("models") or ()
     ]
     return {**service, "models": models} if models else service
+
+
+def _seal(data: dict[str, Any], digest: Digest, listing: str) -> str:
+    checksum = _checksum({**data, "digest": str(digest)})
+    files = f"files:\n{listing}" if listing else "files: []\n"
+    return f"digest: {digest}\nchecksum: {checksum}\n{files}"
 
 
 def _checksum(data: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,9 +14,12 @@ from typing import Any
 from ..config import Home
 from ..tag import Tag
 from . import custom_objects as pickles
+from .aliases import MARK
+from .base import ItemStore
 from .items import Item
 from .manifest import ModelContext, ModelInfo
 from .metadata import plain_labels, plain_metadata
+from .search import has_labels, has_metadata
 from .shelf import Shelf
 from .signatures import plain_signatures
 from .trust import Trust
@@ -44,11 +47,11 @@ class Model(Item[ModelInfo]):
         return self._objects
 
 
-class ModelStore:
+class ModelStore(ItemStore[ModelInfo]):
     """The models under ``home``; ``pins`` say which model a tag or alias means here, whatever is stored later."""
 
     def __init__(self, home: Home, pins: Mapping[str, Tag] | None = None) -> None:
-        self._shelf = Shelf(home, ModelInfo, home.models)
+        super().__init__(Shelf(home, ModelInfo, home.models))
         self._trust = Trust(home)
         self._pins = dict(pins or {})
 
@@ -105,36 +108,40 @@ class ModelStore:
             BentoMLException: it means several, or the model is damaged.
         """
         pinned = self._pins.get(str(tag))  # before it is parsed: an alias need not look like a tag
-        wanted = pinned or Tag.from_taglike(tag)
-        return Model(*self._shelf.get(self._pins.get(str(wanted), wanted)))
+        if pinned is None and MARK not in str(tag):
+            pinned = self._pins.get(str(Tag.from_taglike(tag)))
+        return Model(*self._shelf.get(pinned or tag))
 
-    def list(self, tag: str | Tag | None = None) -> builtins.list[Model]:
+    def list(
+        self,
+        tag: str | Tag | None = None,
+        *,
+        labels: Mapping[str, str | None] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> builtins.list[Model]:
         """Return all models, or those that a name or tag means, newest first; a damaged one is logged and left out.
+
+        Those that have all of ``labels`` and ``metadata``, if these are given; None stands for any value.
 
         Raises:
             NotFound: there is none with the name.
         """
-        found = self._shelf.list(None if tag is None else Tag.from_taglike(tag))
-        return [Model(folder, info) for folder, info in found]
+        found = self._shelf.list(tag)
+        return [
+            Model(folder, info)
+            for folder, info in found
+            if has_labels(info.labels, labels or {}) and has_metadata(info.metadata, metadata or {})
+        ]
 
-    def tags(self, name: str | None = None) -> builtins.list[Tag]:
-        """Return the tags of all models, or of those with a name, in order, damaged ones included."""
-        return self._shelf.tags(name)
-
-    def resolve(self, tag: str | Tag) -> Tag:
-        """Return the full tag that a tag means, as `get` does, without reading the model."""
-        return self._shelf.resolve(Tag.from_taglike(tag))
-
-    def resolve_single(self, tag: str | Tag) -> Tag:
-        """Return the full tag that a tag means; a name alone must mean a single model."""
-        return self._shelf.resolve_single(Tag.from_taglike(tag))
-
-    def delete(self, tag: str | Tag) -> Model:
+    def delete(
+        self, tag: str | Tag, *, force: bool = False, check: Callable[[Tag], None] = lambda _: None
+    ) -> Model:
         """Delete the model that a tag means and return what it was; a name alone must mean a single model.
 
-        Whether a bento needs it is not asked here: `BentoStore.check_unused` tells.
+        ``force`` removes the aliases that name it, too. Whether a bento needs it is asked by ``check``, which may be
+        `BentoStore.check_unused`; nobody can save meanwhile.
         """
-        return Model(*self._shelf.delete(Tag.from_taglike(tag)))
+        return Model(*self._shelf.delete(tag, force=force, check=check))
 
 
 def _finished(info: ModelInfo) -> ModelInfo:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import builtins
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +17,13 @@ from ..exceptions import BentoMLException, NotFound
 from ..paths import fsync_folder, write_atomic
 from ..tag import Tag
 from . import refs
+from .aliases import MARK, Alias, Aliases
 from .blobs import MODE, Blobs
 from .content import put_stamp
-from .damage import find_damage
+from .damage import Damage, Reading, find_damage
 from .digest import Digest
 from .items import InfoT, Item
-from .scan import sync_folders, take
+from .scan import scan, sync_folders, take
 from .staging import Staging, remove
 from .tree import Tree
 
@@ -41,6 +42,7 @@ class Shelf(Generic[InfoT]):
         self._root = root
         self._blobs = Blobs(home.blobs)
         self._staging = Staging(home)
+        self.aliases = Aliases(home.aliases / f"{kind.KIND}s", kind.KIND, kind.COMMANDS)
 
     # -- storing
 
@@ -137,27 +139,47 @@ class Shelf(Generic[InfoT]):
 
     # -- finding
 
-    def get(self, tag: Tag) -> tuple[Path, InfoT]:
+    def get(self, taglike: str | Tag) -> tuple[Path, InfoT]:
         """Return the folder and manifest of the item that a tag means, if its files are what was stored (`Item.check`).
 
         Raises:
             NotFound: it means no item.
             BentoMLException: it means several, or the item is damaged.
         """
-        tag = self.resolve(tag)
-        info = self._read(tag)
-        Item(self._folder(tag), info).check()
+        tag = self.resolve(taglike)
+        try:
+            info = self._read(tag)
+            Item(self._folder(tag), info).check()
+        except BentoMLException as e:
+            if not self._folder(tag).exists():  # it was deleted while we looked
+                raise self._not_found(f"`{taglike}`") from e
+            raise
         return self._folder(tag), info
 
-    def resolve(self, tag: Tag) -> Tag:
-        """Return the full tag that a tag means; errors as in `get`."""
+    def resolve(self, taglike: str | Tag) -> Tag:
+        """Return the full tag that a tag or an alias means; errors as in `get`."""
+        tag = self._parsed(taglike)
         found = refs.resolve(tag, self._root / tag.name, lambda: self._newest(tag.name))
         if found is None:
             raise self._not_found(f"`{tag}`")
         return found
 
-    def resolve_single(self, tag: Tag) -> Tag:
+    def _parsed(self, taglike: str | Tag) -> Tag:
+        """Return a tag, or the full one that an alias names."""
+        if not (isinstance(taglike, str) and MARK in taglike):
+            return Tag.from_taglike(taglike)
+        alias = Alias.parse(taglike)
+        tag = self.aliases.get(alias)
+        if tag.version not in refs.versions(self._root / tag.name):
+            raise NotFound(
+                f"{self._kind.KIND} alias `{alias}` names `{tag}`, which is not in the store; "
+                f"`{self._kind.COMMANDS} alias {alias} TAG` lets it name another"
+            )
+        return tag
+
+    def resolve_single(self, taglike: str | Tag) -> Tag:
         """Return the full tag that a tag means, as `resolve` does, but refuse a name that has several versions."""
+        tag = self._parsed(taglike)
         if tag.version is None and len(self.tags(tag.name)) > 1:
             raise BentoMLException(
                 f"{self._kind.KIND} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
@@ -177,14 +199,24 @@ class Shelf(Generic[InfoT]):
             return tags
         return [tag for name in refs.versions(self._root) for tag in self._tags_of(name)]
 
-    def list(self, tag: Tag | None = None) -> builtins.list[tuple[Path, InfoT]]:
+    def tags_of(self, taglike: str | Tag | None) -> builtins.list[Tag]:
+        """Return the tags of all items, of those with a name, or the one that a full tag or an alias means.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if taglike is None:
+            return self.tags()
+        tag = self._parsed(taglike)
+        return [self.resolve(tag)] if tag.version else self.tags(tag.name)
+
+    def list(self, taglike: str | Tag | None = None) -> builtins.list[tuple[Path, InfoT]]:
         """Return all items, those with a name, or the one that a full tag means, newest first.
 
         A damaged item is left out and logged.
         """
-        tags = [self.resolve(tag)] if tag and tag.version else self.tags(tag.name if tag else None)
         found = []
-        for tag in tags:
+        for tag in self.tags_of(taglike):
             try:
                 found.append((self._folder(tag), self._read(tag)))
             except BentoMLException as e:
@@ -192,21 +224,84 @@ class Shelf(Generic[InfoT]):
                     logger.warning("%s", e)
         return sorted(found, key=lambda item: (item[1].creation_time, item[1].tag), reverse=True)
 
+    # -- verifying
+
+    def verify(self, tag: Tag, reading: Reading) -> builtins.list[Damage]:
+        """Return what is wrong with an item, reading all of it; one of BentoML 1.x gets its digest now."""
+        folder = self._folder(tag)
+        try:
+            info = self._parse(tag, self._text(tag))
+            if info.digest is None:
+                self._record_digest(tag)
+            return find_damage(folder, info, reading)
+        except BentoMLException as e:
+            gone = not folder.exists()  # deleted while we looked
+            return [] if gone else [Damage(self._kind.KIND, tag, self._kind.FILE, f"cannot be read: {e}")]
+
+    def _record_digest(self, tag: Tag) -> None:
+        """Write the digest of an item of BentoML 1.x behind what its manifest says, if this user can."""
+        files = scan(self._folder(tag), skip=self._kind.FILE)
+        with suppress(OSError, BentoMLException), self._staging.publishing():
+            text = self._text(tag).rstrip("\n") + "\n"
+            text += self._parse(tag, text).seal(files)
+            if self._parse(tag, text).digest:
+                manifest = self._folder(tag) / self._kind.FILE
+                write_atomic(manifest, text.encode())
+                put_stamp(manifest)
+
+    # -- naming
+
+    def set_alias(self, text: str, taglike: str | Tag) -> tuple[Tag, Tag | None]:
+        """Let an alias name the item that a tag means; return its tag, and the one that the alias named before.
+
+        Raises:
+            NotFound: the tag means no item.
+            BentoMLException: the alias is not of the form ``name@alias``, or the item has another name.
+        """
+        alias = Alias.parse(text)
+        with self._staging.publishing():
+            tag = self.resolve(taglike)
+            if tag.name != alias.name:
+                raise BentoMLException(
+                    f"alias `{alias}` can name a version of `{alias.name}` only, not `{tag}`"
+                )
+            return tag, self.aliases.move(alias, tag)
+
+    def delete_alias(self, text: str) -> Tag:
+        """Remove an alias and return what it named.
+
+        Raises:
+            NotFound: there is none.
+        """
+        alias = Alias.parse(text)
+        self.aliases.get(alias)
+        with self._staging.publishing():
+            return self.aliases.remove(alias)
+
     # -- deleting
 
-    def delete(self, tag: Tag) -> tuple[Path, InfoT]:
+    def delete(
+        self, taglike: str | Tag, *, force: bool = False, check: Callable[[Tag], None] = lambda _: None
+    ) -> tuple[Path, InfoT]:
         """Remove the item that a tag means, and the bytes that no other item shares; return what it was.
+
+        An alias that names it is removed, too, with ``force``. ``check`` may refuse the tag; nobody can save meanwhile.
 
         Raises:
             NotFound: it means no item.
-            BentoMLException: it means several; a name alone means all its versions.
+            BentoMLException: it means several (a name alone means all its versions), or an alias names it.
         """
-        tag = self.resolve_single(tag)
+        tag = self.resolve_single(taglike)
         with self._staging.folder() as trash, self._staging.publishing():
             tag = self.resolve(tag)  # again, as another process may have deleted it meanwhile
             self._check_own(tag)
+            check(tag)
+            if not force:
+                self.check_unnamed(tag)
             info = self._read_fully(tag)
             self._folder(tag).rename(trash / "deleted")
+            for alias in self.aliases.of(tag):
+                self.aliases.remove(alias)
             self._repair_latest(tag.name)
             remove(trash / "deleted")
             if info is None:
@@ -214,6 +309,19 @@ class Shelf(Generic[InfoT]):
             else:
                 self._blobs.release(info.files.entries, trash)
         return self._folder(tag), info or self._kind(tag=tag, creation_time=_EPOCH)
+
+    def check_unnamed(self, tag: Tag) -> None:
+        """Make sure that no alias names an item.
+
+        Raises:
+            BentoMLException: some do; the message lists them.
+        """
+        if aliases := self.aliases.of(tag):
+            names = ", ".join(f"`{alias}`" for alias in aliases)
+            raise BentoMLException(
+                f"{self._kind.KIND} `{tag}` is what {names} names and can't be deleted; let it name another with "
+                f"`{self._kind.COMMANDS} alias {aliases[0]} TAG`, or delete both with `--force`"
+            )
 
     def _check_own(self, tag: Tag) -> None:
         """Make sure that the item lies where the store put it: what a link leads to is not the store's to delete."""
@@ -237,16 +345,23 @@ class Shelf(Generic[InfoT]):
 
     def _read(self, tag: Tag) -> InfoT:
         """Read a manifest; the item is called as its folder is."""
-        file = self._folder(tag) / self._kind.FILE
         try:
-            info = self._kind.from_yaml(file.read_text("utf-8"))
-            return info if info.tag == tag else replace(info, tag=tag)
-        except (BentoMLException, OSError, UnicodeDecodeError) as e:
-            said = e.strerror if isinstance(e, OSError) else e
+            return self._parse(tag, self._text(tag))
+        except BentoMLException as e:
             raise BentoMLException(
-                f"{self._kind.KIND} `{tag}` is damaged: `{file}`: {said}; save it again, or delete it with "
-                f"`{self._kind.COMMANDS} delete {tag}`"
+                f"{self._kind.KIND} `{tag}` is damaged: `{self._folder(tag) / self._kind.FILE}`: {e}; save it again, or "
+                f"delete it with `{self._kind.COMMANDS} delete {tag}`"
             ) from e
+
+    def _text(self, tag: Tag) -> str:
+        try:
+            return (self._folder(tag) / self._kind.FILE).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            raise BentoMLException(str(e.strerror if isinstance(e, OSError) else e)) from e
+
+    def _parse(self, tag: Tag, text: str) -> InfoT:
+        info = self._kind.from_yaml(text)
+        return info if info.tag == tag else replace(info, tag=tag)
 
     def _read_fully(self, tag: Tag) -> InfoT | None:
         """Read a manifest with its list of files; None if it is missing or damaged."""

@@ -1,0 +1,87 @@
+"""What both stores do with the tags of their items: find, name and verify them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic
+
+from ..tag import Tag
+from .aliases import Alias, Move
+from .damage import Damage, Reading
+from .items import InfoT
+from .shelf import Shelf
+
+__all__ = ["ItemStore"]
+
+_ITEMS_AT_ONCE = 8
+
+
+class ItemStore(Generic[InfoT]):
+    """The items on one shelf."""
+
+    def __init__(self, shelf: Shelf[InfoT]) -> None:
+        self._shelf = shelf
+
+    def tags(self, name: str | None = None) -> list[Tag]:
+        """Return the tags of all items, or of those with a name, in order, damaged ones included."""
+        return self._shelf.tags(name)
+
+    def tags_of(self, tag: str | Tag | None) -> list[Tag]:
+        """Return the tags that are meant: of all items, all with a name, or the one of a full tag or an alias."""
+        return self._shelf.tags_of(tag)
+
+    def resolve(self, tag: str | Tag) -> Tag:
+        """Return the full tag that a tag or an alias means, as `get` does, without reading the item."""
+        return self._shelf.resolve(tag)
+
+    def resolve_single(self, tag: str | Tag) -> Tag:
+        """Return the full tag that a tag or an alias means; a name alone must mean a single item."""
+        return self._shelf.resolve_single(tag)
+
+    def verify(self, tag: str | Tag | None = None, reading: Reading | None = None) -> list[Damage]:
+        """Read all files of all items, of those with a name, or of one, and return what is wrong with them.
+
+        An item of BentoML 1.x, whose manifest names no digest, gets one now.
+
+        Raises:
+            NotFound: the tag means no item.
+        """
+        tags = self._shelf.tags_of(tag)
+        if reading is None:
+            with Reading() as own:
+                return self._verify(tags, own)
+        return self._verify(tags, reading)
+
+    def _verify(self, tags: list[Tag], reading: Reading) -> list[Damage]:
+        with ThreadPoolExecutor(_ITEMS_AT_ONCE) as threads:
+            found = threads.map(lambda tag: self._shelf.verify(tag, reading), tags)
+            return [damage for damages in found for damage in damages]
+
+    def aliases(self, name: str | None = None) -> dict[Alias, Tag]:
+        """Return what each alias names, whether that is there or not."""
+        return self._shelf.aliases.all(name)
+
+    def alias(self, alias: str) -> Tag:
+        """Return what an alias names, whether that is there or not; `NotFound` says that there is no such alias."""
+        return self._shelf.aliases.get(Alias.parse(alias))
+
+    def set_alias(self, alias: str, tag: str | Tag) -> tuple[Tag, Tag | None]:
+        """Let an alias name the item that a tag means; return its full tag, and what the alias named before.
+
+        Raises:
+            NotFound: the tag means no item.
+            BentoMLException: the alias is not of the form ``name@alias``, or the item has another name.
+        """
+        return self._shelf.set_alias(alias, tag)
+
+    def delete_alias(self, alias: str) -> Tag:
+        """Remove an alias and return what it named; `NotFound` says that there is no such alias."""
+        return self._shelf.delete_alias(alias)
+
+    def alias_log(self, alias: str) -> list[Move]:
+        """Return the moves of an alias, the oldest first; also of one that was removed."""
+        return self._shelf.aliases.log(Alias.parse(alias))
+
+    def check_unnamed(self, tag: Tag) -> None:
+        """Make sure that no alias names an item; otherwise a `BentoMLException` lists them."""
+        self._shelf.check_unnamed(tag)
