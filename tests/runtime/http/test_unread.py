@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.runtime.certified import certified
 from tests.runtime.wire import answer, listening, read_all, run
 
 from bentoml.sdk.configuration.sections import Limits
@@ -72,6 +75,64 @@ def test_a_slow_reader_gets_all_of_it() -> None:
             one.close()
 
     run(main())
+
+
+async def _connected_by_tls(
+    port: int, client: ssl.SSLContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(
+        sock=await _connected(port), ssl=client, server_hostname="127.0.0.1", limit=1024
+    )
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_over_tls_too_an_answer_that_nobody_reads_is_given_up(connection: str, tmp_path: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_all(receive)
+        await answer(send, b"x" * SIZE)
+
+    async def main() -> None:
+        server, client = certified(tmp_path)
+        async with listening(app, limits=LOW, ssl=server) as port:
+            reader, writer = await _connected_by_tls(port, client)
+            writer.write(GET.format(connection).encode())
+            await asyncio.sleep(1.5)
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await asyncio.wait_for(reader.readexactly(SIZE), 10)
+            writer.transport.abort()
+
+    run(main())
+
+
+def test_over_tls_too_those_go_first_that_have_kept_most_waiting(tmp_path: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_all(receive)
+        await answer(send, b"x" * SIZE)
+
+    async def main() -> None:
+        server, client = certified(tmp_path)
+        async with listening(app, limits=Limits(memory=SIZE * 5 // 2), ssl=server) as port:
+            clients = []
+            for _ in range(4):
+                clients.append(await _connected_by_tls(port, client))
+                clients[-1][1].write(GET.format("close").encode())
+                await asyncio.sleep(0.1)
+            received = [await _size(reader) for reader, _ in clients]
+            assert [size > SIZE for size in received] == [False, False, True, True]
+            for _, writer in clients:
+                writer.transport.abort()
+
+    run(main())
+
+
+async def _size(reader: asyncio.StreamReader) -> int:
+    size = 0
+    try:
+        while piece := await asyncio.wait_for(reader.read(1 << 20), 10):
+            size += len(piece)
+    except ConnectionError:
+        pass
+    return size
 
 
 def test_where_too_much_waits_those_go_that_have_kept_it_waiting_longest() -> None:

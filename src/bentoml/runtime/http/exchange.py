@@ -39,6 +39,7 @@ _BODILESS = (_NO_CONTENT, 304)
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOGETHER = 1 << 16  # bytes of a body that are copied behind its head rather than written on their own
+_AT_ONCE = 1 << 18  # bytes that TLS gets at once
 _TAKEN: list[bytes] = []  # the pieces of a body after its last one
 
 
@@ -70,7 +71,7 @@ class Exchange:
 
     __slots__ = (
         "_expects", "_framing", "_head", "_left", "_line", "_news", "_told",
-        "complete", "gone", "keep_alive", "more", "pieces", "scope", "size", "started", "task",
+        "complete", "gone", "keep_alive", "more", "pieces", "scope", "size", "started", "task", "waiting",
     )  # fmt: skip
 
     task: asyncio.Task[None]
@@ -88,6 +89,7 @@ class Exchange:
         self.gone = False  # the client went away, or sent what cannot be understood
         self.started = False
         self.complete = False
+        self.waiting = 0  # bytes of the answer that the connection has not got yet
         self._head = b""  # of the answer, while it waits for the body
         self._framing = _COUNTED
         self._left = 0  # bytes that the answer has promised
@@ -179,11 +181,30 @@ class Exchange:
             if self._framing == _CHUNKED and more and 0 < len(body) <= _TOGETHER:  # what most messages are
                 line.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
             else:
+                if len(body) > _AT_ONCE and not line.transport.can_write_eof():  # TLS
+                    body = await self._send_beginning(body)
                 self._send_body(body, more)
         elif kind == "http.response.start" and not self.started:
             self._send_head(message["status"], message.get("headers", ()))
         else:
             raise RuntimeError(f"the ASGI message `{kind}` has no place here")
+
+    async def _send_beginning(self, body: bytes) -> bytes:
+        """Send all but the end of a long body, and return that; each piece once there is room for it.
+
+        TLS would encrypt all of it at once, and hide from everybody how much of it waits for the client.
+        """
+        line, rest = self._line, memoryview(body)
+        while len(rest) > _AT_ONCE:
+            piece, rest = bytes(rest[:_AT_ONCE]), rest[_AT_ONCE:]
+            self.waiting = len(rest)
+            self._send_body(piece, True)
+            if line.full is not None:
+                await line.full.wait()
+            if self.gone:
+                break
+        self.waiting = 0
+        return bytes(rest)
 
     def _send_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         defaults, lines = self._line.head_lines()
@@ -237,6 +258,8 @@ class Exchange:
             self.keep_alive = False
 
     def _send_body(self, body: bytes, more: bool) -> None:
+        if self.gone:  # while the pieces before this one were sent
+            return
         framing = self._framing
         if framing == _COUNTED:
             self._send_counted(body, more)

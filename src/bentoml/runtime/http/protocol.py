@@ -315,7 +315,10 @@ class Connection(asyncio.Protocol):
     def _watch_reader(self, is_slow: bool) -> None:
         if is_slow and self._unread is None:
             patience, deadlines = self._limits.body_timeout, self._makers.deadlines
-            self._unread = Unread(self.transport, patience, deadlines, self._makers.waiting, self.loop)
+            waiting = 0 if self._active is None else self._active.waiting
+            self._unread = Unread(
+                self.transport, patience, deadlines, self._makers.waiting, self.loop, more=waiting
+            )
         elif not is_slow and self._unread is not None:
             self._unread.end()
             self._unread = None

@@ -19,7 +19,10 @@ class Unread:
         deadlines: Deadlines,
         waiting: Waiting,
         loop: asyncio.AbstractEventLoop,
+        *,
+        more: int = 0,
     ) -> None:
+        self._more = more  # bytes that wait besides what the transport has
         self._transport = transport
         self._patience = patience
         self._deadlines = deadlines
@@ -28,7 +31,7 @@ class Unread:
         self._left = transport.get_write_buffer_size()
         self.deadline = loop.time() + patience
         deadlines.add(self, loop)
-        waiting.put(self, self._left)
+        waiting.put(self, self._left + more)
 
     def expire(self) -> None:
         """Close the connection, unless some of what waited has left since the last look."""
@@ -38,7 +41,7 @@ class Unread:
         else:
             self._left = left
             self.deadline = self._loop.time() + self._patience
-            self._waiting.put(self, left)
+            self._waiting.put(self, left + self._more)
 
     def cut(self) -> None:
         """Close the connection, and let go of what waited."""
