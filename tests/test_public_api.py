@@ -37,7 +37,6 @@ def test_reference_names_nothing_that_does_not_exist() -> None:
     ("name", "hint"),
     [
         ("BentoCloudClient", "a cloud, which there is not here"),
-        ("push", "a cloud"),
         ("runner_service", "`bentoml.depends`"),
         ("sklearn", "`bentoml.models.create`"),
         ("containerize", "`bentoml.container.build`"),

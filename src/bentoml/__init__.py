@@ -27,6 +27,8 @@ if _TYPE_CHECKING:
     from .bentos import delete as delete
     from .bentos import get as get
     from .bentos import list as list
+    from .bentos import pull as pull
+    from .bentos import push as push
     from .client.aio import AsyncHTTPClient as AsyncHTTPClient
     from .client.sync import SyncHTTPClient as SyncHTTPClient
     from .runtime.process.background import serve as serve
@@ -90,6 +92,8 @@ _PUBLIC: dict[str, str | None] = {
     "on_deployment": ".sdk.hooks",
     "on_shutdown": ".sdk.hooks",
     "on_startup": ".sdk.hooks",
+    "pull": ".bentos",
+    "push": ".bentos",
     "serve": ".runtime.process.background",
     "server_context": ".sdk.context",
     "service": ".sdk.service",
@@ -110,7 +114,6 @@ _ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(
         ("ApiToken", "ApiTokenAPI", "BentoCloudClient", "api_token", "cloud", "deployment"), _CLOUD
     ),
-    **dict.fromkeys(("pull", "push"), _CLOUD),
     **dict.fromkeys(("HTTPServer", "GrpcServer", "Resource", "Runnable", "Runner", "Strategy"), _OLD),
     **dict.fromkeys(("legacy", "runner_service", "server", "set_serialization_strategy", "triton"), _OLD),
     "batch": "ask a served service from Spark with `bentoml.SyncHTTPClient`",
@@ -167,6 +170,8 @@ __all__ = [
     "on_deployment",
     "on_shutdown",
     "on_startup",
+    "pull",
+    "push",
     "serve",
     "server_context",
     "service",

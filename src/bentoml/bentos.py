@@ -1,22 +1,31 @@
-"""The bento store of this process, as `bentoml.bentos`: build, get, list and delete bentos."""
+"""The bento store of this process, as `bentoml.bentos`: build, get, list, delete, push and pull bentos."""
 
 from __future__ import annotations
 
 import builtins
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .store import current
 from .store.bentos import Bento
+from .store.damage import Damage
 from .tag import Tag
 
 if TYPE_CHECKING:
     from .builder.api import build as build
     from .builder.api import build_bentofile as build_bentofile
+    from .registry.remote import pull_bento as pull
+    from .registry.remote import push_bento as push
 
-__all__ = ["Bento", "build", "build_bentofile", "delete", "get", "list"]
+__all__ = ["Bento", "build", "build_bentofile", "delete", "get", "list", "pull", "push"]
 
-_BUILDING = ("build", "build_bentofile")  # loaded on first use, so that listing does not pay for the builder
+_LATE = {  # loaded on first use, so that listing does not pay for the builder and the registries
+    "build": (".builder.api", "build"),
+    "build_bentofile": (".builder.api", "build_bentofile"),
+    "pull": (".registry.remote", "pull_bento"),
+    "push": (".registry.remote", "push_bento"),
+}
 
 
 def get(tag: str | Tag) -> Bento:
@@ -28,29 +37,44 @@ def get(tag: str | Tag) -> Bento:
     return current.bento_store().get(tag)
 
 
-def list(tag: str | Tag | None = None) -> builtins.list[Bento]:
+def list(
+    tag: str | Tag | None = None, *, labels: Mapping[str, str | None] | None = None
+) -> builtins.list[Bento]:
     """Return all bentos, or those that a name or tag means, newest first.
+
+    Those that have all of ``labels``, if these are given; None stands for any value.
 
     Raises:
         NotFound: there is none with the name.
     """
-    return current.bento_store().list(tag)
+    return current.bento_store().list(tag, labels=labels)
 
 
-def delete(tag: str | Tag) -> Bento:
+def delete(tag: str | Tag, *, force: bool = False) -> Bento:
     """Delete the bento that a tag means and return what it was; a name alone must mean a single bento.
 
     Raises:
         NotFound: it means none.
+        BentoMLException: an alias names it (which ``force`` removes, too); the message lists which.
     """
-    return current.bento_store().delete(tag)
+    return current.bento_store().delete(tag, force=force)
+
+
+def verify(tag: str | Tag | None = None) -> builtins.list[Damage]:
+    """Read all files of a bento, of those with a name, or of all, and return what is wrong with them: nothing, if all is well.
+
+    Raises:
+        NotFound: the tag means none.
+    """
+    return current.bento_store().verify(tag)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _BUILDING:
+    if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".builder.api", __package__), name)
+    module, function = _LATE[name]
+    return getattr(import_module(module, __package__), function)
 
 
 def __dir__() -> object:
-    return sorted({*globals(), *_BUILDING})
+    return sorted({*globals(), *_LATE})

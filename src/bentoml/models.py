@@ -1,20 +1,42 @@
-"""The model store of this process, as `bentoml.models`: create, get, list and delete models, and refer to others."""
+"""The model store of this process, as `bentoml.models`: create, get, list, delete, push and pull models, and refer to others."""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .sdk.references import BentoModel, HuggingFaceModel
 from .store import current
+from .store.damage import Damage
 from .store.manifest import ModelContext
 from .store.models import Model
 from .tag import Tag
 
-__all__ = ["BentoModel", "HuggingFaceModel", "Model", "ModelContext", "create", "delete", "get", "list"]
+if TYPE_CHECKING:
+    from .registry.remote import pull_model as pull
+    from .registry.remote import push_model as push
+
+__all__ = [
+    "BentoModel",
+    "HuggingFaceModel",
+    "Model",
+    "ModelContext",
+    "create",
+    "delete",
+    "get",
+    "list",
+    "pull",
+    "push",
+]
+
+_LATE = {  # loaded on first use, so that listing does not pay for the registries
+    "pull": (".registry.remote", "pull_model"),
+    "push": (".registry.remote", "push_model"),
+}
 
 
 def create(
@@ -57,23 +79,48 @@ def get(tag: str | Tag) -> Model:
     return current.model_store().get(tag)
 
 
-def list(tag: str | Tag | None = None) -> builtins.list[Model]:
+def list(
+    tag: str | Tag | None = None,
+    *,
+    labels: Mapping[str, str | None] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> builtins.list[Model]:
     """Return all models, or those that a name or tag means, newest first.
+
+    Those that have all of ``labels`` and ``metadata``, if these are given; None stands for any value.
 
     Raises:
         NotFound: there is none with the name.
     """
-    return current.model_store().list(tag)
+    return current.model_store().list(tag, labels=labels, metadata=metadata)
 
 
-def delete(tag: str | Tag) -> Model:
+def delete(tag: str | Tag, *, force: bool = False) -> Model:
     """Delete the model that a tag means and return what it was; a name alone must mean a single model.
 
     Raises:
         NotFound: it means none.
-        BentoMLException: a bento of the store needs it; the message lists which.
+        BentoMLException: a bento of the store needs it, or an alias names it (which ``force`` removes, too); the message
+            lists which.
     """
-    store = current.model_store()
-    found = store.resolve_single(tag)
-    current.bento_store().check_unused(found)
-    return store.delete(found)
+    return current.model_store().delete(tag, force=force, check=current.bento_store().check_unused)
+
+
+def verify(tag: str | Tag | None = None) -> builtins.list[Damage]:
+    """Read all files of a model, of those with a name, or of all, and return what is wrong with them: nothing, if all is well.
+
+    Raises:
+        NotFound: the tag means none.
+    """
+    return current.model_store().verify(tag)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, function = _LATE[name]
+    return getattr(import_module(module, __package__), function)
+
+
+def __dir__() -> object:
+    return sorted({*globals(), *_LATE})

@@ -23,6 +23,8 @@ MODELS: dict[str, Entry] = {
     "delete": Entry("models", "Delete models that no bento needs.", "delete_app"),
     "get": Entry("models", "Show one model, or the path of its files.", "get_app"),
     "list": Entry("models", "List models, newest first.", "list_app"),
+    "pull": Entry("remote", "Pull a model from an OCI registry.", "pull_models_app"),
+    "push": Entry("remote", "Push a model to an OCI registry.", "push_models_app"),
 }
 COMMANDS: dict[str, Entry] = {
     "build": Entry("build", "Build a bento from a project."),
@@ -33,6 +35,8 @@ COMMANDS: dict[str, Entry] = {
     "get": Entry("bentos", "Show one bento of the local store.", "get_app", "bentos"),
     "list": Entry("bentos", "List the bentos of the local store.", "list_app", "bentos"),
     "models": Entry("", "Work with the models of the local store.", group="models", commands=MODELS),
+    "pull": Entry("remote", "Pull a bento and its models from an OCI registry.", "pull_app", "bentos"),
+    "push": Entry("remote", "Push a bento and its models to an OCI registry.", "push_app", "bentos"),
     "serve": Entry("serve", "Serve a bento, a project or a service.", group="serve"),
     "serve-http": Entry("serve", "The same as serve.", group="serve", hidden=True),
 }

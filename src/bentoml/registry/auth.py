@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -136,16 +136,22 @@ def _from_file(entry: object, file: Path) -> Credentials | None:
 
 
 def fetch_token(
-    transport: Transport, challenge: Challenge, registry_url: str, credentials: Credentials | None
+    transport: Transport,
+    challenge: Challenge,
+    registry_url: str,
+    credentials: Credentials | None,
+    scopes: Sequence[str] = (),
 ) -> str:
-    """Return the bearer token that a challenge asks for.
+    """Return the bearer token that a challenge asks for; one for all ``scopes``, where some are given.
 
     Raises:
         BentoMLException: the token service is somewhere where credentials must not go, or refuses.
     """
     realm = challenge.parameters.get("realm", "")
     _check_realm(realm, registry_url)
-    asked = {key: challenge.parameters[key] for key in ("service", "scope") if key in challenge.parameters}
+    service, scope = challenge.parameters.get("service"), challenge.parameters.get("scope")
+    wanted = list(scopes) or ([scope] if scope else [])
+    asked = {"service": service} if service else {}
     headers: dict[str, str] = {}
     if credentials is not None and not credentials.username:
         form = {
@@ -153,11 +159,13 @@ def fetch_token(
             "refresh_token": credentials.secret,
             "client_id": "bentoml",
             **asked,
+            **({"scope": " ".join(wanted)} if wanted else {}),
         }
         method, url, body = "POST", realm, urlencode(form).encode()
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     else:
-        method, url, body = "GET", f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(asked)}", None
+        query = urlencode([*asked.items(), *(("scope", scope) for scope in wanted)])
+        method, url, body = "GET", f"{realm}{'&' if urlsplit(realm).query else '?'}{query}", None
         if credentials is not None:
             headers["Authorization"] = credentials.basic
     with transport.send(method, url, headers, body) as answer:
@@ -165,7 +173,7 @@ def fetch_token(
     host = urlsplit(registry_url).netloc
     if answer.status != 200:
         raise BentoMLException(
-            f"registry `{host}` gave no token (status {answer.status}); check the image's name, or `docker login {host}`"
+            f"registry `{host}` gave no token (status {answer.status}); check the name, or `docker login {host}`"
         )
     try:
         fields = json.loads(data)

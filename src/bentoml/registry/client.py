@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from ..exceptions import BentoMLException, NotFound, ServiceUnavailable
+from ..exceptions import BentoMLException, ServiceUnavailable
 from ..store.digest import Digest
 from .auth import credentials_for, fetch_token, parse_challenge
-from .documents import MAX_DOCUMENT, Descriptor, MediaType
+from .documents import MAX_DOCUMENT, Descriptor, MediaType, parsed_document
 from .reference import DEFAULT_HOST, Reference
-from .transport import Answer, Transport
+from .refusals import refused
+from .transport import Answer, Body, Transport, check_hop, is_loopback
 
 __all__ = ["Registry"]
 
@@ -23,19 +24,37 @@ _ACCEPTED = (
     MediaType.DOCKER_INDEX,
     MediaType.DOCKER_MANIFEST,
 )
+_WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Registry:
-    """One repository of one registry, spoken to over ``transport``; it logs in when it is asked to."""
+    """One repository of one registry, spoken to over ``transport``; it logs in when it is asked to.
 
-    def __init__(self, reference: Reference, *, env: Mapping[str, str], transport: Transport) -> None:
+    ``reads`` are further repositories that a login is to hold for: blobs are mounted from there. Several threads may
+    use one.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        *,
+        env: Mapping[str, str],
+        transport: Transport,
+        reads: Iterable[str] = (),
+    ) -> None:
         self.host = reference.host
         self.repository = reference.repository
         self._endpoint = _DEFAULT_ENDPOINT if self.host == DEFAULT_HOST else self.host
-        self._root = f"{'http' if reference.plain_http or _is_loopback(self._endpoint) else 'https'}://{self._endpoint}"
+        self._root = (
+            f"{'http' if reference.plain_http or is_loopback(self._endpoint) else 'https'}://{self._endpoint}"
+        )
         self._env = env
         self._transport = transport
         self._authorization: str | None = None
+        self._scopes = [f"repository:{name}:pull" for name in reads]
+        self._login = threading.Lock()
+
+    # -- what is there
 
     def manifest(self, tag: str | Digest) -> tuple[Descriptor, bytes]:
         """Return a manifest or an index and its descriptor; asked for by digest, it has that digest.
@@ -45,27 +64,59 @@ class Registry:
             ServiceUnavailable: it cannot be reached.
             BentoMLException: what it gives is not what was asked for.
         """
-        with self._get(f"manifests/{tag}", {"Accept": ", ".join(_ACCEPTED)}) as answer:
+        with self.ask("GET", f"manifests/{tag}", {"Accept": ", ".join(_ACCEPTED)}) as answer:
             data = answer.read(MAX_DOCUMENT)
             media_type = answer.headers.get("content-type", MediaType.MANIFEST).partition(";")[0].strip()
+            self._check_digest(answer, Digest.of(data))
         digest = Digest.of(data)
         if isinstance(tag, Digest) and digest != tag:
             raise BentoMLException(f"registry `{self.host}` gave `{digest}` when asked for `{tag}`")
         return Descriptor(media_type, digest, len(data)), data
 
-    def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
-        """Yield a blob as it arrives, going on where the connection broke; whoever keeps it checks its digest.
+    def tags(self, limit: int) -> list[str]:
+        """Return the first tags of the repository."""
+        with self.ask("GET", f"tags/list?n={limit}", {}) as answer:
+            found = parsed_document(answer.read(MAX_DOCUMENT), self.repository).get("tags")
+        return [str(tag) for tag in found][:limit] if isinstance(found, list) else []
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Say whether the repository has a blob.
+
+        Raises:
+            BentoMLException: it has something else under that digest.
+        """
+        with self.ask("HEAD", f"blobs/{descriptor.digest}", {}, expected=(200, 404)) as answer:
+            if answer.status == 404:
+                return False
+            self._check_digest(answer, descriptor.digest)
+            size = answer.headers.get("content-length")
+        if size is not None and size != str(descriptor.size):
+            raise BentoMLException(
+                f"registry `{self.host}` has `{descriptor.digest}` with {size} bytes instead of {descriptor.size}"
+            )
+        return True
+
+    def blob(self, descriptor: Descriptor, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob from ``start`` on as it arrives, going on where the connection broke; never more than its size.
+
+        Whoever keeps it checks its digest.
 
         Raises:
             NotFound: the registry does not have it.
             ServiceUnavailable: the registry cannot be reached, or the connection breaks again and again.
+            BentoMLException: it sends more than the blob has.
         """
-        done = attempt = 0
+        done, attempt = start, 0
         while done < descriptor.size:
             before = done
             try:
                 for chunk in self._rest_of_blob(descriptor, done):
                     done += len(chunk)
+                    if done > descriptor.size:
+                        raise BentoMLException(
+                            f"`{descriptor.digest}` of `{self.repository}` is not what it should be: registry "
+                            f"`{self.host}` sends more than its {descriptor.size} bytes"
+                        )
                     yield chunk
                 if done < descriptor.size:
                     raise ServiceUnavailable(
@@ -73,66 +124,110 @@ class Registry:
                     )
             except ServiceUnavailable:
                 attempt = 1 if done > before else attempt + 1
-                if not self._transport.wait(attempt):
+                if not self.wait(attempt):
                     raise
 
     def _rest_of_blob(self, descriptor: Descriptor, start: int) -> Iterator[bytes]:
-        with self._get(f"blobs/{descriptor.digest}", {"Range": f"bytes={start}-"} if start else {}) as answer:
+        headers, part = {"Range": f"bytes={start}-"} if start else {}, f"bytes {start}-"
+        with self.ask("GET", f"blobs/{descriptor.digest}", headers, expected=(200, 206)) as answer:
             skip = 0 if answer.status == 206 else start
+            if skip < start and not answer.headers.get("content-range", part).startswith(part):
+                raise BentoMLException(f"registry `{self.host}` gave another part of `{descriptor.digest}`")
             for chunk in answer.chunks():
                 if skip < len(chunk):
                     yield chunk[skip:]
                 skip = max(0, skip - len(chunk))
 
+    # -- what is to be there
+
+    def put_manifest(self, tag: str, data: bytes) -> None:
+        """Store a manifest under a tag, or under its digest.
+
+        Raises:
+            BentoMLException: the registry refuses it, or has stored something else.
+        """
+        headers = {"Content-Type": MediaType.MANIFEST}
+        with self.ask("PUT", f"manifests/{tag}", headers, data, expected=(200, 201, 202)) as answer:
+            self._check_digest(answer, Digest.of(data))
+
+    # -- how it is asked
+
     @contextmanager
-    def _get(self, path: str, headers: Mapping[str, str]) -> Iterator[Answer]:
-        """Open the answer to a request that succeeded, after logging in where the registry asks for it."""
-        url = f"{self._root}/v2/{self.repository}/{path}"
+    def ask(
+        self,
+        method: str,
+        place: str,
+        headers: Mapping[str, str],
+        body: Body = None,
+        *,
+        expected: Collection[int] = (200,),
+    ) -> Iterator[Answer]:
+        """Open the answer to a request that is as expected, after logging in where the registry asks for it.
+
+        ``place`` is a path in the repository, or an address that the registry gave.
+
+        Raises:
+            NotFound, ServiceUnavailable, BentoMLException: it is not; see `refusals`.
+        """
+        url = place if "://" in place else f"{self._root}/v2/{self.repository}/{place}"
+        is_home = url.startswith(f"{self._root}/")
         for last in (False, True):
-            with self._transport.send("GET", url, self._with_authorization(headers)) as answer:
-                if answer.status == 401 and not last and not answer.is_from_elsewhere:
-                    self._log_in(answer)
+            used = self._authorization if is_home else None
+            own = {"Authorization": used} if used else {}
+            with self._transport.send(method, url, {**headers, **own}, body) as answer:
+                if answer.status == 401 and is_home and not last and not answer.is_from_elsewhere:
+                    self._log_in(answer, used)
                     continue
-                self._check(answer, path)
+                if answer.status not in expected:
+                    what = self._name(place)
+                    refused(answer, self.host, self.repository, what, writing=method in _WRITING)
                 yield answer
                 return
 
-    def _with_authorization(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return {**headers, **({"Authorization": self._authorization} if self._authorization else {})}
+    def location(self, answer: Answer) -> str:
+        """Return the address that an answer leads to, for what is sent next.
 
-    def _log_in(self, answer: Answer) -> None:
-        challenge = parse_challenge(answer.headers.get("www-authenticate", ""))
-        credentials = credentials_for(self.host, self._env)
-        if challenge.scheme == "bearer":
-            token = fetch_token(self._transport, challenge, self._root, credentials)
-            self._authorization = f"Bearer {token}"
-        elif challenge.scheme == "basic" and credentials is not None:
-            self._authorization = credentials.basic
+        Raises:
+            BentoMLException: it leads nowhere, or where nobody must be led.
+        """
+        found = answer.headers.get("location", "")
+        url = urljoin(answer.url, found)
+        if not found:
+            raise BentoMLException(f"registry `{self.host}` does not say where to send the upload")
+        if urlsplit(url).netloc == urlsplit(self._root).netloc:  # it may not know that TLS ends before it
+            return f"{self._root}{url.partition('://')[2].removeprefix(urlsplit(url).netloc)}"
+        check_hop(self._root, url)
+        return url
 
-    def _check(self, answer: Answer, path: str) -> None:
-        match answer.status:
-            case 200 | 206:
+    def wait(self, attempt: int, asked: str = "") -> bool:
+        """Wait after a failed attempt, as `Transport.wait` does."""
+        return self._transport.wait(attempt, asked)
+
+    def _log_in(self, answer: Answer, used: str | None) -> None:
+        """Log in, unless another thread has since the request was sent."""
+        with self._login:
+            if self._authorization != used:
                 return
-            case 401 | 403:
-                raise NotFound(
-                    f"registry `{self.host}` does not show `{self.repository}` to us (status {answer.status}); "
-                    f"check the name, or `docker login {self.host}`"
-                )
-            case 404:
-                kind, _, name = path.partition("/")
-                missing = (
-                    f"image `{self.repository}:{name}`"
-                    if kind == "manifests" and ":" not in name
-                    else f"`{name}` in `{self.repository}`"
-                )
-                raise NotFound(f"registry `{self.host}` has no {missing}; check the name and the tag")
-            case status:
-                raise ServiceUnavailable(f"registry `{self.host}` answered {status} for `{path}`")
+            challenge = parse_challenge(answer.headers.get("www-authenticate", ""))
+            credentials = credentials_for(self.host, self._env)
+            if challenge.scheme == "bearer":
+                asked = challenge.parameters.get("scope", "").split()
+                self._scopes += [scope for scope in asked if scope not in self._scopes]
+                token = fetch_token(self._transport, challenge, self._root, credentials, self._scopes)
+                self._authorization = f"Bearer {token}"
+            elif challenge.scheme == "basic" and credentials is not None:
+                self._authorization = credentials.basic
 
+    def _check_digest(self, answer: Answer, digest: Digest) -> None:
+        said = answer.headers.get("docker-content-digest", str(digest))
+        if said.startswith("sha256:") and said != str(digest):
+            raise BentoMLException(f"registry `{self.host}` says that it has `{said}`, not `{digest}`")
 
-def _is_loopback(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    def _name(self, place: str) -> str:
+        """Return how an error calls what was asked for."""
+        kind, _, name = place.partition("/")
+        if kind == "manifests" and ":" not in name:
+            return f"image `{self.repository}:{name}`"
+        if kind in ("manifests", "blobs") and name.startswith("sha256:"):
+            return f"`{name}` in `{self.repository}`"
+        return f"`{place.partition('?')[0]}`" if "://" not in place else f"an upload to `{self.repository}`"

@@ -14,6 +14,7 @@ __all__ = [
     "Descriptor",
     "MediaType",
     "checked_document",
+    "parsed_annotations",
     "parsed_descriptor",
     "parsed_document",
 ]
@@ -27,6 +28,7 @@ class MediaType:
     INDEX = "application/vnd.oci.image.index.v1+json"
     MANIFEST = "application/vnd.oci.image.manifest.v1+json"
     CONFIG = "application/vnd.oci.image.config.v1+json"
+    EMPTY = "application/vnd.oci.empty.v1+json"
     LAYER = "application/vnd.oci.image.layer.v1.tar"
     LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
     LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
@@ -82,8 +84,17 @@ def parsed_document(data: bytes, name: str) -> Mapping[str, object]:
 def parsed_descriptor(value: object, name: str) -> Descriptor:
     """Return the descriptor that a document holds."""
     try:
-        if isinstance(value, dict) and isinstance(value["size"], int) and value["size"] >= 0:
-            return Descriptor(str(value["mediaType"]), Digest.parse(str(value["digest"])), value["size"])
+        if isinstance(value, dict) and type(value["size"]) is int and value["size"] >= 0:
+            digest, noted = Digest.parse(str(value["digest"])), parsed_annotations(value)
+            return Descriptor(str(value["mediaType"]), digest, value["size"], noted)
     except (KeyError, ValueError):
         pass
     raise BentoMLException(f"`{name}`: `{value}` is not a descriptor")
+
+
+def parsed_annotations(document: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the annotations of a manifest or a descriptor; what is no text is left out."""
+    found = document.get("annotations")
+    if not isinstance(found, dict):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)}

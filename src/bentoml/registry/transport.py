@@ -1,13 +1,15 @@
-"""HTTP for registries: the one place that knows the HTTP library; retries, and errors as ours."""
+"""HTTP for registries: the one place that knows the HTTP library; retries, redirects, and errors as ours."""
 
 from __future__ import annotations
 
+import ipaddress
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ..exceptions import BentoMLException, ServiceUnavailable
 
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["Answer", "Transport"]
+__all__ = ["Answer", "Body", "Transport", "check_hop", "is_loopback"]
+
+Body = (
+    bytes | Callable[[], Iterable[bytes]] | None
+)  # a function gives what is too large to be held, each time anew
 
 _ATTEMPTS = 4
 _FIRST_PAUSE = 0.3
@@ -24,6 +30,9 @@ _LONGEST_PAUSE = 30.0
 _TRY_AGAIN = (408, 429, 500, 502, 503, 504)
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
+_STORE_SECONDS = 600.0  # until a registry has stored what it was sent: it may move gigabytes
+_MAX_HOPS = 5
+_CONNECTIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +42,12 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     response: httpx2.Response
+    is_from_elsewhere: bool = False  # redirects led to another host than the one that was asked
 
     @property
-    def is_from_elsewhere(self) -> bool:
-        """Whether redirects led to another host than the one that was asked."""
-        history = self.response.history
-        return bool(history) and history[0].url.netloc != self.response.url.netloc
+    def url(self) -> str:
+        """The address that answered."""
+        return str(self.response.url)
 
     def read(self, limit: int) -> bytes:
         """Return the body.
@@ -72,20 +81,25 @@ class Answer:
 
 
 class Transport:
-    """Send requests and try again what may succeed later; ``pause`` waits for a number of seconds."""
+    """Send requests and try again what may succeed later; ``pause`` waits for a number of seconds.
+
+    Several threads may share one.
+    """
 
     def __init__(self, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._pause = pause
         self._opened: httpx2.Client | None = None
 
     @contextmanager
-    def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Iterator[Answer]:
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Iterator[Answer]:
         """Open the answer to a request; redirects are followed, and another host never sees ``Authorization``.
+
+        A body that is given as a function is sent once, and not where a redirect leads: whoever sends it knows better
+        how to go on.
 
         Raises:
             ServiceUnavailable: the server cannot be reached.
+            BentoMLException: it leads where nobody must be led (`check_hop`).
         """
         with ExitStack() as stack:
             yield self._answer(stack, method, url, headers, body)
@@ -97,7 +111,7 @@ class Transport:
         """
         if attempt >= _ATTEMPTS:
             return False
-        seconds = min(float(asked), _LONGEST_PAUSE) if asked.isdigit() else 0.0
+        seconds = min(float(asked), _LONGEST_PAUSE) if asked.isascii() and asked.isdigit() else 0.0
         self._pause(seconds or _FIRST_PAUSE * 2 ** (attempt - 1))
         return True
 
@@ -111,37 +125,87 @@ class Transport:
         import httpx2
 
         if self._opened is None:
-            timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
             headers = {"Accept-Encoding": "identity", "User-Agent": "bentoml"}
-            self._opened = httpx2.Client(
-                verify=_tls(), timeout=timeout, follow_redirects=True, max_redirects=5, headers=headers
+            limits = httpx2.Limits(
+                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=30
             )
+            self._opened = httpx2.Client(verify=_tls(), limits=limits, headers=headers)
         return self._opened
 
     def _answer(
-        self, stack: ExitStack, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, stack: ExitStack, method: str, url: str, headers: Mapping[str, str], body: Body
     ) -> Answer:
         import httpx2
 
-        attempt = 0
+        attempt, repeatable = 0, not callable(body)
         while True:
             attempt += 1
             try:
-                request = self._client().stream(method, url, headers=dict(headers), content=body)
-                response = request.__enter__()
+                response, elsewhere = self._response(method, url, headers, body)
             except httpx2.InvalidURL as e:
                 raise BentoMLException(f"`{url}` is not an address: {e}") from e
             except httpx2.RequestError as e:
-                broke = isinstance(e, httpx2.ReadError | httpx2.RemoteProtocolError | httpx2.ReadTimeout)
-                if not (broke and self.wait(attempt)):
+                broke = isinstance(
+                    e, httpx2.ReadError | httpx2.RemoteProtocolError | httpx2.ReadTimeout | httpx2.WriteError
+                )
+                if not (broke and repeatable and self.wait(attempt)):
                     host = httpx2.URL(url).netloc.decode()
                     raise ServiceUnavailable(f"`{host}` cannot be reached: {_reason(e)}") from e
                 continue
             asked = response.headers.get("retry-after", "")
-            if response.status_code not in _TRY_AGAIN or not self.wait(attempt, asked):
-                stack.push(request)
-                return Answer(response.status_code, response.headers, response)
-            request.__exit__(None, None, None)
+            again = response.status_code in _TRY_AGAIN and repeatable
+            if not again or not self.wait(attempt, asked):
+                stack.callback(response.close)
+                return Answer(response.status_code, response.headers, response, elsewhere)
+            response.close()
+
+    def _response(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body
+    ) -> tuple[httpx2.Response, bool]:
+        """Return the response at the end of all redirects, and whether that is on another host."""
+        import httpx2
+
+        client, content = self._client(), body() if callable(body) else body
+        patience = _READ_SECONDS if body is None else _STORE_SECONDS
+        timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, read=patience, pool=None)
+        request = client.build_request(method, url, headers=dict(headers), content=content, timeout=timeout)
+        for _ in range(_MAX_HOPS + 1):
+            response = client.send(request, stream=True)
+            if callable(body) or response.next_request is None:
+                return response, str(response.url.netloc) != str(httpx2.URL(url).netloc)
+            response.close()
+            check_hop(url, str(response.next_request.url))
+            request = response.next_request
+        raise BentoMLException(f"`{urlsplit(url).netloc}` redirects without end")
+
+
+def check_hop(origin: str, target: str) -> None:
+    """Refuse to be led from a registry to where a person would not have gone: out of TLS, or into this machine.
+
+    Raises:
+        BentoMLException: ``target`` is such a place.
+    """
+    left, right = urlsplit(origin), urlsplit(target)
+    in_the_clear = right.scheme != "https" and (left.scheme == "https" or right.scheme != "http")
+    if in_the_clear or (_is_near(right.hostname or "") and not _is_near(left.hostname or "")):
+        raise BentoMLException(
+            f"registry `{left.netloc}` leads to `{right.scheme}://{right.netloc}`, which is "
+            f"{'not https' if in_the_clear else 'this machine'}; that is not followed"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host, with or without a port, is this machine."""
+    return _is_near(urlsplit(f"//{host}").hostname or "", ("is_loopback",))
+
+
+def _is_near(name: str, kinds: Iterable[str] = ("is_loopback", "is_link_local", "is_unspecified")) -> bool:
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return any(getattr(mapped, kind) for kind in kinds)
 
 
 @cache

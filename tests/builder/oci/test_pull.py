@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.builder.oci.fake_registry import TOKEN, FakeRegistry, running
+from tests.registry.fake_registry import TOKEN, FakeRegistry, running
 from tests.builder.oci.images import content, small_image
 
 from bentoml.builder.oci.bases import open_base

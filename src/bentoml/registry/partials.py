@@ -1,0 +1,108 @@
+"""Partial blobs: what has arrived of a blob stays in a file named by its digest, so that the next run goes on there."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..exceptions import BentoMLException
+from .client import Registry
+from .documents import Descriptor
+
+__all__ = ["Partials"]
+
+_CHUNK = 1 << 20
+_ABANDONED_SECONDS = 7 * 24 * 3600.0
+
+
+class Partials:
+    """A folder of blobs on their way. A file belongs to whoever holds its lock; others take one of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def fetch(
+        self, registry: Registry, descriptor: Descriptor, target: Path, told: Callable[[int], None]
+    ) -> int:
+        """Make ``target`` a file that holds a blob, checked while it was written; return the bytes that were fetched.
+
+        What another run has left of it is not fetched again. What has arrived stays here, too, until it is dropped.
+
+        Raises:
+            BentoMLException: the blob cannot be fetched, or is not what its digest says.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._claimed(descriptor) as (path, file):
+            state, there = _state(file, descriptor.size)
+            told(there)
+            fetched = 0
+            for chunk in registry.blob(descriptor, there):
+                state.update(chunk)
+                _write(file, chunk)
+                fetched += len(chunk)
+                told(len(chunk))
+            if state.hexdigest() != descriptor.digest.hex:
+                path.unlink()
+                raise BentoMLException(
+                    f"registry `{registry.host}` gave `sha256:{state.hexdigest()}` when asked for `{descriptor.digest}`"
+                )
+            try:
+                os.link(path, target)
+            except OSError:  # a file system without links
+                os.replace(path, target)
+        return fetched
+
+    def drop(self, descriptors: Iterable[Descriptor]) -> None:
+        """Forget blobs that are where they belong, and what nobody came back for within a week."""
+        whole = {descriptor.digest.hex for descriptor in descriptors}
+        with suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                with suppress(FileNotFoundError):
+                    old = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
+                    if path.name.partition(".")[0] in whole or old:
+                        path.unlink()
+
+    @contextmanager
+    def _claimed(self, descriptor: Descriptor) -> Iterator[tuple[Path, int]]:
+        """Open the file of a blob, or another one where a process is at it."""
+        number = 0
+        while True:
+            path = self._folder / (descriptor.digest.hex + (f".{number}" if number else ""))
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                if _is_ours(file, path):
+                    yield path, file
+                    return
+            finally:
+                os.close(file)
+            number += 1
+
+
+def _state(file: int, size: int) -> tuple[hashlib._Hash, int]:
+    """Read what has arrived; return the state of its digest, and how much it is."""
+    state, there = hashlib.sha256(), 0
+    while there < size and (data := os.read(file, min(_CHUNK, size - there))):
+        state.update(data)
+        there += len(data)
+    os.ftruncate(file, there)
+    return state, there
+
+
+def _is_ours(file: int, path: Path) -> bool:
+    """Lock a file, which must still be the one of that name: its last owner may just have moved it away."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _write(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
