@@ -9,13 +9,14 @@ import pytest
 
 from bentoml.builder.config import (
     BuildConfig,
-    DockerConfig,
     EnvVar,
     ModelSpec,
-    PythonConfig,
     load_config,
     parse_config,
 )
+from bentoml.builder.config_conda import CONDA_KEYS
+from bentoml.builder.config_docker import DOCKER_KEYS
+from bentoml.builder.config_python import PYTHON_KEYS
 from bentoml.exceptions import BentoMLConfigException
 from bentoml.tag import Tag
 
@@ -128,9 +129,11 @@ def test_all_mistakes_are_reported_at_once_with_the_nearest_key() -> None:
         pytest.param({"envs": [{"name": "A", "value": True}]}, "envs[0].value", id="env true"),
         pytest.param({"python": {"packages": ["--index-url http://x"]}}, "python.packages[0]", id="option"),
         pytest.param({"python": {"packages": ["a\n--index-url x"]}}, "python.packages[0]", id="package"),
-        pytest.param({"python": {"packages": ["git+https://x/y"]}}, "python.packages", id="git"),
-        pytest.param({"python": {"packages": ["y @ git+https://x/y"]}}, "python.packages", id="named git"),
-        pytest.param({"python": {"packages": ["./x.whl"]}}, "python.packages", id="path"),
+        pytest.param({"python": {"packages": ["hg+https://x/y"]}}, "python.packages", id="hg"),
+        pytest.param(
+            {"python": {"packages": ["y @ git+https://u:p@x/y"]}}, "python.packages", id="git password"
+        ),
+        pytest.param({"python": {"packages": ["../x.whl"]}}, "python.packages", id="path"),
         pytest.param({"python": {"packages": ["x @ https://u:p@h/x.whl"]}}, "python.packages", id="password"),
         pytest.param({"python": {"requirements_txt": "-r"}}, "python.requirements_txt", id="requirements"),
         pytest.param({"python": {"index_url": "https://u:p@h/simple"}}, "python.index_url", id="credentials"),
@@ -159,28 +162,6 @@ def test_a_value_that_is_not_acceptable_is_refused_by_name(data: dict[str, Any],
     assert said.startswith("bentofile.yaml has a mistake:\n")
     assert f"bentofile.yaml: `{key}` " in said
     assert "u:p@" not in said
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {"conda": {"channels": ["x"]}},
-        {"python": {"wheels": ["x.whl"]}},
-        {"python": {"pip_args": "--pre"}},
-        {"docker": {"cuda_version": "12"}},
-        {"docker": {"dockerfile_template": "x"}},
-        {"docker": {"setup_script": "x"}},
-    ],
-    ids=str,
-)
-def test_a_key_that_is_planned_says_what_to_do_instead(data: dict[str, Any]) -> None:
-    said = mistakes_of(data)
-    assert "is not supported yet; " in said
-    assert "known key" not in said
-
-
-def test_an_empty_planned_key_does_no_harm() -> None:
-    assert parse_config({"conda": {}, "python": {"wheels": []}}, source="") == BuildConfig()
 
 
 def test_a_patch_level_is_dropped_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -281,20 +262,23 @@ def test_the_example_is_what_the_parser_reads(tmp_path: Path) -> None:
     lines = EXAMPLE.read_text().splitlines()
     settings = [re.sub(r"^( *)#(?! \S)", r"\1", line) for line in lines]
     (tmp_path / "ABOUT.md").write_text("about")
+    (tmp_path / "environment.yml").write_text("name: mine\nprefix: /home/me\ndependencies: [libgdal]\n")
     (tmp_path / "bentofile.yaml").write_text("\n".join(settings))
     config = load_config(tmp_path)
     default = BuildConfig()
+    not_shown = {"is_pyproject", "cuda_version"}  # the first is no key, the second gives way to `base_image`
     for part, plain in ((config, default), (config.python, default.python), (config.docker, default.docker)):
-        for name in type(part).__dataclass_fields__:
+        for name in sorted(part.__dataclass_fields__.keys() - not_shown):
             assert getattr(part, name) != getattr(plain, name), f"the example does not show `{name}`"
     assert load_config(tmp_path, EXAMPLE).service == "service:Iris"
+    shown = set(re.findall(r"^ *#? *(\w+):", EXAMPLE.read_text(), re.MULTILINE))
+    assert {*PYTHON_KEYS, *DOCKER_KEYS, *CONDA_KEYS} <= shown
 
 
 def test_the_reference_has_a_row_for_each_key() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", REFERENCE.read_text(), re.MULTILINE)
-    parts = (BuildConfig, PythonConfig, DockerConfig)
-    keys = [key for part in parts for key in part.__dataclass_fields__ if key not in ("python", "docker")]
-    assert sorted(rows) == sorted(keys)
+    keys = [key for key in BuildConfig.__dataclass_fields__ if key not in ("python", "docker")]
+    assert sorted(rows) == sorted([*keys, *PYTHON_KEYS, *DOCKER_KEYS, *CONDA_KEYS])
 
 
 def test_what_yaml_reads_as_a_number_may_be_a_name_or_a_label() -> None:

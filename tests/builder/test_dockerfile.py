@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bentoml.builder.dockerfile import DockerfileSpec, base_image_of, entrypoint, render
+from bentoml.tag import Tag
 
 SPEC = DockerfileSpec("python:3.11-slim")
 
@@ -22,7 +23,7 @@ def test_a_plain_bento() -> None:
     assert "\n\n\n" not in text
     words = [line.split()[0] for line in instructions(text)]
     assert words == [
-        *("FROM", "ENV", "RUN", "WORKDIR", "COPY", "RUN", "ENV", "COPY", "COPY", "COPY", "COPY"),
+        *("FROM", "USER", "ENV", "RUN", "WORKDIR", "COPY", "RUN", "ENV", "COPY", "COPY", "COPY", "COPY"),
         *("USER", "EXPOSE", "ENTRYPOINT"),
     ]
     assert "FROM python:3.11-slim" in instructions(text)
@@ -31,10 +32,12 @@ def test_a_plain_bento() -> None:
 
 
 def test_models_and_packages_come_before_source() -> None:
-    lines = instructions(render(DockerfileSpec("x", has_models=True, system_packages=("git", "libgomp1"))))
+    lines = instructions(
+        render(DockerfileSpec("x", models=(Tag("iris", "v1"),), system_packages=("git", "libgomp1")))
+    )
     order = [
         lines.index(next(line for line in lines if part in line))
-        for part in ("apt-get", "models/", "venv", "src/")
+        for part in ("apt-get", "--from=models", "venv", "src/")
     ]
     assert order == sorted(order)
     assert sum("apt-get update" in line for line in lines) == 1

@@ -137,13 +137,6 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         find_files(tmp_path)
 
 
-def test_a_large_file_is_worth_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with (tmp_path / "weights.bin").open("wb") as file:
-        file.truncate((10 << 20) + 1)
-    assert len(find_files(tmp_path)) == 1
-    assert "`weights.bin`" in caplog.text
-
-
 @pytest.fixture(params=[0o000, 0o077])
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     before = os.umask(request.param)

@@ -44,7 +44,7 @@ def test_a_requirements_file_is_lines_and_options() -> None:
 
 
 def test_each_line_that_cannot_be_kept_is_named() -> None:
-    text = "ok\n-e .\n./local\ngit+https://x/y\n--pre\n-c constraints.txt\nz @ https://user:secret@x/z.whl\n"
+    text = "ok\n-e .\n../local\nhg+https://x/y\n--no-binary=x\n--target=y\nz @ https://user:secret@x/z.whl\n"
     with pytest.raises(BentoMLConfigException) as caught:
         read_requirements("r.txt", lambda _: text)
     said = str(caught.value)

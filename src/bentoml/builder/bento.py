@@ -17,13 +17,27 @@ from ..store.models import ModelStore
 from ..tag import Tag
 from .config import BuildConfig, parse_config
 from .contents import Contents, image_of, write
+from .context import check_links, tell_size
 from .describe import Description, describe, import_string_of
+from .docker_files import read_docker_files
 from .files import SourceFile, find_files, without_src
 from .indexes import Indexes, pip_settings
-from .lock import LockMode, LockPlatform, LockRequest, Resolver, lock_requirements
+from .lock import (
+    LockMode,
+    LockPlatform,
+    LockRequest,
+    Resolver,
+    lock_requirements,
+    read_lock_file,
+    split_wheels,
+)
+from .pack import Packed, Packer, pinned_commits
+from .packed_wheel import PackedWheel
+from .pip_tools_resolver import PipToolsResolver
 from .project import ProjectRequirements, project_requirements
+from .sources import PathSource
 from .uv_resolver import UvResolver
-from .wheel import runtime_requirements, runtime_wheel
+from .wheel import Wheel, runtime_requirements, runtime_wheel
 
 __all__ = ["DEFAULTS", "LOCK_FILE", "BuildOptions", "bento_name", "build"]
 
@@ -39,12 +53,13 @@ class BuildOptions:
     """How to build, which is no part of the project: the version, the machine to lock for, and what to do with the lock.
 
     ``labels`` go before those of the build file and of the service; ``lock_file`` is by default that of the project;
-    ``step`` is entered with a few words for each thing that may take long.
+    ``step`` is entered with a few words for each thing that may take long; with ``offline`` no connection is made.
     """
 
     version: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     platform: str = "linux"
+    offline: bool = False
     lock_mode: LockMode = "reuse"
     lock_file: Path | None = None
     step: Step = lambda _: nullcontext()
@@ -70,20 +85,34 @@ def build(
         BentoMLException: the service cannot be imported, a model or file is missing, the requirements have no solution,
             or the version exists with other content.
     """
-    platform = LockPlatform.parse(options.platform, distro=config.docker.distro)
-    requirements = project_requirements(project, config.python)
+    docker = config.docker
+    platform = LockPlatform.parse(options.platform, distro=docker.distro, cuda_version=docker.cuda_version)
+    docker_files = read_docker_files(project, docker)
+    requirements = project_requirements(project, config.python, env)
     with options.step("Importing the service"):
         description = _describe(project, config, home, env)
     tag = Tag(bento_name(config.name or description.name), options.version)
-    image = image_of(config, requirements, platform)
+    with options.step("Packing the project's own packages"):
+        packed = _packed(project, requirements, home, env, options)
+    image = image_of(config, requirements, platform, packed.commits)
     info = _manifest(tag, config, description, ModelStore(home), image, options.labels)
     with options.step("Collecting the files"):
         files = _files(project, config, home)
         _check_holds_service(files, description.service, project)
+        tell_size(files)
     with options.step("Locking the requirements"):
-        pins = _pins(project, config, requirements, platform, options, env, resolver or UvResolver(env))
+        resolver = resolver or _resolver(requirements, env)
+        pins, wheels = _pins(project, config, requirements, packed, platform, options, env, resolver)
+        check_links(project, requirements, files, pins)
     contents = Contents(
-        info, config, requirements, pins, runtime_wheel(), description.openapi, description.about
+        info,
+        config,
+        docker_files,
+        requirements,
+        pins,
+        (runtime_wheel(), *(Wheel(wheel.file.name, wheel.file.read_bytes()) for wheel in wheels)),
+        description.openapi,
+        description.about,
     )
     with options.step("Storing the bento"), BentoStore(home).create(tag.name, version=tag.version) as draft:
         write(contents, files, draft.path)
@@ -144,19 +173,46 @@ def _manifest(
     )
 
 
+def _packed(
+    project: Path,
+    requirements: ProjectRequirements,
+    home: Home,
+    env: Mapping[str, str],
+    options: BuildOptions,
+) -> Packed:
+    """Return the wheels of the code that the project requires, and those that it names."""
+    file = options.lock_file or project / LOCK_FILE
+    sources = requirements.sources
+    known = read_lock_file(file).commits if sources else {}
+    commits = pinned_commits(sources, known, options.lock_mode, env, offline=options.offline)
+    indexes = Indexes.choose(requirements.python, pip_settings(env), project)
+    packer = Packer(project, home.cache / "wheels", env, indexes, options.offline)
+    named = (packer.pack(PathSource(name, name), {}) for name in requirements.python.wheels)
+    return Packed((*named, *(packer.pack(source, commits) for source in sources)), commits)
+
+
+def _resolver(requirements: ProjectRequirements, env: Mapping[str, str]) -> Resolver:
+    return PipToolsResolver(env) if requirements.python.resolver == "pip-tools" else UvResolver(env)
+
+
 def _pins(
     project: Path,
     config: BuildConfig,
     requirements: ProjectRequirements,
+    packed: Packed,
     platform: LockPlatform,
     options: BuildOptions,
     env: Mapping[str, str],
     resolver: Resolver,
-) -> str:
-    """Return the content of `requirements.txt`: locked, or as they are written if the build file wants no lock."""
+) -> tuple[str, tuple[PackedWheel, ...]]:
+    """Return the content of `requirements.txt`, and the wheels that are installed beside it.
+
+    It is locked, or holds the requirements as they are written if the build file wants no lock.
+    """
     lines = tuple(sorted({*requirements.lines, *runtime_requirements(requirements.extras)}))
-    if not config.python.lock_packages:
-        return "".join(f"{line}\n" for line in lines)
+    if not requirements.is_locked:
+        unpacked = (source.line for source in requirements.unpacked)
+        return "".join(f"{line}\n" for line in (*lines, *unpacked)), packed.wheels
     python = requirements.python
     request = LockRequest(
         requirements=lines,
@@ -164,8 +220,18 @@ def _pins(
         platform=platform,
         indexes=Indexes.choose(python, pip_settings(env), project),
         declared=Indexes.choose(python, {}, Path()),
+        wheels=packed.wheels,
+        commits={place: commit for place, commit in packed.commits.items() if not place.endswith(commit)},
+        constraints=requirements.constraints,
+        checked=requirements.checked,
+        prereleases=requirements.prereleases,
+        no_deps="--no-deps" in python.pip_args,
+        sources=requirements.uv,
+        resolver="" if python.resolver == "uv" else python.resolver,
+        offline=options.offline,
     )
-    return lock_requirements(request, options.lock_file or project / LOCK_FILE, resolver, options.lock_mode)
+    pins = lock_requirements(request, options.lock_file or project / LOCK_FILE, resolver, options.lock_mode)
+    return split_wheels(pins, packed.wheels)
 
 
 def _files(project: Path, config: BuildConfig, home: Home) -> list[SourceFile]:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..exceptions import BentoMLConfigException, BentoMLException, InvalidArgument
 from ..paths import under
 from ..tag import Tag
+from .config_conda import CondaConfig, read_conda
+from .config_docker import VARIABLE, DockerConfig, read_docker
+from .config_python import PythonConfig, read_python
 from .documents import read_document, read_text
+from .dotenv import read_dotenv
 from .fields import Fields
-from .requirements import problem_of
 
 __all__ = [
     "BuildConfig",
+    "CondaConfig",
     "DockerConfig",
     "EnvVar",
     "ModelSpec",
@@ -30,17 +33,10 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 Stage = Literal["all", "build", "runtime"]
-Distro = Literal["debian", "alpine", "ubi8", "amazonlinux"]
 
 # Each pattern keeps its value one word in a Dockerfile, in an argument list and in a URL; see docs/reference/bentofile.md.
 _SERVICE = re.compile(r"[\w./-]+(:[\w.]+)?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_IMAGE = re.compile(r"[A-Za-z0-9][\w./:@~+-]*", re.ASCII)
-_SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*")
-_INDEX_URL = re.compile(r"(https?|file)://[^\s@'\"\\]+")
-_FIND_LINKS = re.compile(r"https?://[^\s@'\"\\]+|(?!/|~|.*\.\.)[\w][\w./-]*|\./[\w./-]*")
 _LEADING_DOT = re.compile(r"^(!?)\./+")  # `./x`, which means nothing to git, is meant as `/x`
-_PYTHON = re.compile(r"3\.(1[1-9])(\.\d+)?")
 
 _BUILD_KEYS = (
     "service",
@@ -54,23 +50,8 @@ _BUILD_KEYS = (
     "args",
     "python",
     "docker",
+    "conda",
 )
-_PYTHON_KEYS = (
-    "packages", "requirements_txt", "lock_packages", "index_url", "extra_index_url", "find_links", "trusted_host",
-    "no_index", "is_src_layout",
-)  # fmt: skip
-_DOCKER_KEYS = ("base_image", "distro", "python_version", "system_packages", "env")
-_PLANNED_BUILD = {"conda": "list what it installs under `python.packages` and `docker.system_packages`"}
-_PLANNED_PYTHON = {
-    "pack_git_packages": "requirements from git are not packed; publish them to an index",
-    "pip_args": "use `index_url`, `extra_index_url`, `find_links`, `trusted_host` and `no_index`",
-    "wheels": "put the wheels in a folder and name it in `find_links`",
-}
-_PLANNED_DOCKER = {
-    "cuda_version": "the CUDA wheels of torch and others bring CUDA; else name an image with CUDA in `base_image`",
-    "dockerfile_template": "name an image made by your own Dockerfile in `base_image`",
-    "setup_script": "name an image in which the script has run in `base_image`",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,32 +73,6 @@ class EnvVar:
 
 
 @dataclass(frozen=True, slots=True)
-class PythonConfig:
-    """What Python packages are installed, and where they come from."""
-
-    packages: tuple[str, ...] = ()
-    requirements_txt: str = ""
-    lock_packages: bool = True
-    index_url: str = ""
-    extra_index_url: tuple[str, ...] = ()
-    find_links: tuple[str, ...] = ()
-    trusted_host: tuple[str, ...] = ()
-    no_index: bool = False
-    is_src_layout: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DockerConfig:
-    """What lies under the Python packages in the image; an empty ``base_image`` means the distribution's own."""
-
-    base_image: str = ""
-    distro: Distro = "debian"
-    python_version: str = f"{sys.version_info.major}.{sys.version_info.minor}"
-    system_packages: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class BuildConfig:
     """Everything that a build file can say; ``name`` empty means the service's own name."""
 
@@ -132,6 +87,7 @@ class BuildConfig:
     args: Mapping[str, Any] = field(default_factory=dict)
     python: PythonConfig = field(default_factory=PythonConfig)
     docker: DockerConfig = field(default_factory=DockerConfig)
+    conda: CondaConfig = field(default_factory=CondaConfig)
 
 
 def load_config(folder: Path, file: Path | None = None) -> BuildConfig:
@@ -146,13 +102,16 @@ def load_config(folder: Path, file: Path | None = None) -> BuildConfig:
     if file is None:
         return BuildConfig()
     data = read_document(file)
-    if file.suffix == ".toml":
-        data = _from_pyproject(data, has_src=(folder / "src").is_dir())
-    return parse_config(with_files(data, folder), source=file.name)
+    if file.suffix != ".toml":
+        return parse_config(with_files(data, folder), source=file.name)
+    data = _from_pyproject(data, has_src=(folder / "src").is_dir())
+    config = parse_config(with_files(data, folder), source=file.name)
+    return replace(config, python=replace(config.python, is_pyproject=True))
 
 
 def with_files(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the data with the files that it names read: ``description: "file: path"`` and ``docker.env: path``.
+    """Return the data with the files that it names read: ``description: "file: path"``, ``docker.env: path`` and
+    ``conda.environment_yml``.
 
     Raises:
         BentoMLConfigException: a file cannot be read or lies outside the project.
@@ -162,9 +121,25 @@ def with_files(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(description, str) and description.startswith("file:"):
         data["description"] = _read(folder, description.removeprefix("file:").strip(), "description")
     if isinstance(docker, Mapping) and isinstance(docker.get("env"), str):
-        lines = (line.strip() for line in _read(folder, docker["env"], "docker.env").splitlines())
-        data["docker"] = {**docker, "env": [line for line in lines if line and not line.startswith("#")]}
+        data["docker"] = {**docker, "env": read_dotenv(_read(folder, docker["env"], "docker.env"))}
+    conda = data.get("conda")
+    if isinstance(conda, Mapping) and isinstance(conda.get("environment_yml"), str):
+        data["conda"] = _conda_environment(folder, conda)
     return data
+
+
+def _conda_environment(folder: Path, conda: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an `environment.yml` says, but for what is true of the machine alone that it was written on."""
+    name = str(conda["environment_yml"])
+    try:
+        environment = read_document(under(folder, name))
+    except InvalidArgument as e:
+        raise BentoMLConfigException(f"`conda.environment_yml`: {e}") from e
+    if others := sorted(key for key in conda if key != "environment_yml" and conda[key]):
+        logger.warning(
+            "conda.%s is not used, as conda.environment_yml names `%s`", ", conda.".join(others), name
+        )
+    return {key: value for key, value in environment.items() if key not in ("name", "prefix")}
 
 
 def parse_config(data: Mapping[str, Any], *, source: str) -> BuildConfig:
@@ -175,7 +150,7 @@ def parse_config(data: Mapping[str, Any], *, source: str) -> BuildConfig:
     """
     mistakes: list[str] = []
     fields = Fields(data, "", mistakes)
-    fields.check_keys(_BUILD_KEYS, _PLANNED_BUILD)
+    fields.check_keys(_BUILD_KEYS)
     config = BuildConfig(
         service=fields.text("service", _SERVICE, "it looks like `module:Class` or `file.py:Class`"),
         name=_name(fields),
@@ -186,9 +161,12 @@ def parse_config(data: Mapping[str, Any], *, source: str) -> BuildConfig:
         models=_models(fields),
         envs=_envs(fields),
         args=_args(fields),
-        python=_python(fields.section("python")),
-        docker=_docker(fields.section("docker")),
+        python=read_python(fields.section("python")),
+        docker=read_docker(fields.section("docker")),
+        conda=read_conda(fields.section("conda")),
     )
+    if config.conda and config.docker.distro == "alpine":
+        fields.mistake("conda", "needs glibc, which `docker.distro: alpine` lacks; take `debian`")
     if mistakes:
         count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
         raise BentoMLConfigException(
@@ -274,7 +252,7 @@ def _envs(fields: Fields) -> tuple[EnvVar, ...]:
     for item in fields.sections("envs"):
         item.check_keys(("name", "value", "stage"))
         name = item.text(
-            "name", _VARIABLE, "the name of a variable has letters, digits and `_`", required=True
+            "name", VARIABLE, "the name of a variable has letters, digits and `_`", required=True
         )
         value = item.plain("value")
         stage = item.choice("stage", get_args(Stage), "all")
@@ -292,73 +270,3 @@ def _args(fields: Fields) -> dict[str, Any]:
         return dict(value or {})
     fields.mistake("args", "has to be a mapping of names to values")
     return {}
-
-
-def _python(fields: Fields) -> PythonConfig:
-    fields.check_keys(_PYTHON_KEYS, _PLANNED_PYTHON)
-    packages = fields.texts("packages")
-    for package in packages:
-        if problem := problem_of(package):
-            fields.mistake("packages", f"holds {package!r}: {problem}")
-    url_rule = "an index is an http(s) or file URL without a user name; keep credentials in a netrc file"
-    no_index = fields.flag("no_index", False)
-    if no_index and ("index_url" in fields or "extra_index_url" in fields):
-        logger.warning("python.no_index is set: index_url and extra_index_url are not used")
-    return PythonConfig(
-        packages=packages,
-        requirements_txt=fields.text("requirements_txt"),
-        lock_packages=fields.flag("lock_packages", True),
-        index_url=fields.text("index_url", _INDEX_URL, url_rule),
-        extra_index_url=fields.texts("extra_index_url", _INDEX_URL, url_rule),
-        find_links=fields.texts(
-            "find_links",
-            _FIND_LINKS,
-            "it is a folder of the project, relative to it, or a URL without a user name",
-        ),
-        trusted_host=fields.texts(
-            "trusted_host", re.compile(r"[A-Za-z0-9.:_-]+"), "it is a host, or host:port"
-        ),
-        no_index=no_index,
-        is_src_layout=fields.flag("is_src_layout", False),
-    )
-
-
-def _docker(fields: Fields) -> DockerConfig:
-    fields.check_keys(_DOCKER_KEYS, _PLANNED_DOCKER)
-    default = DockerConfig()
-    return DockerConfig(
-        base_image=fields.text(
-            "base_image", _IMAGE, "it looks like `registry/repository:tag`, without spaces"
-        ),
-        distro=fields.choice("distro", get_args(Distro), "debian"),  # type: ignore[arg-type]  # one of Distro
-        python_version=_python_version(fields) or default.python_version,
-        system_packages=fields.texts("system_packages", _SYSTEM_PACKAGE, "it is no name of a package"),
-        env=_docker_env(fields),
-    )
-
-
-def _python_version(fields: Fields) -> str:
-    value = fields.plain("python_version")
-    match = _PYTHON.fullmatch(value)
-    if value and match is None:
-        rule = "the runtime needs 3.11 or later" + (
-            "; write it in quotes, as '3.10' is not 3.1" if value == "3.1" else ""
-        )
-        fields.mistake("python_version", f"is {value!r}; {rule}")
-    if match and match[2]:
-        logger.warning(
-            "docker.python_version %s: the patch level is the base image's; using 3.%s", value, match[1]
-        )
-    return f"3.{match[1]}" if match else ""
-
-
-def _docker_env(fields: Fields) -> dict[str, str]:
-    if isinstance(fields.raw("env"), list):
-        lines = fields.texts("env", re.compile(r"[^=]+=.*"), "it looks like `NAME=value`")
-        variables = dict(line.partition("=")[::2] for line in lines)
-    else:
-        variables = fields.pairs("env")
-    for name in variables:
-        if not _VARIABLE.fullmatch(name):
-            fields.mistake("env", f"holds {name!r}; the name of a variable has letters, digits and `_`")
-    return variables

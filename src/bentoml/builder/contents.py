@@ -11,15 +11,20 @@ from typing import Any
 from ..store import document
 from ..store.manifest import BentoInfo
 from .config import BuildConfig
-from .dockerfile import DockerfileSpec, base_image_of, entrypoint, render
+from .docker_files import DockerFiles
+from .dockerfile import DockerfileSpec, base_image_of, entrypoint, lacks_python, render
+from .dockerfile_template import render_template
 from .files import SourceFile, copy_files
 from .lock import LockPlatform
+from .plan import uses_gpu
 from .project import ProjectRequirements
 from .wheel import Wheel
 
 __all__ = ["Contents", "image_of", "write"]
 
 
+_EXECUTABLE = ("entrypoint.sh", "setup_script")
+_RARE = ("env/docker/setup_script", "env/docker/Dockerfile.template", "env/conda/environment.yml")
 _OWN_BASES = (
     "debs:",
     "oci:",
@@ -32,34 +37,53 @@ class Contents:
 
     info: BentoInfo
     config: BuildConfig
+    docker_files: DockerFiles
     requirements: ProjectRequirements
     pins: str
-    wheel: Wheel
+    wheels: tuple[Wheel, ...]  # the runtime, and what the project brings as code
     openapi: Mapping[str, Any]
     about: str  # what the service says of itself
 
 
 def image_of(
-    config: BuildConfig, requirements: ProjectRequirements, platform: LockPlatform
+    config: BuildConfig,
+    requirements: ProjectRequirements,
+    platform: LockPlatform,
+    commits: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the `image` key of `bento.yaml`: what has to lie under the bento in an image."""
-    docker = config.docker
+    """Return the `image` key of `bento.yaml`: what has to lie under the bento in an image.
+
+    What few projects use is there only if this one does, so that nobody's tag moves with what they do not use.
+    """
+    docker, python = config.docker, requirements.python
+    rare = {
+        "cuda_version": docker.cuda_version,
+        "setup_script": "env/docker/setup_script" if docker.setup_script else "",
+        "dockerfile_template": "env/docker/Dockerfile.template" if docker.dockerfile_template else "",
+        "conda": config.conda.environment() if config.conda else {},
+        "pip_args": " ".join(python.pip_args),
+        "wheels": [wheel.rpartition("/")[2] for wheel in python.wheels],
+        "resolver": "" if python.resolver == "uv" else python.resolver,
+        "unpacked": [source.line for source in requirements.unpacked],
+    }
     return {
-        "base_image": docker.base_image or base_image_of(docker.distro, docker.python_version),
+        "base_image": docker.base_image
+        or base_image_of(docker.distro, docker.python_version, docker.cuda_version),
         "python_version": docker.python_version,
         "commands": [],
-        "python_requirements": "".join(f"{line}\n" for line in requirements.lines),
+        "python_requirements": "".join(f"{line}\n" for line in requirements.written(commits)),
         "post_commands": [],
         "build_include": [],
         "distro": docker.distro,
         "system_packages": list(docker.system_packages),
         "env": dict(docker.env),
         "platform": platform.image,
-        "index_url": requirements.python.index_url,
-        "extra_index_url": list(requirements.python.extra_index_url),
-        "find_links": list(requirements.python.find_links),
-        "trusted_host": list(requirements.python.trusted_host),
-        "no_index": requirements.python.no_index,
+        "index_url": python.index_url,
+        "extra_index_url": list(requirements.all_extra_indexes),
+        "find_links": list(requirements.links_in_bento),
+        "trusted_host": list(python.trusted_host),
+        "no_index": python.no_index,
+        **{key: value for key, value in rare.items() if value},
     }
 
 
@@ -71,41 +95,60 @@ def write(contents: Contents, files: Sequence[SourceFile], folder: Path) -> None
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-        target.chmod(0o755 if target.suffix == ".sh" else 0o644)
+        target.chmod(0o755 if target.name in _EXECUTABLE else 0o644)
 
 
 def _rendered(contents: Contents, source: Path) -> dict[str, bytes]:
+    given, conda = contents.docker_files, contents.config.conda
     texts = {
         "README.md": _readme(contents, source / "README.md"),
         "apis/openapi.yaml": document.dump(contents.openapi),
         "apis/schema.json": json.dumps(contents.info.schema, indent=2, ensure_ascii=False) + "\n",
-        "env/docker/Dockerfile": render(_dockerfile(contents)),
+        "env/docker/Dockerfile": _dockerfile(contents),
         "env/docker/entrypoint.sh": entrypoint(),
+        "env/docker/setup_script": given.setup_script,
+        "env/docker/Dockerfile.template": given.template,
+        "env/conda/environment.yml": document.dump(conda.environment()) if conda else "",
         "env/python/requirements.in": contents.info.image["python_requirements"],
         "env/python/requirements.txt": contents.pins,
     }
-    wheel = {f"env/python/wheels/{contents.wheel.name}": contents.wheel.data}
-    return {path: text.encode() for path, text in texts.items()} | wheel
+    wheels = {f"env/python/wheels/{wheel.name}": wheel.data for wheel in contents.wheels}
+    return {path: text.encode() for path, text in texts.items() if text or path not in _RARE} | wheels
 
 
-def _dockerfile(contents: Contents) -> DockerfileSpec:
-    docker, python = contents.config.docker, contents.requirements.python
+def _dockerfile(contents: Contents) -> str:
+    spec, tag = _dockerfile_spec(contents), contents.info.tag
+    if not contents.docker_files.template:
+        return render(spec)
+    return render_template(contents.docker_files.template, spec, name=tag.name, version=tag.version or "")
+
+
+def _dockerfile_spec(contents: Contents) -> DockerfileSpec:
+    docker, requirements = contents.config.docker, contents.requirements
     seen = {v["name"]: v["value"] for v in contents.info.envs if v["stage"] != "build" and v["value"]}
     base = contents.info.image["base_image"]
     if base.startswith(_OWN_BASES):
         base = base_image_of(docker.distro, docker.python_version)
+    needs_git = ("git",) if requirements.unpacked and "git" not in docker.system_packages else ()
     return DockerfileSpec(
         base_image=base,
         distro=docker.distro,
+        python_version=docker.python_version,
         env={**docker.env, **seen},
         secrets=tuple(v["name"] for v in contents.info.envs if v["stage"] == "build"),
-        system_packages=docker.system_packages,
-        has_models=bool(contents.info.all_models),
-        is_locked=contents.config.python.lock_packages,
-        index_url=python.index_url,
-        extra_index_url=python.extra_index_url,
-        find_links=python.find_links,
-        trusted_host=python.trusted_host,
+        system_packages=(*docker.system_packages, *needs_git),
+        models=tuple(sorted({ref.tag for ref in contents.info.all_models})),
+        is_locked=requirements.is_locked,
+        index_url=requirements.python.index_url,
+        extra_index_url=requirements.all_extra_indexes,
+        find_links=requirements.links_in_bento,
+        trusted_host=requirements.python.trusted_host,
+        no_index=requirements.python.no_index,
+        pip_args=requirements.python.pip_args,
+        has_setup_script=bool(docker.setup_script),
+        has_conda=bool(contents.config.conda),
+        brings_python=not docker.base_image and lacks_python(docker.distro, docker.cuda_version),
+        uses_gpu=uses_gpu(contents.info),
     )
 
 

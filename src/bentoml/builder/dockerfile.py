@@ -10,9 +10,19 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from string import Template
 
-from .config import Distro
+from ..tag import Tag
+from .config_docker import Distro
+from .cuda import cuda_image
 
-__all__ = ["DockerfileSpec", "base_image_of", "entrypoint", "render"]
+__all__ = ["BLOCKS", "DockerfileSpec", "base_image_of", "blocks", "entrypoint", "lacks_python", "render"]
+
+BLOCKS = (
+    "SETUP_BENTO_BASE_IMAGE",
+    "SETUP_BENTO_USER",
+    "SETUP_BENTO_ENVARS",
+    "SETUP_BENTO_COMPONENTS",
+    "SETUP_BENTO_ENTRYPOINT",
+)  # the parts of the Dockerfile that a user's template may replace, by the names that BentoML gave them
 
 _TEMPLATES = files("bentoml.templates")
 _BASES = {
@@ -28,28 +38,53 @@ _INSTALL = {
     "ubi8": "dnf install --assumeyes",
     "amazonlinux": "yum install --assumeyes",
 }
+_UV, _MICROMAMBA = "ghcr.io/astral-sh/uv:0.9", "mambaorg/micromamba:2.3"  # each one program without libraries
+_PYTHON = f"COPY --from={_UV} /uv /usr/local/bin/uv\nENV UV_PYTHON_INSTALL_DIR=/app/python"
+_CONDA = f"""\
+COPY --from={_MICROMAMBA} /bin/micromamba /usr/local/bin/micromamba
+COPY env/conda/environment.yml ./env/conda/environment.yml
+RUN {{secrets}}micromamba create --yes --prefix /opt/conda --file env/conda/environment.yml python={{version}} pip \\
+    && micromamba clean --all --yes"""
+_SETUP = "COPY env/docker/setup_script ./env/docker/setup_script\nRUN {secrets}./env/docker/setup_script"
 
 
 @dataclass(frozen=True, slots=True)
 class DockerfileSpec:
-    """What the Dockerfile of a bento depends on. ``secrets`` are the names of variables that only the build sees."""
+    """What the Dockerfile of a bento depends on. ``secrets`` are the names of variables that only the build sees.
+
+    With ``brings_python`` the base has no Python of the wanted version, and one is put into the image.
+    """
 
     base_image: str
     distro: Distro = "debian"
+    python_version: str = "3.11"
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
-    has_models: bool = False
+    models: tuple[Tag, ...] = ()
     is_locked: bool = True
     index_url: str = ""
     extra_index_url: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     trusted_host: tuple[str, ...] = ()
+    no_index: bool = False
+    pip_args: tuple[str, ...] = ()
+    has_setup_script: bool = False
+    has_conda: bool = False
+    brings_python: bool = False
+    uses_gpu: bool = False
 
 
-def base_image_of(distro: Distro, python_version: str) -> str:
+def base_image_of(distro: Distro, python_version: str, cuda_version: str = "") -> str:
     """Return the image that a distribution's bentos are built upon."""
+    if cuda_version:
+        return cuda_image("ubi8" if distro == "ubi8" else "debian", cuda_version)
     return _BASES[distro].format(version=python_version, compact=python_version.replace(".", ""))
+
+
+def lacks_python(distro: str, cuda_version: str) -> bool:
+    """Say whether the image that `base_image_of` names has no Python that a bento could use."""
+    return bool(cuda_version) or distro == "amazonlinux"
 
 
 def entrypoint() -> str:
@@ -59,17 +94,56 @@ def entrypoint() -> str:
 
 def render(spec: DockerfileSpec) -> str:
     """Return the Dockerfile. No value is read as an instruction, a shell word or a variable: each is quoted as data."""
-    template = Template(_TEMPLATES.joinpath("Dockerfile.template").read_text(encoding="utf-8"))
-    text = template.substitute(
-        base_image=spec.base_image.removeprefix("docker://"),
-        env="\n".join(f"ENV {name}={_quoted(value)}" for name, value in sorted(spec.env.items())),
-        system_packages=_system_packages(spec),
-        models="COPY models/ /home/bentoml/models/" if spec.has_models else "",
-        links="\n".join(f"COPY {_copied(link)}/ ./{_copied(link)}/" for link in _folders(spec)),
-        secrets=_secrets(spec),
-        pip_options=_words(_pip_options(spec)),
-    )
-    return re.sub(r"\n{3,}", "\n\n", text)
+    head, parts = _parts(spec)
+    return _tidy("\n\n".join([head, *parts.values()])) + "\n"
+
+
+def blocks(spec: DockerfileSpec) -> tuple[str, dict[str, str]]:
+    """Return what stands before the first block, and each block by its name."""
+    head, parts = _parts(spec)
+    return _tidy(head), {name: _tidy(text) for name, text in parts.items()}
+
+
+def _parts(spec: DockerfileSpec) -> tuple[str, dict[str, str]]:
+    template = _TEMPLATES.joinpath("Dockerfile.template").read_text(encoding="utf-8")
+    head, *sections = re.split(r"^#: ", template, flags=re.MULTILINE)
+    values = _values(spec)
+    texts = (section.partition("\n") for section in sections)
+    return Template(head).substitute(values), {
+        name: Template(text).substitute(values).strip("\n") for name, _, text in texts
+    }
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+
+
+def _values(spec: DockerfileSpec) -> dict[str, str]:
+    secrets = _secrets(spec)
+    return {
+        "base_image": spec.base_image.removeprefix("docker://"),
+        "env": "\n".join(f"ENV {name}={_quoted(value)}" for name, value in sorted(spec.env.items())),
+        "gpu": "ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+        if spec.uses_gpu
+        else "",
+        "system_packages": _system_packages(spec),
+        "models_stage": "FROM scratch AS models\nCOPY models/ /" if spec.models else "",
+        "models": "\n".join(_model(tag) for tag in spec.models),
+        "setup_script": _SETUP.format(secrets=secrets) if spec.has_setup_script else "",
+        "conda": _CONDA.format(secrets=secrets, version=spec.python_version) if spec.has_conda else "",
+        "links": "\n".join(f"COPY {_copied(link)}/ ./{_copied(link)}/" for link in _folders(spec)),
+        "secrets": secrets,
+        "python": _PYTHON if spec.brings_python and not spec.has_conda else "",
+        "virtual_environment": _virtual_environment(spec),
+        "pip_options": _words(_pip_options(spec)),
+        "requirements": _requirements(spec),
+        "path": "/opt/conda/bin:" if spec.has_conda else "",
+    }
+
+
+def _model(tag: Tag) -> str:
+    place = f"{tag.name}/{tag.version}/"
+    return f"COPY --from=models /{place} /home/bentoml/models/{place}"
 
 
 def _system_packages(spec: DockerfileSpec) -> str:
@@ -83,9 +157,30 @@ def _secrets(spec: DockerfileSpec) -> str:
     return "".join(f"--mount=type=secret,id={name},env={name} " for name in spec.secrets)
 
 
+def _virtual_environment(spec: DockerfileSpec) -> str:
+    if spec.has_conda:
+        return "/opt/conda/bin/python -m venv --system-site-packages /app/.venv"
+    if spec.brings_python:
+        return f"uv venv --seed --managed-python --python {spec.python_version} /app/.venv"
+    return "python3 -m venv /app/.venv"
+
+
+def _requirements(spec: DockerfileSpec) -> str:
+    """Return what pip installs: the wheels of the bento in a step of their own where all that they need is locked."""
+    if not spec.is_locked:
+        return "--requirement env/python/requirements.txt env/python/wheels/*.whl"
+    wheels = "/app/.venv/bin/python -m pip install --no-deps --no-index env/python/wheels/*.whl"
+    return f"--requirement env/python/requirements.txt \\\n    && {wheels}"
+
+
 def _pip_options(spec: DockerfileSpec) -> Iterable[str]:
     if spec.is_locked:
-        yield "--require-hashes"
+        yield from ("--no-deps", "--require-hashes")
+    yield from (word for word in spec.pip_args if word not in ("--no-deps", "--require-hashes"))
+    if "--no-deps" in spec.pip_args and not spec.is_locked:
+        yield "--no-deps"
+    if spec.no_index:
+        yield "--no-index"
     if spec.index_url:
         yield f"--index-url={spec.index_url}"
     yield from (f"--extra-index-url={url}" for url in spec.extra_index_url)

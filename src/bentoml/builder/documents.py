@@ -14,7 +14,7 @@ __all__ = ["read_document", "read_text"]
 _MAX_BYTES = 1 << 20
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, max_bytes: int = _MAX_BYTES) -> str:
     """Return a build file's text.
 
     Raises:
@@ -22,11 +22,11 @@ def read_text(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+            data = file.read(max_bytes + 1)
     except OSError as e:
         raise BentoMLConfigException(f"`{path}` cannot be read: {e.strerror}") from e
-    if len(data) > _MAX_BYTES:
-        raise BentoMLConfigException(f"`{path}` is larger than {_MAX_BYTES >> 20} MiB; is it the right file?")
+    if len(data) > max_bytes:
+        raise BentoMLConfigException(f"`{path}` is larger than {max_bytes >> 20} MiB; is it the right file?")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as e:

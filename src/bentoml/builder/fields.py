@@ -37,8 +37,8 @@ class Fields:
     """Read one mapping of a build file; what is wrong is added to ``mistakes`` and read as if it were not there."""
 
     def __init__(self, data: object, path: str, mistakes: list[str]) -> None:
-        self._path = path
-        self._mistakes = mistakes
+        self.path = path
+        self.mistakes = mistakes
         self._data: Mapping[Any, Any] = data if isinstance(data, Mapping) else {}
         self._is_mapping = isinstance(data, Mapping)
         if data is not None and not self._is_mapping:
@@ -46,20 +46,16 @@ class Fields:
 
     def mistake(self, key: str, message: str) -> None:
         """Note that the value of a key is not acceptable."""
-        self._mistakes.append(f"`{self._name(key)}` {without_credentials(message)}")
+        self.mistakes.append(f"`{self._name(key)}` {without_credentials(message)}")
 
     def __contains__(self, key: str) -> bool:
         return self._data.get(key) is not None
 
-    def check_keys(self, known: Iterable[str], planned: Mapping[str, str] | None = None) -> None:
-        """Note each key that is not known; ``planned`` maps a key that is known but not implemented to what to do."""
-        known, planned = list(known), planned or {}
+    def check_keys(self, known: Iterable[str]) -> None:
+        """Note each key that is not known, with the one that it is nearest to."""
+        known = list(known)
         for key in self._data:
             if key in known:
-                continue
-            if key in planned:
-                if self._data[key] not in (None, [], {}, ""):
-                    self.mistake(key, f"is not supported yet; {planned[key]}")
                 continue
             near = get_close_matches(str(key), known, 1, 0.6)
             hint = (
@@ -71,7 +67,7 @@ class Fields:
 
     def section(self, key: str) -> Fields:
         """Return the mapping under a key."""
-        return Fields(self._data.get(key), self._name(key), self._mistakes)
+        return Fields(self._data.get(key), self._name(key), self.mistakes)
 
     def sections(self, key: str, text_as: str = "") -> list[Fields]:
         """Return the mappings listed under a key; a string stands for a mapping with the one key ``text_as``."""
@@ -79,7 +75,7 @@ class Fields:
             Fields(
                 {text_as: item} if text_as and isinstance(item, str) else item,
                 self._name(f"{key}[{i}]"),
-                self._mistakes,
+                self.mistakes,
             )
             for i, item in enumerate(self._list(key))
         ]
@@ -162,7 +158,7 @@ class Fields:
         return ""
 
     def _name(self, key: str) -> str:
-        return f"{self._path}.{key}".strip(".") or "the build file"
+        return f"{self.path}.{key}".strip(".") or "the build file"
 
 
 def _kind(value: object) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,27 +19,25 @@ if TYPE_CHECKING:
 
 __all__ = ["SourceFile", "copy_files", "find_files", "without_src"]
 
-logger = logging.getLogger(__name__)
-
 # Also as links and, for `.git`, as a file, which a second work tree has. The lock stays out because its content is in
 # `env/python`, and because an entry for another platform must not change the tag of this one.
 _IMAGE = {"oci-layout", "index.json"}  # a folder with these is an image, such as `containerize` writes
 _NEVER_COPIED = {".git", ".venv", "venv", "__pycache__", ".DS_Store", "bentofile.lock"}
 _LOCK_DRAFT = ".bentofile.lock."  # what a build that was killed while it wrote the lock leaves behind
 _IGNORE_FILE = ".bentoignore"
-_LARGE = 10 << 20
 
 ScanDir = Callable[[str], "os._ScandirIterator[str]"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceFile:
-    """A file of a project: its path in the bento's `src`, where it is now, and what it is."""
+    """A file of a project: its path in the bento's `src`, where it is now, what it is, and its size in bytes."""
 
     path: str
     origin: Path
     executable: bool = False
     link: str | None = None
+    size: int = 0
 
 
 def find_files(
@@ -84,7 +81,7 @@ def without_src(files: Sequence[SourceFile]) -> list[SourceFile]:
         if link is not None:
             target = os.path.normpath(os.path.join(os.path.dirname(file.path), link)).removeprefix("src/")
             link = os.path.relpath(target, os.path.dirname(path) or ".")
-        moved[path] = SourceFile(path, file.origin, file.executable, link)
+        moved[path] = replace(file, path=path, link=link)
     return sorted(moved.values())
 
 
@@ -174,9 +171,7 @@ def _source_file(path: str, entry: os.DirEntry[str]) -> SourceFile:
         return SourceFile(path, Path(entry.path), link=os.readlink(entry.path))
     if not stat.S_ISREG(mode):
         raise BentoMLException(f"`{path}` is neither a file nor a folder; exclude it")
-    if status.st_size > _LARGE:
-        logger.warning("`%s` is larger than 10 MiB; a large model is better kept in the model store", path)
-    return SourceFile(path, Path(entry.path), executable=bool(mode & stat.S_IXUSR))
+    return SourceFile(path, Path(entry.path), executable=bool(mode & stat.S_IXUSR), size=status.st_size)
 
 
 def _check_links(project: Path, files: Sequence[SourceFile]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ..exceptions import BentoMLException
 
-__all__ = ["with_declared_hashes"]
+__all__ = ["with_declared_hashes", "without_hashes"]
 
 _HASH = re.compile(r"--hash[=\s]\s*(\S+)")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -21,10 +21,18 @@ def with_declared_hashes(requirements: Iterable[str], pins: str) -> str:
     Raises:
         BentoMLException: a package has none of the hashes given for it.
     """
-    declared = {_name(line): hashes for line in requirements if (hashes := set(_HASH.findall(line)))}
+    declared: dict[str, set[str]] = {}
+    for line in requirements:
+        if hashes := _HASH.findall(line):  # a lock may name a package once for each platform
+            declared.setdefault(_name(line), set()).update(hashes)
     if not declared:
         return pins
     return "".join(_restricted(block, declared.get(_name(block))) for block in _blocks(pins))
+
+
+def without_hashes(line: str) -> str:
+    """Return a requirement line without its hashes."""
+    return " ".join(_HASH.sub("", line).split())
 
 
 def _restricted(block: str, declared: set[str] | None) -> str:

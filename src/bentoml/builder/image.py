@@ -222,6 +222,8 @@ def _uv_settings(bento: Bento, env: Mapping[str, str]) -> tuple[Mapping[str, str
         no_index=bool(image.get("no_index")),
     )
     indexes = Indexes.choose(config, pip_settings(env), Path(bento.path, "src"))
+    if "--hash=" in Path(bento.path, "env/python/requirements.txt").read_text("utf-8"):
+        indexes = replace(indexes, best_match=True)  # what a hash names may come from any of them
     return uv_environment(indexes, env), uv_options(indexes)
 
 

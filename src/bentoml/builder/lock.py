@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ..exceptions import BentoMLException, InvalidArgument
+from ..exceptions import BentoMLException
 from ..paths import write_atomic
 from ..store.digest import Digest
 from .hashes import with_declared_hashes
 from .indexes import Indexes
+from .lock_platform import LockPlatform
+from .packed_wheel import PackedWheel
+from .uv_sources import UvSources
 
-__all__ = ["Lock", "LockMode", "LockPlatform", "LockRequest", "Pins", "Resolver", "lock_requirements"]
+__all__ = [
+    "Lock",
+    "LockMode",
+    "LockPlatform",
+    "LockRequest",
+    "Pins",
+    "Resolver",
+    "lock_requirements",
+    "read_lock_file",
+    "split_wheels",
+]
 
 LockMode = Literal["reuse", "update", "locked"]
 
@@ -31,60 +45,17 @@ _PIN = re.compile(
     r"(?!.*''')[A-Za-z0-9][\w.\[\],-]*(==| @ )[^\x00-\x1f]+|    --hash=[a-z0-9]+:[0-9a-f]+( \\)?"
 )
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
-
-# The C library of the distribution's default base image decides which wheels run in it: Debian 12, the oldest that
-# `python:X.Y-slim` stands for, has glibc 2.36, UBI 8 has 2.28, Amazon Linux 2 has 2.26; Alpine has musl.
-_LIBC = {
-    "debian": "manylinux_2_36",
-    "ubi8": "manylinux_2_28",
-    "amazonlinux": "manylinux_2_17",
-    "alpine": "unknown-linux-musl",
-}
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "x86_64": "x86_64", "aarch64": "aarch64"}
-_PLATFORM = re.compile(
-    r"(?P<machine>x86_64|aarch64)-(?P<libc>manylinux_2_\d\d|manylinux2014|unknown-linux-(gnu|musl))"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LockPlatform:
-    """A machine that packages are chosen for; ``str()`` is the name that uv and `bentoml build --platform` use."""
-
-    machine: str
-    libc: str
-
-    @classmethod
-    def parse(cls, text: str, *, distro: str = "debian") -> LockPlatform:
-        """Parse ``linux``, ``linux/arm64`` or ``aarch64-manylinux_2_36``; without a C library it is the distribution's.
-
-        Raises:
-            InvalidArgument: the text names none of these; a bento runs in a Linux image.
-        """
-        match = _PLATFORM.fullmatch(text)
-        if match:
-            return cls(match["machine"], match["libc"])
-        os, _, machine = text.partition("/")
-        if os != "linux" or (machine or "amd64") not in _MACHINES:
-            raise InvalidArgument(
-                f"platform `{text}` is not supported: a bento runs in a Linux image; use `linux/amd64`, `linux/arm64`, or "
-                "with a C library `x86_64-manylinux_2_36` or `aarch64-unknown-linux-musl`"
-            )
-        return cls(_MACHINES[machine or "amd64"], _LIBC[distro])
-
-    @property
-    def image(self) -> str:
-        """The platform as images name it: ``linux/amd64``."""
-        return f"linux/{'amd64' if self.machine == 'x86_64' else 'arm64'}"
-
-    def __str__(self) -> str:
-        return f"{self.machine}-{self.libc}"
 
 
 @dataclass(frozen=True, slots=True)
 class LockRequest:
     """What has to be resolved, and the ``indexes`` to ask; an input of the lock is only what is ``declared`` of them in
     the build file.
+
+    ``wheels`` are requirements, too: their pins name no hash, as the bento holds the files, which come from ``commits`` (of the
+    branches and tags among the git sources) or the project. ``checked`` are lines whose hashes go before those of an index. ``resolver`` names another one than uv.
 
     ``preferred`` holds the pins of the last lock: a resolver moves them only where it has to. With ``refresh`` it asks the
     indexes again instead of believing what it remembers of them.
@@ -97,6 +68,15 @@ class LockRequest:
     declared: Indexes = field(default_factory=Indexes)
     preferred: str = ""
     refresh: bool = False
+    wheels: tuple[PackedWheel, ...] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
+    prereleases: bool = False
+    no_deps: bool = False
+    sources: UvSources = field(default_factory=UvSources)
+    resolver: str = ""
+    offline: bool = False
 
     @property
     def key(self) -> str:
@@ -106,8 +86,25 @@ class LockRequest:
     @property
     def inputs(self) -> Digest:
         """The digest of all that the answer depends on, but for what the indexes hold at the time."""
+        rare = {
+            "wheels": sorted([wheel.identity, wheel.extras, wheel.marker] for wheel in self.wheels),
+            "constraints": sorted(self.constraints),
+            "checked": sorted(
+                line for line in self.checked if "--hash" in line and line not in self.requirements
+            ),
+            "prereleases": self.prereleases,
+            "no_deps": self.no_deps,
+            "packages": sorted(map(str, self.sources.packages)),
+            "named": sorted(map(str, self.sources.indexes)),
+            "resolver": self.resolver,
+        }
         return Digest.of_json(
-            {"requirements": sorted(self.requirements), "key": self.key, "indexes": asdict(self.declared)}
+            {
+                "requirements": sorted(self.requirements),
+                "key": self.key,
+                "indexes": asdict(self.declared),
+                **{key: value for key, value in rare.items() if value},
+            }
         )
 
 
@@ -136,6 +133,7 @@ class Lock:
     """The content of a lock file; ``str()`` and ``parse()`` are inverses."""
 
     entries: Mapping[str, Pins] = field(default_factory=dict)
+    commits: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Lock:
@@ -145,20 +143,26 @@ class Lock:
         data = tomllib.loads(text)
         if data.pop("version", None) != _VERSION:
             raise ValueError(f"its `version` is not {_VERSION}")
+        commits = data.pop("git", {})
+        if not isinstance(commits, dict) or not all(_COMMIT.fullmatch(str(c)) for c in commits.values()):
+            raise ValueError("`git` does not hold commits")
         entries = {}
         for key, entry in data.items():
             if not isinstance(entry, dict) or set(entry) != {"inputs", "requirements"}:
                 raise ValueError(f"`{key}` does not hold `inputs` and `requirements`")
             requirements = _checked(entry["requirements"])
             entries[key] = Pins(Digest.parse(entry["inputs"]), requirements)
-        return cls(entries)
+        return cls(entries, commits)
 
     def __str__(self) -> str:
         tables = (
             f"\n[{_quoted(key)}]\ninputs = \"{pins.inputs}\"\nrequirements = '''\n{_checked(pins.requirements)}'''\n"
             for key, pins in sorted(self.entries.items())
         )
-        return _HEADER + "".join(tables)
+        commits = "".join(
+            f'{json.dumps(place)} = "{commit}"\n' for place, commit in sorted(self.commits.items())
+        )
+        return _HEADER + (f"\n[git]\n{commits}" if commits else "") + "".join(tables)
 
 
 def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode: LockMode = "reuse") -> str:
@@ -169,7 +173,7 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
     Raises:
         BentoMLException: the file is not a lock, the resolver finds no solution, or in mode ``locked`` the file would change.
     """
-    pins = _read(file).entries.get(request.key)
+    pins = read_lock_file(file).entries.get(request.key)
     if pins and pins.inputs == request.inputs and mode != "update":
         return pins.requirements
     if mode == "locked":
@@ -177,10 +181,10 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
         raise BentoMLException(
             f"`{file.name}` {state}; run `bentoml build` without `--locked` and commit the file"
         )
-    resolved = resolver.resolve(_with_mode(request, pins, mode))
-    resolved = with_declared_hashes(request.requirements, resolved)
+    resolved = _resolved(_with_mode(request, pins, mode), resolver, file)
+    resolved = with_declared_hashes((*request.requirements, *request.checked), resolved)
     try:
-        _write(file, request.key, Pins(request.inputs, resolved))
+        _write(file, request, Pins(request.inputs, resolved))
     except OSError as e:
         raise BentoMLException(
             f"`{file}` cannot be written: {e.strerror}; build once where it can, and commit it, or set "
@@ -189,13 +193,34 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
     return resolved
 
 
-def _write(file: Path, key: str, pins: Pins) -> None:
+def split_wheels(pins: str, wheels: Sequence[PackedWheel]) -> tuple[str, tuple[PackedWheel, ...]]:
+    """Return the pins without those of a bento's own wheels, and the wheels that they name."""
+    own = {f"{wheel.name}=={wheel.version}": wheel for wheel in wheels}
+    lines = pins.splitlines(keepends=True)
+    return "".join(line for line in lines if line.strip() not in own), tuple(
+        own[line.strip()] for line in lines if line.strip() in own
+    )
+
+
+def _resolved(request: LockRequest, resolver: Resolver, file: Path) -> str:
+    try:
+        return resolver.resolve(request)
+    except BentoMLException as e:
+        if not request.offline:
+            raise
+        raise BentoMLException(
+            f"`{file.name}` has no pins for what the project asks for, and `--offline` asks no index; build once without it "
+            f"and commit the file\n{e}"
+        ) from e
+
+
+def _write(file: Path, request: LockRequest, pins: Pins) -> None:
     """Put an entry into the file, beside those that other builds may have put there meanwhile."""
     with _alone_in(file.parent):
         for draft in file.parent.glob(f".{file.name}.*"):  # of a build that was killed here
             draft.unlink()
         try:
-            text = str(Lock({**_read(file).entries, key: pins}))
+            text = str(Lock({**read_lock_file(file).entries, request.key: pins}, request.commits))
         except ValueError as e:
             raise BentoMLException(f"the resolver gave an answer that cannot be locked: {e}") from e
         write_atomic(file, text.encode())
@@ -218,7 +243,12 @@ def _with_mode(request: LockRequest, pins: Pins | None, mode: LockMode) -> LockR
     return replace(request, preferred=pins.requirements) if pins else request
 
 
-def _read(file: Path) -> Lock:
+def read_lock_file(file: Path) -> Lock:
+    """Read a lock; a file that is not there is an empty one.
+
+    Raises:
+        BentoMLException: it is no lock.
+    """
     try:
         return Lock.parse(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from ..store.manifest import BentoInfo
 from .oci.model import Platform
 from .oci.place import BENTO, HOME, UID, VENV
 
-__all__ = ["ImagePlan", "plan_image"]
+__all__ = ["ImagePlan", "docker_build_command", "plan_image", "uses_gpu"]
 
 _PORT = 3000
 _PYTHON_ENV = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
@@ -28,7 +28,10 @@ _BENTO_ENV = {
 _GPU_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
 _CUDA = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILINE)
 _DEBS = "debs:"
-_NEEDS_ENGINE = ("system_packages", "commands", "post_commands", "scripts")
+_AMAZON = "amazonlinux:2"  # has no Python that a bento could use
+_NEEDS_ENGINE = (
+    "system_packages", "commands", "post_commands", "scripts", "setup_script", "conda", "dockerfile_template", "unpacked",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,10 @@ def plan_image(
             for another platform.
     """
     image = info.image
+    is_given = base is not None
     if base is None:
         base = str(image.get("base_image") or f"python:{image.get('python_version')}-slim")
-    _check_feasible(info, base)
+    _check_feasible(info, base, is_given=is_given)
     names = tuple(names) or (str(info.tag),)
     for name in names:
         if Reference.parse(name).digest:
@@ -86,24 +90,50 @@ def plan_image(
         epoch=_epoch(env),
         env=_env(info, requirements),
         labels=_labels(info),
-        uses_gpu=_uses_gpu(info),
+        uses_gpu=uses_gpu(info),
     )
 
 
-def _check_feasible(info: BentoInfo, base: str) -> None:
+def _check_feasible(info: BentoInfo, base: str, *, is_given: bool) -> None:
     """Refuse what would have to run in the image, where a base made of Debian packages does not bring it."""
-    keys = [key for key in _NEEDS_ENGINE if info.image.get(key)]
+    image = info.image
+    keys = [key for key in _NEEDS_ENGINE if image.get(key)]
     if base.startswith(_DEBS):
         keys = [key for key in keys if key != "system_packages"]
+    if not is_given:
+        keys += [key for key in ("cuda_version",) if image.get(key)]
+        keys += (
+            [f"distro: {image['distro']}"] if image.get("distro") == "amazonlinux" and base == _AMAZON else []
+        )
     if keys:
         hint = "take `--base-image debs:bookworm`, which brings system packages, or " * (
             keys == ["system_packages"]
         )
         raise BentoMLException(
             f"bento `{info.tag}` asks for {', '.join(f'`{key}`' for key in keys)}, which cannot be done on `{base}`, as "
-            f"nothing is run in the image; {hint}make an image in which it is done, leave the key away in the build "
-            "file and name the image in `docker.base_image`"
+            f"nothing is run in the image; {hint}let an engine do it, with BuildKit: `{docker_build_command(info)}` (or leave "
+            "it away in the build file, and name in `docker.base_image` an image in which it is done)"
         )
+
+
+def docker_build_command(info: BentoInfo) -> str:
+    """Return the command that builds the image of a bento by its Dockerfile, for whoever has an engine that may run things."""
+    folder = f'"$(bentoml get {info.tag} -o path)"'
+    models = ["--build-context", 'models="${BENTOML_HOME:-$HOME/bentoml}/models"'] if info.all_models else []
+    names = [str(variable["name"]) for variable in info.envs if variable.get("stage") == "build"]
+    secrets = [word for name in names for word in ("--secret", f"id={name},env={name}")]
+    return " ".join(
+        [
+            "docker build",
+            "-t",
+            str(info.tag),
+            "-f",
+            f"{folder}/env/docker/Dockerfile",
+            *models,
+            *secrets,
+            folder,
+        ]
+    )
 
 
 def _with_packages(base: str, packages: Sequence[str]) -> str:
@@ -145,7 +175,7 @@ def _env(info: BentoInfo, requirements: str) -> dict[str, str]:
         for variable in info.envs
         if variable.get("stage") != "build" and variable.get("value")
     }
-    gpu = {**_GPU_ENV, **_cuda_of(requirements)} if _uses_gpu(info) else {}
+    gpu = {**_GPU_ENV, **_cuda_of(requirements)} if uses_gpu(info) else {}
     return {**_PYTHON_ENV, **gpu, **_docker_env(info), **declared, **_BENTO_ENV}
 
 
@@ -159,7 +189,8 @@ def _docker_env(info: BentoInfo) -> dict[str, str]:
     return {str(name): str(value) for name, value in (info.image.get("env") or {}).items()}
 
 
-def _uses_gpu(info: BentoInfo) -> bool:
+def uses_gpu(info: BentoInfo) -> bool:
+    """Say whether a service of the bento asks for a GPU."""
     resources = [(service.get("config") or {}).get("resources") or {} for service in info.services]
     return any(r.get("gpu_type") or str(r.get("gpu") or 0) not in ("0", "0.0") for r in resources)
 

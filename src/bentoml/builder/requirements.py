@@ -8,39 +8,40 @@ from dataclasses import dataclass, field
 
 from ..exceptions import BentoMLConfigException
 from .fields import without_credentials
+from .pip_args import INDEX_OPTIONS, split_option
+from .sources import parse_source, source_problem
 
 __all__ = ["Requirements", "problem_of", "read_requirements", "split_runtime"]
 
-_LOCAL = re.compile(r"(\.{0,2}/|\.{1,2}$|[A-Za-z]:\\|file:|.*@\s*file:|[^\s;@]+\.(whl|tar\.gz|zip)$)")
-_GIT = re.compile(r"(.*@\s*)?(git|hg|svn|bzr)\+")
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _RUNTIME = re.compile(r"bentoml(?![A-Za-z0-9._-])\s*(\[([^\]]*)\])?", re.IGNORECASE)
-_OPTIONS = {
-    "-i": "index_url",
-    "--index-url": "index_url",
-    "--extra-index-url": "extra_index_url",
-    "-f": "find_links",
-    "--find-links": "find_links",
-    "--trusted-host": "trusted_host",
-    "--no-index": "no_index",
+_FLAGS = {"--pre": "pre"}
+_HARMLESS = ("--require-hashes", "--prefer-binary", "--only-binary")  # what a lock does anyway
+_WHY_NOT = {
+    "-e": "an editable installation points at a folder of this machine; write the path without `-e`",
+    "--editable": "an editable installation points at a folder of this machine; write the path without it",
+    "--no-binary": "an image is made of wheels",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """The lines of requirement files, and the index options that stood between them, by the names of the build file."""
+    """The lines of requirement files, and the options that stood between them, by the names of the build file.
+
+    ``constraints`` say which version is taken if a package is needed at all.
+    """
 
     lines: tuple[str, ...] = ()
     options: dict[str, list[str]] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    prereleases: bool = False
 
 
 def problem_of(line: str) -> str | None:
     """Say why a requirement cannot be part of a bento, or return ``None``."""
-    if _GIT.match(line):
-        return "requirements from version control are not supported yet; publish the package to an index"
-    if _LOCAL.match(line):
-        return "a path is not supported yet; put the wheel in a folder and name it in `python.find_links`"
+    if problem := source_problem(line):
+        return problem
     if _CREDENTIALS.search(line):
         return "a user name or password would become part of the bento; keep it in a netrc file"
     return None
@@ -52,25 +53,58 @@ def read_requirements(name: str, read: Callable[[str], str]) -> Requirements:
     Raises:
         BentoMLConfigException: with every line that cannot be part of a bento.
     """
-    mistakes: list[str] = []
-    lines: list[str] = []
-    options: dict[str, list[str]] = {}
-    for place, line in _logical_lines(name, read, ()):
-        option, value = _split_option(line)
-        if not line.startswith("-"):
-            if problem := problem_of(line):
-                mistakes.append(f"  {place}: `{line}`: {problem}")
-            lines.append(line)
-        elif option in _OPTIONS:
-            options.setdefault(_OPTIONS[option], []).append(value)
-        else:
-            mistakes.append(
-                f"  {place}: `{line}`: this option is not supported; known are {', '.join(_OPTIONS)} and -r"
-            )
-    if mistakes:
-        said = without_credentials("\n".join(mistakes))
+    reader = _Reader(read)
+    reader.read(name)
+    if reader.mistakes:
+        said = without_credentials("\n".join(reader.mistakes))
         raise BentoMLConfigException(f"`{name}` cannot be part of a bento:\n{said}")
-    return Requirements(tuple(lines), options)
+    return Requirements(
+        tuple(reader.lines),
+        reader.options,
+        tuple(reader.constraints),
+        "pre" in reader.options.pop("flags", []),
+    )
+
+
+class _Reader:
+    """Take requirement files apart, line by line."""
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        self._read = read
+        self.lines: list[str] = []
+        self.constraints: list[str] = []
+        self.options: dict[str, list[str]] = {}
+        self.mistakes: list[str] = []
+
+    def read(self, name: str) -> None:
+        for place, line in _logical_lines(name, self._read, ()):
+            option, value = split_option(line)
+            if not line.startswith("-"):
+                self._line(place, line, self.lines)
+            elif option in ("-c", "--constraint"):
+                folder = place.rpartition(":")[0].rpartition("/")[0]
+                for inner, constraint in _logical_lines(_beside(folder, value), self._read, ()):
+                    self._line(inner, constraint, self.constraints)
+            elif option in INDEX_OPTIONS:
+                self.options.setdefault(INDEX_OPTIONS[option], []).append(value)
+            elif option in _FLAGS:
+                self.options.setdefault("flags", []).append(_FLAGS[option])
+            elif option not in _HARMLESS:
+                self.mistakes.append(f"  {place}: `{line}`: {_refusal(option)}")
+
+    def _line(self, place: str, line: str, kept: list[str]) -> None:
+        if line.startswith("-"):
+            self.mistakes.append(f"  {place}: `{line}`: constraints hold no options")
+        elif problem := problem_of(line):
+            self.mistakes.append(f"  {place}: `{line}`: {problem}")
+        elif kept is self.constraints and parse_source(line):
+            self.mistakes.append(f"  {place}: `{line}`: a constraint names versions; make it a requirement")
+        kept.append(line)
+
+
+def _refusal(option: str) -> str:
+    known = ", ".join([*INDEX_OPTIONS, "-r", "-c", *_FLAGS, *_HARMLESS])
+    return _WHY_NOT.get(option, f"this option is not supported; known are {known}")
 
 
 def split_runtime(lines: Sequence[str]) -> tuple[list[str], frozenset[str]]:
@@ -101,17 +135,13 @@ def _logical_lines(
             continue
         line = " ".join(_COMMENT.sub("", joined + physical).split())
         joined = ""
-        option, value = _split_option(line)
+        option, value = split_option(line)
         if option in ("-r", "--requirement"):
-            base = name.rpartition("/")[0]
-            yield from _logical_lines(f"{base}/{value}" if base else value, read, (*parents, name))
+            inner = _beside(name.rpartition("/")[0], value)
+            yield from _logical_lines(inner, read, (*parents, name))
         elif line:
             yield f"{name}:{number}", line
 
 
-def _split_option(line: str) -> tuple[str, str]:
-    """Return an option and its value: ``--name=value``, ``--name value`` and ``-nvalue`` are the same."""
-    if line.startswith("--"):
-        option, _, value = line.replace("=", " ", 1).partition(" ")
-        return option, value.strip()
-    return line[:2], line[2:].strip()
+def _beside(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

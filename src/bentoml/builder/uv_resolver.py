@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
@@ -12,15 +13,25 @@ from typing import Any
 
 from ..exceptions import BentoMLException
 from ..process import CommandFailed, run
+from .hashes import without_hashes
 from .lock import LockRequest
+from .packed_wheel import PackedWheel
 from .uv_command import uv_command, uv_environment, uv_options
+from .uv_sources import UvSources
 
-__all__ = ["UvResolver"]
+__all__ = ["UvResolver", "merged"]
 
 _TIMEOUT = 900.0
 _PLACE = re.compile(r" in `requirements\.in` at position \d+")  # of a file that nobody has seen
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as uv writes it
-_RESOLVE = ("requirements.in", "--output-file", "requirements.txt", "--override", "overrides.txt")
+_OUTPUT = (
+    "--output-file",
+    "requirements.txt",
+    "--override",
+    "overrides.txt",
+    "--constraint",
+    "constraints.txt",
+)
 _NAME_FILES = ("requirements.txt", "--output-file", "pylock.toml", "--no-deps", "--generate-hashes")
 # A package that requires `bentoml` must not bring another one than the wheel in the bento: a marker that never holds
 # takes it out of every resolution.
@@ -41,27 +52,91 @@ class UvResolver:
         """
         with tempfile.TemporaryDirectory(prefix="bentoml-lock-") as name:
             folder = Path(name)
-            (folder / "requirements.in").write_text("\n".join(request.requirements) + "\n")
+            asked = _write_requirements(request, folder)
             (folder / "overrides.txt").write_text(_OVERRIDES)
+            (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in request.constraints))
             # uv keeps the versions that it finds in its output file.
-            (folder / "requirements.txt").write_text(request.preferred)
-            upgrade = ["--upgrade"] if request.refresh else []
-            self._compile(request, folder, _RESOLVE, *upgrade)
-            self._compile(request, folder, _NAME_FILES)
-            pins = (folder / "requirements.txt").read_text()
-            return _with_hashes(pins, tomllib.loads((folder / "pylock.toml").read_text()))
+            pins = folder / "requirements.txt"
+            pins.write_text(request.preferred)
+            self._compile(request, folder, (asked, *_OUTPUT), *_wishes(request))
+            resolved, own = _apart(pins.read_text(), request.wheels)
+            pins.write_text(resolved)
+            self._compile(
+                request,
+                folder,
+                _NAME_FILES,
+                *(["--index-strategy", "unsafe-best-match"] * bool(request.sources.indexes)),
+            )
+            locked = _with_hashes(resolved, tomllib.loads((folder / "pylock.toml").read_text()))
+            return merged(locked, own)
 
     def _compile(self, request: LockRequest, folder: Path, step: Sequence[str], *options: str) -> None:
         command = [
             *(uv_command(), "pip", "compile", *step, *options, "--quiet", "--no-header", "--no-annotate"),
             *("--only-binary", ":all:", "--python", sys.executable),
             *("--python-version", request.python_version, "--python-platform", str(request.platform)),
+            *(["--offline"] if request.offline else []),
             *uv_options(request.indexes),
         ]
         try:
             run(command, cwd=folder, env=uv_environment(request.indexes, self._env), timeout=_TIMEOUT)
         except CommandFailed as e:
-            raise BentoMLException(_explain(request, e.output)) from e
+            raise BentoMLException(_explain(request, e.output.replace(str(folder), "."))) from e
+
+
+def merged(pins: str, own: Sequence[str]) -> str:
+    """Return pins with those of a bento's own wheels between them, in the order of names."""
+    blocks = [*re.findall(r"^\S.*\n(?:[ \t].*\n)*", pins, re.MULTILINE), *(f"{line}\n" for line in own)]
+    return "".join(sorted(blocks))
+
+
+def _wishes(request: LockRequest) -> list[str]:
+    return [
+        *(["--upgrade"] if request.refresh else []),
+        *(["--prerelease", "allow"] if request.prereleases else []),
+        *(["--no-deps"] if request.no_deps else []),
+    ]
+
+
+def _write_requirements(request: LockRequest, folder: Path) -> str:
+    """Write what has to be resolved and return the name of the file: only a project can assign packages to indexes."""
+    lines = [*request.requirements, *(wheel.requirement for wheel in request.wheels)]
+    if not request.sources.indexes:
+        (folder / "requirements.in").write_text("".join(f"{line}\n" for line in lines))
+        return "requirements.in"
+    (folder / "pyproject.toml").write_text(_pyproject(lines, request.sources))
+    return "pyproject.toml"
+
+
+def _pyproject(lines: Sequence[str], sources: UvSources) -> str:
+    """Return a project with these requirements and indexes; strings of JSON are strings of TOML."""
+    asked = [without_hashes(line) for line in lines]
+    tables = [
+        f'[project]\nname = "bentoml-lock"\nversion = "0"\ndependencies = {json.dumps(asked, ensure_ascii=False)}\n'
+    ]
+    for index in sources.indexes:
+        flags = "".join(f"{flag} = true\n" for flag in ("explicit", "default") if getattr(index, flag))
+        tables.append(
+            f"[[tool.uv.index]]\nname = {json.dumps(index.name)}\nurl = {json.dumps(index.url)}\n{flags}"
+        )
+    for package in dict.fromkeys(source.package for source in sources.packages):
+        tables.extend(
+            f"[[tool.uv.sources.{json.dumps(package)}]]\nindex = {json.dumps(source.index)}\n"
+            + (f"marker = {json.dumps(source.marker)}\n" if source.marker else "")
+            for source in sources.packages
+            if source.package == package
+        )
+    return "\n".join(tables)
+
+
+def _apart(pins: str, wheels: Sequence[PackedWheel]) -> tuple[str, list[str]]:
+    """Return the pins that an index answers, and those of the bento's own wheels as ``name==version``."""
+    own = {wheel.name: f"{wheel.name}=={wheel.version}" for wheel in wheels}
+    lines = pins.splitlines(keepends=True)
+    named = [(match[0] if (match := _NAME.match(line)) else "", line) for line in lines]
+    return "".join(line for name, line in named if name not in own), [
+        own[name] for name, _ in named if name in own
+    ]
 
 
 def _with_hashes(pins: str, files: Mapping[str, Any]) -> str:
