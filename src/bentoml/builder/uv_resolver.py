@@ -8,6 +8,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ["UvResolver", "merged"]
 _TIMEOUT = 900.0
 _PLACE = re.compile(r" in `requirements\.in` at position \d+")  # of a file that nobody has seen
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as uv writes it
+_PROJECT = "bentoml-lock"
 _OUTPUT = (
     "--output-file",
     "requirements.txt",
@@ -32,7 +34,7 @@ _OUTPUT = (
     "--constraint",
     "constraints.txt",
 )
-_NAME_FILES = ("requirements.txt", "--output-file", "pylock.toml", "--no-deps", "--generate-hashes")
+_NAME_FILES = ("--output-file", "pylock.toml", "--no-deps", "--generate-hashes")
 # A package that requires `bentoml` must not bring another one than the wheel in the bento: a marker that never holds
 # takes it out of every resolution.
 _OVERRIDES = "bentoml ; python_version < '0'\n"
@@ -60,13 +62,8 @@ class UvResolver:
             pins.write_text(request.preferred)
             self._compile(request, folder, (asked, *_OUTPUT), *_wishes(request))
             resolved, own = _apart(pins.read_text(), request.wheels)
-            pins.write_text(resolved)
-            self._compile(
-                request,
-                folder,
-                _NAME_FILES,
-                *(["--index-strategy", "unsafe-best-match"] * bool(request.sources.indexes)),
-            )
+            exact = replace(request, requirements=tuple(resolved.splitlines()), wheels=())
+            self._compile(request, folder, (_write_requirements(exact, folder), *_NAME_FILES))
             locked = _with_hashes(resolved, tomllib.loads((folder / "pylock.toml").read_text()))
             return merged(locked, own)
 
@@ -112,10 +109,11 @@ def _pyproject(lines: Sequence[str], sources: UvSources) -> str:
     """Return a project with these requirements and indexes; strings of JSON are strings of TOML."""
     asked = [without_hashes(line) for line in lines]
     tables = [
-        f'[project]\nname = "bentoml-lock"\nversion = "0"\ndependencies = {json.dumps(asked, ensure_ascii=False)}\n'
+        f'[project]\nname = "{_PROJECT}"\nversion = "0"\ndependencies = {json.dumps(asked, ensure_ascii=False)}\n'
     ]
     for index in sources.indexes:
         flags = "".join(f"{flag} = true\n" for flag in ("explicit", "default") if getattr(index, flag))
+        flags += f"format = {json.dumps(index.format)}\n"
         tables.append(
             f"[[tool.uv.index]]\nname = {json.dumps(index.name)}\nurl = {json.dumps(index.url)}\n{flags}"
         )
@@ -162,7 +160,7 @@ def _hashes(package: Mapping[str, Any]) -> set[str]:
 def _explain(request: LockRequest, output: str) -> str:
     lines = [
         f"the requirements cannot be resolved for {request.platform} with Python {request.python_version}:",
-        _PLACE.sub("", output.strip()),
+        _PLACE.sub("", output.strip()).replace(_PROJECT, "the bento"),
     ]
     if "wheels" in output:
         lines.append(

@@ -26,6 +26,7 @@ class NamedIndex:
     url: str
     explicit: bool = False
     default: bool = False
+    format: str = "simple"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def read_uv_sources(pyproject: Mapping[str, Any], mistakes: list[str]) -> UvSour
             index.text("url", _INDEX_URL, _URL_RULE, required=True),
             index.flag("explicit", False),
             index.flag("default", False),
+            index.choice("format", ("simple", "flat"), "simple"),
         )
         for index in uv.sections("index")
     )

@@ -55,8 +55,13 @@ def build(
         bool, typer.Option("--update", help="Lock anew instead of keeping bentofile.lock.")
     ] = False,
     locked: Annotated[bool, typer.Option("--locked", help="Fail if bentofile.lock would change.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Connect to nothing: use bentofile.lock, or say what it lacks.")
+    ] = False,
 ) -> None:
     """Build a bento from a project: its source, models and locked requirements under one tag."""
+    if update and offline:
+        raise typer.BadParameter("--update asks the indexes and --offline forbids it; give one of them")
     if update and locked:
         raise typer.BadParameter("--update moves the lock and --locked forbids it; give one of them")
     mode: LockMode = "update" if update else "locked" if locked else "reuse"
@@ -74,6 +79,7 @@ def build(
             labels=dict(_label(text) for text in label or ()),
             platform=platform,
             lock_mode=mode,
+            offline=offline,
             step=step,
         ),
     )
