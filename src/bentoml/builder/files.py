@@ -128,6 +128,21 @@ class _Rules:
                 return decision
         return False
 
+    def exclude_folder(self, path: str, origin: Path) -> bool:
+        """Say whether a folder, or whatever lies in it (`data/*`), is excluded, so that it need not be listed."""
+        if self.exclude(f"{path}/"):
+            return True
+        patterns = [
+            (folder, str(p.pattern).strip(), p.include) for folder, spec in self.specs for p in spec.patterns
+        ]
+        if not any(
+            text.endswith("/*") and folder + text[:-2].removeprefix("/") == path
+            for folder, text, _ in patterns
+        ):
+            return False
+        # what is excluded in it, but not itself, may be included again
+        return all(include is not False for *_, include in patterns) and not (origin / _IGNORE_FILE).exists()
+
     def within(self, folder: str, file: Path) -> _Rules:
         """Return these rules and those of a folder's own ignore file."""
         lines = read_text(file).splitlines()
@@ -154,7 +169,7 @@ def _walk(
         if name in _NEVER_COPIED or name.startswith(_LOCK_DRAFT):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if not rules.exclude(f"{path}/"):
+            if not rules.exclude_folder(path, folder / name):
                 yield from _walk(folder / name, f"{path}/", included, rules, scandir)
         elif (included is None or included.match_file(path)) and not rules.exclude(path):
             yield _source_file(path, entry)
