@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["is_quiet", "step"]
+__all__ = ["is_quiet", "step", "talk"]
 
 _PATIENCE = 2.0  # seconds after which a step is worth a line
 
@@ -29,3 +29,9 @@ def step(words: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def talk(words: str) -> None:
+    """Say a line on stderr, unless `--quiet` was given."""
+    if not is_quiet():
+        print(words, file=sys.stderr, flush=True)

@@ -4,33 +4,62 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
 import typer
 
 from ..exceptions import BentoMLException, CLIException
+from ..store.aliases import MARK, Alias
 from ..tag import Tag
 
-__all__ = ["TagStore", "delete_confirmed", "parse_tag", "resolve_targets"]
+__all__ = [
+    "ForceOption",
+    "LabelOption",
+    "NameOption",
+    "TableOrJson",
+    "TagStore",
+    "delete_confirmed",
+    "parse_alias",
+    "parse_tag",
+    "parse_wanted",
+    "resolve_targets",
+]
+
+TableOrJson = Literal["table", "json"]
+
+NameOption = Annotated[
+    str | None, typer.Option("--name", metavar="PATTERN", help="Only names like this, such as `iris*`.")
+]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY[=VALUE]", help="Only those with this label; may be repeated."),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Delete also what an alias names, and the alias.")]
 
 
 class TagStore(Protocol):
     """What finding targets needs of a store."""
 
-    def tags(self, name: str | None = None) -> list[Tag]:
-        """Return the tags with a name."""
-        ...
-
-    def resolve(self, tag: str | Tag) -> Tag:
-        """Return the full tag that a tag means."""
+    def tags_of(self, tag: str | Tag | None) -> list[Tag]:
+        """Return the tags that are meant: all with a name, or the one of a full tag or an alias."""
         ...
 
 
-def parse_tag(text: str) -> Tag:
-    """Read a tag; one that breaks the grammar is a usage error."""
+def parse_tag(text: str) -> str | Tag:
+    """Read a tag or an alias (which stays text); one that breaks the grammar is a usage error."""
+    if MARK in text:
+        return parse_alias(text)
     try:
         return Tag.from_str(text)
     except (ValueError, BentoMLException) as e:
+        raise typer.BadParameter(str(e)) from e
+
+
+def parse_alias(text: str) -> str:
+    """Read an alias; one that breaks the grammar is a usage error."""
+    try:
+        return str(Alias.parse(text))
+    except BentoMLException as e:
         raise typer.BadParameter(str(e)) from e
 
 
@@ -66,9 +95,17 @@ def _parts(targets: Sequence[str]) -> list[str]:
     return parts
 
 
-def _resolved(tags: Sequence[Tag], store: TagStore) -> Iterator[Tag]:
+def _resolved(tags: Sequence[str | Tag], store: TagStore) -> Iterator[Tag]:
     for tag in tags:
-        if tag.version is None:
-            yield from store.tags(tag.name)
-        else:
-            yield store.resolve(tag)
+        yield from store.tags_of(tag)
+
+
+def parse_wanted(words: Sequence[str] | None, option: str) -> dict[str, str | None]:
+    """Return what words like ``key=value`` or ``key`` ask for; a key alone asks for any value."""
+    wanted: dict[str, str | None] = {}
+    for word in words or ():
+        key, equals, value = word.partition("=")
+        if not key:
+            raise typer.BadParameter(f"`{word}` is not of the form KEY or KEY=VALUE", param_hint=option)
+        wanted[key] = value if equals else None
+    return wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,15 @@ from ..store import current
 from ..store.bentos import Bento, BentoStore
 from ..store.manifest import BentoInfo
 from ._output import Format, ItemFormat, local_time, print_item, print_rows, size
-from ._tags import delete_confirmed, parse_tag, resolve_targets
+from ._tags import (
+    ForceOption,
+    LabelOption,
+    NameOption,
+    delete_confirmed,
+    parse_tag,
+    parse_wanted,
+    resolve_targets,
+)
 
 __all__ = ["delete_app", "get_app", "list_app"]
 
@@ -29,11 +38,14 @@ def list_bentos(
         str | None,
         typer.Argument(metavar="BENTO_NAME", help="Show only the bentos with this name.", show_default=False),
     ] = None,
+    pattern: NameOption = None,
+    label: LabelOption = None,
     output: Annotated[Format, typer.Option("-o", "--output", help="How to print them.")] = "table",
 ) -> None:
     """List the bentos of the local store, newest first."""
     store = current.bento_store()
-    found = store.list(name and parse_tag(name))
+    found = store.list(name and parse_tag(name), labels=parse_wanted(label, "--label"))
+    found = [bento for bento in found if fnmatchcase(bento.tag.name, pattern or "*")]
     print_rows([_row(bento, store) for bento in found], _COLUMNS, output)
 
 
@@ -51,10 +63,15 @@ def get_bento(
 def delete_bentos(
     targets: Annotated[list[str], typer.Argument(help="Tags, or names for all their versions.")],
     yes: Annotated[bool, typer.Option("-y", "--yes", "--assume-yes", help="Do not ask.")] = False,
+    force: ForceOption = False,
 ) -> None:
-    """Delete bentos from the local store."""
-    tags = resolve_targets(targets, current.bento_store())
-    delete_confirmed("bento", tags, yes, bentos.delete)
+    """Delete bentos that no alias names from the local store."""
+    store = current.bento_store()
+    tags = resolve_targets(targets, store)
+    for tag in tags:
+        if not force:
+            store.check_unnamed(tag)
+    delete_confirmed("bento", tags, yes, lambda tag: bentos.delete(tag, force=force))
 
 
 def _row(bento: Bento, store: BentoStore) -> dict[str, str]:

@@ -20,25 +20,38 @@ __all__ = ["COMMANDS", "run"]
 _ABOUT = "Package models as versioned bentos, serve them, and turn them into OCI images."
 
 MODELS: dict[str, Entry] = {
+    "alias": Entry("store", "Let an alias name a version of a model; list the aliases.", "models_alias_app"),
     "delete": Entry("models", "Delete models that no bento needs.", "delete_app"),
+    "export": Entry("archives", "Write a model to one file.", "export_models_app"),
     "get": Entry("models", "Show one model, or the path of its files.", "get_app"),
+    "import": Entry("archives", "Take in a model.", "import_models_app"),
     "list": Entry("models", "List models, newest first.", "list_app"),
     "pull": Entry("remote", "Pull a model from an OCI registry.", "pull_models_app"),
     "push": Entry("remote", "Push a model to an OCI registry.", "push_models_app"),
+    "trust": Entry("archives", "Let the pickled content of a model be loaded.", "trust_app"),
+    "verify": Entry("store", "Read models and name each damaged file.", "models_verify_app"),
 }
 COMMANDS: dict[str, Entry] = {
+    "alias": Entry(
+        "store", "Let an alias name a version of a bento; list the aliases.", "alias_app", "bentos"
+    ),
     "build": Entry("build", "Build a bento from a project."),
     "containerize": Entry(
         "containerize", "Turn a bento into an OCI image, with or without a container engine."
     ),
     "delete": Entry("bentos", "Delete bentos from the local store.", "delete_app", "bentos"),
+    "du": Entry("store", "Show how much room names, items and caches take.", "du_app"),
+    "gc": Entry("store", "Remove what nobody needs from the store.", "gc_app"),
+    "export": Entry("archives", "Write a bento and its models to one file.", "export_app", "bentos"),
     "get": Entry("bentos", "Show one bento of the local store.", "get_app", "bentos"),
+    "import": Entry("archives", "Take in a bento and its models.", "import_app", "bentos"),
     "list": Entry("bentos", "List the bentos of the local store.", "list_app", "bentos"),
     "models": Entry("", "Work with the models of the local store.", group="models", commands=MODELS),
     "pull": Entry("remote", "Pull a bento and its models from an OCI registry.", "pull_app", "bentos"),
     "push": Entry("remote", "Push a bento and its models to an OCI registry.", "push_app", "bentos"),
     "serve": Entry("serve", "Serve a bento, a project or a service.", group="serve"),
     "serve-http": Entry("serve", "The same as serve.", group="serve", hidden=True),
+    "verify": Entry("store", "Read bentos and models, and name each damaged file.", "verify_app"),
 }
 
 

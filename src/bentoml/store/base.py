@@ -82,6 +82,19 @@ class ItemStore(Generic[InfoT]):
         """Return the moves of an alias, the oldest first; also of one that was removed."""
         return self._shelf.aliases.log(Alias.parse(alias))
 
+    def dangling(self) -> list[Alias]:
+        """Return the aliases that name nothing."""
+        tags = set(self._shelf.tags())
+        return [alias for alias, tag in self.aliases().items() if tag not in tags]
+
+    def delete_dangling(self, alias: str) -> None:
+        """Remove an alias that names nothing; to be called under the store's publishing lock."""
+        self._shelf.aliases.remove(Alias.parse(alias))
+
+    def read(self, tag: Tag) -> InfoT:
+        """Return the manifest of an item; a damaged one is a `BentoMLException`."""
+        return self._shelf.read(tag)
+
     def check_unnamed(self, tag: Tag) -> None:
         """Make sure that no alias names an item; otherwise a `BentoMLException` lists them."""
         self._shelf.check_unnamed(tag)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -73,9 +73,16 @@ class Blobs:
             _move_unused(self.path(entry), trash)
 
     def sweep(self, trash: Path) -> None:
-        """Move each blob that no item uses to ``trash``."""
-        for blob in self.root.glob("sha256/*/*"):
-            _move_unused(blob, trash)
+        """Move each blob that no item uses to ``trash``, and what a killed process left in the middle of `share`."""
+        for blob in self.all():
+            if blob.name.startswith("."):
+                blob.rename(trash / blob.name)
+            else:
+                _move_unused(blob, trash)
+
+    def all(self) -> Iterator[Path]:
+        """Yield each blob."""
+        yield from self.root.glob("sha256/*/*")
 
 
 def _move_unused(blob: Path, trash: Path) -> None:

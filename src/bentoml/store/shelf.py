@@ -94,7 +94,7 @@ class Shelf(Generic[InfoT]):
                 with self._unshared_on_error(draft, files):
                     self._publish(draft, info)
             refs.write_latest(self._folder(tag).parent, tag.version)
-            stored = self._read(tag)  # while nobody can delete it
+            stored = self.read(tag)  # while nobody can delete it
         return self._folder(tag), stored
 
     def holds(self, tag: Tag, digest: Digest) -> bool:
@@ -148,7 +148,7 @@ class Shelf(Generic[InfoT]):
         """
         tag = self.resolve(taglike)
         try:
-            info = self._read(tag)
+            info = self.read(tag)
             Item(self._folder(tag), info).check()
         except BentoMLException as e:
             if not self._folder(tag).exists():  # it was deleted while we looked
@@ -218,7 +218,7 @@ class Shelf(Generic[InfoT]):
         found = []
         for tag in self.tags_of(taglike):
             try:
-                found.append((self._folder(tag), self._read(tag)))
+                found.append((self._folder(tag), self.read(tag)))
             except BentoMLException as e:
                 if self._folder(tag).exists():  # else it was deleted while we looked
                     logger.warning("%s", e)
@@ -241,13 +241,17 @@ class Shelf(Generic[InfoT]):
     def _record_digest(self, tag: Tag) -> None:
         """Write the digest of an item of BentoML 1.x behind what its manifest says, if this user can."""
         files = scan(self._folder(tag), skip=self._kind.FILE)
-        with suppress(OSError, BentoMLException), self._staging.publishing():
+        with (
+            suppress(OSError, BentoMLException),
+            self._staging.folder() as folder,
+            self._staging.publishing(),
+        ):
             text = self._text(tag).rstrip("\n") + "\n"
             text += self._parse(tag, text).seal(files)
             if self._parse(tag, text).digest:
-                manifest = self._folder(tag) / self._kind.FILE
-                write_atomic(manifest, text.encode())
-                put_stamp(manifest)
+                write_atomic(folder / self._kind.FILE, text.encode())
+                put_stamp(folder / self._kind.FILE)
+                os.replace(folder / self._kind.FILE, self._folder(tag) / self._kind.FILE)
 
     # -- naming
 
@@ -343,7 +347,7 @@ class Shelf(Generic[InfoT]):
     def _folder(self, tag: Tag) -> Path:
         return self._root / tag.path()
 
-    def _read(self, tag: Tag) -> InfoT:
+    def read(self, tag: Tag) -> InfoT:
         """Read a manifest; the item is called as its folder is."""
         try:
             return self._parse(tag, self._text(tag))
@@ -366,7 +370,7 @@ class Shelf(Generic[InfoT]):
     def _read_fully(self, tag: Tag) -> InfoT | None:
         """Read a manifest with its list of files; None if it is missing or damaged."""
         try:
-            info = self._read(tag)
+            info = self.read(tag)
             _ = info.files
         except BentoMLException:
             return None

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from ..config import Home
@@ -60,13 +60,18 @@ class Staging:
 
     def remove_abandoned(self) -> bool:
         """Remove the folders of processes that died; return whether there were any."""
-        found = False
-        for lock in self._root.glob("*.lock"):
-            with abandoned(lock) as dead:
-                if dead:
-                    remove(lock.with_suffix(""))
-                    found = True
-        return found
+        removed = [self.remove(lock.with_suffix("")) for lock in self._root.glob("*.lock")]
+        return any(removed)
+
+    def remove(self, folder: Path) -> bool:
+        """Remove a folder of this place unless a process that lives has it; return whether it had none."""
+        lock = folder.with_suffix(".lock")
+        with suppress(FileExistsError), lock.open("xb"):
+            pass  # a folder without a lock has no owner, either
+        with abandoned(lock) as dead:
+            if dead:
+                remove(folder)
+        return dead
 
     @contextmanager
     def _claimed(self) -> Iterator[Path]:

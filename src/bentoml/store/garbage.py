@@ -1,0 +1,169 @@
+"""Garbage: what lies in a store and nobody needs any more, found without changing anything, and removed.
+
+Whatever a running process uses is told by its locks, or by the names that its files have: a blob with one name is used by
+nobody. All is moved away under the publishing lock before it is removed, so that a crash in the middle leaves what the next
+run removes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..config import Home
+from ..exceptions import BentoMLException
+from ..tag import Tag
+from .bentos import BentoStore
+from .blobs import Blobs
+from .inodes import Inode, files_in, inode
+from .locks import is_abandoned
+from .models import ModelStore
+from .refs import versions
+from .staging import Staging, remove
+
+__all__ = ["Piece", "collect", "find_garbage"]
+
+Kind = Literal["model", "alias", "staging", "temporary", "leftover", "blob"]
+
+_BUILDS = (
+    "bentoml-lock-",
+    "bentoml-git-",
+)  # what only a build makes outside of the store, for minutes at most
+_DAY = 24 * 60 * 60.0  # seconds
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{12}")  # of `paths.atomic_write`
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One thing that nobody needs: what it is, what it is called, and the bytes that its removal gives back."""
+
+    kind: Kind
+    name: str
+    size: int
+
+
+def find_garbage(home: Home, *, temporary: Path, unused_models: bool = False) -> list[Piece]:
+    """Return what `collect` would remove, changing nothing; ``temporary`` is the folder of temporary files.
+
+    Raises:
+        BentoMLException: a bento is damaged, so that it is not known which models are unused.
+    """
+    models = _unused_models(home) if unused_models else []
+    folders: list[tuple[Kind, str, Path]] = [
+        *(("model", str(tag), home.models / tag.path()) for tag in models),
+        *(("staging", path.name, path) for path in _abandoned(home)),
+        *(("temporary", str(path), path) for path in _forgotten(temporary)),
+        *(("leftover", str(path.relative_to(home.root)), path) for path in _leftovers(home)),
+    ]
+    pieces = [Piece("alias", text, 0) for text in _dangling(home)]
+    gone: Counter[Inode] = Counter(inode(f) for _, _, path in folders for f in files_in(path))
+    blobs = {inode(found): (path, found) for path, found in _blobs(home)}
+    counted: set[Inode] = set()
+    for kind, name, path in folders:
+        freed = {
+            inode(found): found.st_size
+            for found in files_in(path)
+            if found.st_nlink == gone[inode(found)] + (inode(found) in blobs)
+        }
+        pieces.append(Piece(kind, name, sum(size for key, size in freed.items() if key not in counted)))
+        counted.update(freed)
+    unused = [
+        Piece("blob", path.name, found.st_size)
+        for key, (path, found) in blobs.items()
+        if key not in counted and (found.st_nlink == 1 or path.name.startswith("."))
+    ]
+    return pieces + unused
+
+
+def collect(home: Home, *, temporary: Path, unused_models: bool = False) -> list[Piece]:
+    """Remove what nobody needs and return what that was.
+
+    Raises:
+        BentoMLException: the store cannot be written; or as `find_garbage`.
+    """
+    found = find_garbage(home, temporary=temporary, unused_models=unused_models)
+    if not found:
+        return []
+    models, bentos = ModelStore(home), BentoStore(home)
+    for piece in found:
+        if piece.kind == "model":
+            with suppress(BentoMLException):  # somebody needs it by now
+                models.delete(piece.name, check=bentos.check_unused)
+    for path in _forgotten(temporary):
+        remove(path)
+    staging = Staging(home)
+    for path in _abandoned(home):
+        staging.remove(path)
+    with staging.folder() as trash, staging.publishing():
+        for text, store in _dangling(home).items():
+            store.delete_dangling(text)
+        for number, path in enumerate(_leftovers(home)):
+            path.rename(trash / f"leftover-{number}")
+        Blobs(home.blobs).sweep(trash)
+    return found
+
+
+def _unused_models(home: Home) -> list[Tag]:
+    """Return the models that no bento and no alias needs."""
+    bentos = BentoStore(home)
+    needed = set(ModelStore(home).aliases().values())
+    for tag in bentos.tags():
+        needed |= {ref.tag for ref in bentos.read(tag).all_models}
+    return [tag for tag in ModelStore(home).tags() if tag not in needed]
+
+
+def _dangling(home: Home) -> dict[str, ModelStore | BentoStore]:
+    """Return the aliases that name nothing, each with its store."""
+    stores: tuple[ModelStore | BentoStore, ...] = (ModelStore(home), BentoStore(home))
+    return {str(alias): store for store in stores for alias in store.dangling()}
+
+
+def _abandoned(home: Home) -> list[Path]:
+    """Return the staging folders of processes that died, or their locks alone."""
+    found = []
+    for path in sorted(home.staging.glob("*")):
+        if path.suffix == ".lock":
+            if is_abandoned(path):
+                found.append(path.with_suffix(""))
+        elif not path.with_suffix(".lock").exists() and path.exists():
+            found.append(path)
+    return found
+
+
+def _forgotten(temporary: Path) -> Iterator[Path]:
+    """Yield the temporary folders of builds that were killed: they are this user's, and nobody touched them for a day."""
+    with suppress(OSError):
+        for path in sorted(temporary.iterdir()):
+            if path.name.startswith(_BUILDS) and not path.is_symlink() and path.is_dir():
+                info = path.stat()
+                touched = max([info.st_mtime, *(found.st_mtime for found in files_in(path))])
+                if info.st_uid == os.getuid() and time.time() - touched > _DAY:
+                    yield path
+
+
+def _leftovers(home: Home) -> list[Path]:
+    """Return what killed processes left beside items and aliases: files half written, names without a version."""
+    found = []
+    for root in (home.models, home.bentos, home.aliases / "models", home.aliases / "bentos"):
+        for name in versions(root):
+            folder = root / name
+            if folder.is_symlink():
+                continue
+            if root in (home.models, home.bentos) and not versions(folder):
+                found.append(folder)
+            else:
+                found += [path for path in folder.iterdir() if _DRAFT.fullmatch(path.name) and path.is_file()]
+    return found
+
+
+def _blobs(home: Home) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in Blobs(home.blobs).all():
+        with suppress(FileNotFoundError):
+            yield path, path.stat()
