@@ -49,7 +49,7 @@ def pull_place(text: str, registry: str | None, env: Mapping[str, str]) -> Refer
     if "/" in text:
         return _named(text)
     name, _, version = text.replace("@", ":", 1).partition(":")
-    return home_of(name, version or "latest", _registry(registry, env, f"pull HOST/{text}"))
+    return home_of(name, version or "latest", _registry(registry, env, f"HOST/{text}"))
 
 
 def home_of(name: str, version: str, registry: str) -> Reference:
@@ -98,11 +98,11 @@ def _has_tag(text: str) -> bool:
     return ":" in text.rpartition("/")[2]
 
 
-def _registry(given: str | None, env: Mapping[str, str], command: str) -> str:
+def _registry(given: str | None, env: Mapping[str, str], place: str) -> str:
     if found := given or env.get(_VARIABLE):
         return found
     raise BentoMLException(
-        f"no registry is named: write `{command}`, give `--registry HOST[/PATH]`, or set {_VARIABLE} (for example to "
-        f"{_EXAMPLE}). There is no BentoCloud here: any OCI registry keeps models and bentos, and "
-        "`docker login HOST` logs in to it"
+        f"no registry is named: write `{place}`, give `--registry HOST[/PATH]`, or set {_VARIABLE}, for example to "
+        f"{_EXAMPLE}. There is no BentoCloud here: any OCI registry keeps models and bentos, and `docker login HOST` "
+        "logs in to it"
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.builder.oci.images import content, noise
+from tests.registry.real import real_registry
 
 from bentoml.builder.backends.select import open_sink
 from bentoml.builder.oci.bases import open_base
@@ -89,39 +87,8 @@ def test_umoci_unpacks_every_kind_of_entry(tmp_path: Path) -> None:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
-    """A real registry on a free port of loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},
-        "http": {"addr": host},
-    }
-    (tmp_path / "registry.yml").write_text(json.dumps(config))
-    with (
-        (tmp_path / "registry.log").open("wb") as log,
-        subprocess.Popen(
-            ["docker-registry", "serve", str(tmp_path / "registry.yml")], stdout=log, stderr=log
-        ) as process,
-    ):
-        try:
-            _wait_for(host)
-            yield host
-        finally:
-            process.terminate()
-
-
-def _wait_for(host: str) -> None:
-    name, _, port = host.partition(":")
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection((name, int(port)), timeout=1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+    with real_registry(tmp_path) as host:
+        yield host
 
 
 def test_a_real_registry_gives_back_what_skopeo_pushed(tmp_path: Path, registry: str) -> None:
