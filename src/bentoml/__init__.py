@@ -25,7 +25,9 @@ if _TYPE_CHECKING:
     from . import validators as validators
     from .bentos import build as build
     from .bentos import delete as delete
+    from .bentos import export_bento as export_bento
     from .bentos import get as get
+    from .bentos import import_bento as import_bento
     from .bentos import list as list
     from .bentos import pull as pull
     from .bentos import push as push
@@ -77,9 +79,11 @@ _PUBLIC: dict[str, str | None] = {
     "delete": ".bentos",
     "depends": ".sdk.dependency",
     "exceptions": None,
+    "export_bento": ".bentos",
     "get": ".bentos",
     "get_current_service": ".sdk.service",
     "gradio": None,
+    "import_bento": ".bentos",
     "importing": ".sdk.configuration.arguments",
     "io": None,
     "list": ".bentos",
@@ -118,9 +122,7 @@ _ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("legacy", "runner_service", "server", "set_serialization_strategy", "triton"), _OLD),
     "batch": "ask a served service from Spark with `bentoml.SyncHTTPClient`",
     "containerize": "use `bentoml.container.build`",
-    "export_bento": "copy the folder `bentoml.get(tag).path`, or make an image with `bentoml.container.build`",
     "images": "say what the image holds under `docker` and `python` of bentofile.yaml",
-    "import_bento": "build the bento here with `bentoml.build`: the same project gives the same tag",
     "load_config": "settings are read from the file that `BENTOML_CONFIG` names",
     "ray": "serve with `bentoml.serve`, or mount the application of `Service.to_asgi()`",
     "save_config": "settings are read from the file that `BENTOML_CONFIG` names",
@@ -155,9 +157,11 @@ __all__ = [
     "delete",
     "depends",
     "exceptions",
+    "export_bento",
     "get",
     "get_current_service",
     "gradio",
+    "import_bento",
     "importing",
     "io",
     "list",

@@ -17,14 +17,29 @@ if TYPE_CHECKING:
     from .builder.api import build_bentofile as build_bentofile
     from .registry.remote import pull_bento as pull
     from .registry.remote import push_bento as push
+    from .store.archives.api import export_bento as export_bento
+    from .store.archives.api import import_bento as import_bento
 
-__all__ = ["Bento", "build", "build_bentofile", "delete", "get", "list", "pull", "push"]
+__all__ = [
+    "Bento",
+    "build",
+    "build_bentofile",
+    "delete",
+    "export_bento",
+    "get",
+    "import_bento",
+    "list",
+    "pull",
+    "push",
+]
 
 _LATE = {  # loaded on first use, so that listing does not pay for the builder and the registries
     "build": (".builder.api", "build"),
     "build_bentofile": (".builder.api", "build_bentofile"),
     "pull": (".registry.remote", "pull_bento"),
     "push": (".registry.remote", "push_bento"),
+    "export_bento": (".store.archives.api", "export_bento"),
+    "import_bento": (".store.archives.api", "import_bento"),
 }
 
 

@@ -19,6 +19,8 @@ from .tag import Tag
 if TYPE_CHECKING:
     from .registry.remote import pull_model as pull
     from .registry.remote import push_model as push
+    from .store.archives.api import export_model as export_model
+    from .store.archives.api import import_model as import_model
 
 __all__ = [
     "BentoModel",
@@ -27,7 +29,9 @@ __all__ = [
     "ModelContext",
     "create",
     "delete",
+    "export_model",
     "get",
+    "import_model",
     "list",
     "pull",
     "push",
@@ -36,6 +40,8 @@ __all__ = [
 _LATE = {  # loaded on first use, so that listing does not pay for the registries
     "pull": (".registry.remote", "pull_model"),
     "push": (".registry.remote", "push_model"),
+    "export_model": (".store.archives.api", "export_model"),
+    "import_model": (".store.archives.api", "import_model"),
 }
 
 

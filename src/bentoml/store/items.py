@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -85,6 +86,31 @@ class Item(Generic[InfoT]):
         """
         under(self._folder, item)
         return os.path.join(self.path, item)
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        output_format: str | None = None,
+        *,
+        protocol: str | None = None,
+        user: str | None = None,
+        passwd: str | None = None,
+        params: Mapping[str, str] | None = None,
+        subpath: str | None = None,
+    ) -> str:
+        """Write it to a file, a folder or the place of a URL, as `bentoml.models.export_model` does."""
+        from .archives.api import export_item
+
+        return export_item(
+            self,
+            path,
+            output_format,
+            protocol=protocol,
+            user=user,
+            passwd=passwd,
+            params=params,
+            subpath=subpath,
+        )
 
     def _settle(self, folder: Path, info: InfoT) -> None:
         """Take the final place and manifest of what was a draft until now."""

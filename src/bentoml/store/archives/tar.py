@@ -58,6 +58,10 @@ class TarEntry:
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         return cls(path, "file", mode, size, source, uid=uid, gid=gid)
 
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes of a file, or the text of a symbolic link, and never another number of them than it has."""
+        return iter([os.fsencode(self.link)]) if self.kind == "symlink" else _content(self)
+
     @classmethod
     def folder(cls, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> TarEntry:
         """Return the entry of a folder."""

@@ -1,0 +1,64 @@
+"""Contents: what the archive of an item holds: its files, and a manifest that says nothing of clock or host.
+
+The archive of a bento also holds its models, each under ``models/<name>/<version>/``, as BentoML 1.x has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from ..bentos import Bento
+from ..models import Model
+from .members import Member, Names, checked_path
+from .tar import TarEntry
+
+__all__ = ["MODELS", "contents"]
+
+MODELS = "models"
+_MODES = {False: 0o644, True: 0o755}
+
+
+def contents(item: Model | Bento, models: Sequence[Model] = ()) -> list[TarEntry]:
+    """Return the members of an item's archive, folders included, sorted by path.
+
+    Raises:
+        BentoMLException: a name in it could not be unpacked everywhere.
+    """
+    files = list(_of_item(item, ""))
+    for model in models:
+        files += _of_item(model, f"{MODELS}/{model.tag.path()}/")
+    latest = {model.tag.name: model.tag for model in sorted(models, key=lambda model: model.tag)}
+    files += [
+        TarEntry.file(f"{MODELS}/{tag.latest_path()}", (tag.version or "").encode())
+        for tag in latest.values()
+    ]
+    entries = sorted([*_folders(files), *files], key=lambda entry: entry.path)
+    _check_names(entries)
+    return entries
+
+
+def _of_item(item: Model | Bento, place: str) -> Iterator[TarEntry]:
+    info = replace(item.info.timeless(), digest=item.digest, listing=item.tree.lines())
+    yield TarEntry.file(f"{place}{info.FILE}", info.to_yaml().encode())
+    for entry in item.tree.entries:
+        path = f"{place}{entry.path}"
+        if entry.link is not None:
+            yield TarEntry.symlink(path, entry.link)
+        else:
+            source = Path(item.path, entry.path)
+            yield TarEntry(path, "file", _MODES[entry.executable], entry.size, source)
+
+
+def _folders(files: Iterable[TarEntry]) -> list[TarEntry]:
+    parents = {str(parent) for entry in files for parent in PurePosixPath(entry.path).parents}
+    return [TarEntry.folder(path) for path in parents - {"."}]
+
+
+def _check_names(entries: Iterable[TarEntry]) -> None:
+    """Refuse now what would be refused where the archive arrives."""
+    names = Names()
+    for entry in entries:
+        checked_path(entry.path)
+        names.add(Member(entry.path, entry.kind))

@@ -1,0 +1,100 @@
+"""Exporting: an item, and with a bento its models, as a file or folder, or to a place that a URL names.
+
+It is written beside its place and renamed, so that what is under the name is always whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...config import Home
+from ...exceptions import BentoMLException, InvalidArgument
+from ...paths import fsync_folder
+from ..bentos import Bento
+from ..models import Model
+from ..receive import staged
+from ..staging import remove
+from .contents import contents
+from .formats import NATIVE, Format, by_name, by_suffix
+from .packing import pack
+from .places import LocalPlace, Place
+
+__all__ = ["export"]
+
+logger = logging.getLogger(__name__)
+
+
+def export(
+    item: Model | Bento, place: Place, output_format: str | None = None, *, models: Sequence[Model] = ()
+) -> str:
+    """Write an item to a place, and return which it was; ``models`` are those that travel with a bento.
+
+    A place that is a folder, or ends with `/`, gets a file that is called as the item. Without ``output_format``, the end of
+    the name says which format it is; where it says none, the native one is meant, and its ending added.
+
+    Raises:
+        ValueError: there is no such format.
+        BentoMLException: the item or a model is damaged, or the place cannot be written.
+    """
+    target, format = _target(item, place, output_format)
+    for part in (item, *models):
+        part.check()
+    entries = contents(item, models)
+    if isinstance(target, LocalPlace):
+        _check_parent(target.path)
+        with _in_place(target.path, format) as draft:
+            pack(entries, format, draft)
+        return str(target.path)
+    if format == "folder":
+        raise InvalidArgument(
+            "a folder can only be written to this machine; choose a format that is one file"
+        )
+    with staged(Home(Path(item.path).parents[2])) as folder:
+        pack(entries, format, folder / "archive")
+        return target.put(folder / "archive")
+
+
+def _target(item: Model | Bento, place: Place, output_format: str | None) -> tuple[Place, Format]:
+    """Return where it goes, and as what."""
+    kind = type(item.info)
+    format = None if output_format is None else by_name(output_format, kind)
+    native = NATIVE[kind.KIND]
+    if place.is_folder():
+        suffix = native if output_format is None else "" if format == "folder" else f"{output_format}"
+        name = f"{item.tag.name}-{item.tag.version}" + (f".{suffix}" if suffix else "")
+        return place.child(name), format or "xz"
+    if format is None:
+        format = by_suffix(place.name, kind)
+    return (place, format) if format else (place.with_ending(f".{native}"), "xz")
+
+
+def _check_parent(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise BentoMLException(f"the folder `{path.parent}` does not exist; make it, or write to another one")
+
+
+@contextmanager
+def _in_place(target: Path, format: Format) -> Iterator[Path]:
+    """Give a name beside the target; at the end of the block, what is there takes the target's place."""
+    if target.is_dir() and (format != "folder" or any(target.iterdir())):
+        raise BentoMLException(
+            f"`{target}` is a folder that is there already; choose another name, or remove it"
+        )
+    draft = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}")
+    try:
+        yield draft
+        if target.is_file():
+            logger.info("`%s` was there already, and is replaced", target)
+        os.rename(draft, target)
+    except BaseException:
+        if draft.is_dir():
+            remove(draft)
+        else:
+            draft.unlink(missing_ok=True)
+        raise
+    fsync_folder(target.parent)

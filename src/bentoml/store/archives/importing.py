@@ -1,0 +1,124 @@
+"""Importing: an archive, a folder or a URL becomes an item of the store, and what travels with a bento, too."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...config import Home
+from ...exceptions import BentoMLException, NotFound
+from ..bentos import Bento
+from ..manifest import BentoInfo, Manifest, ModelInfo
+from ..models import Model
+from ..receive import Received, receive, staged
+from .contents import MODELS
+from .formats import Format, by_content, by_name, by_suffix
+from .members import Member
+from .places import LocalPlace, Place
+from .unpack import copy_folder, unpack
+
+__all__ = ["import_item"]
+
+_MODEL = re.compile(rf"{MODELS}/([^/]+/[^/]+)/{re.escape(ModelInfo.FILE)}\Z")
+_HEAD = 512
+
+
+def import_item(
+    kind: type[Model] | type[Bento],
+    place: Place,
+    input_format: str | None = None,
+    *,
+    home: Home,
+    trust: bool = False,
+) -> list[Received[Model] | Received[Bento]]:
+    """Take in the item that an archive or a folder holds, with the models of a bento, and return them, the item itself last.
+
+    What it is, its first bytes tell; ``input_format`` must not say otherwise.
+
+    Raises:
+        NotFound: there is nothing at the place.
+        ValueError: there is no such format.
+        BentoMLException: it is damaged, may not be unpacked, or its tag exists with other content.
+    """
+    wanted = None if input_format is None else by_name(input_format)
+    with staged(home) as folder:
+        try:
+            members = _unpacked(place, wanted, folder)
+            folders = _items(folder / "item", members, folder / MODELS)
+            _check_kind(kind, folder / "item")
+            return receive(folders, home=home, origin=place.name, trust=trust)
+        except NotFound:
+            raise
+        except BentoMLException as e:
+            raise BentoMLException(f"`{place.name}` is not imported: {e}") from e
+
+
+def _unpacked(place: Place, wanted: Format | None, folder: Path) -> list[Member]:
+    """Put what is at a place into the folder `item`."""
+    source = place.path if isinstance(place, LocalPlace) else folder / "archive"
+    if not isinstance(place, LocalPlace):
+        place.fetch(source)
+    target = folder / "item"
+    target.mkdir()
+    if source.is_dir():
+        if wanted not in (None, "folder"):
+            raise BentoMLException(f"it is a folder, not `{wanted}`")
+        return copy_folder(source, target)
+    try:
+        with source.open("rb") as file:
+            format = _format(file.read(_HEAD), place.name, wanted)
+            file.seek(0)
+            return unpack(file, format, target)
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise NotFound(f"`{place.name}` does not exist") from e
+
+
+def _format(head: bytes, name: str, wanted: Format | None) -> Format:
+    """Say what a file is by its first bytes; what nobody knows is not tried."""
+    found = by_content(head)
+    if wanted is not None and found != wanted:
+        raise BentoMLException(f"it is {f'`{found}`' if found else 'no archive'}, not `{wanted}`")
+    if found is None:
+        said = by_suffix(name)
+        raise BentoMLException(
+            f"it is no archive{f' of the format `{said}`' if said else ''}, or its beginning is damaged"
+        )
+    return found
+
+
+def _items(root: Path, members: Sequence[Member], models: Path) -> list[Path]:
+    """Return the folders of the items, after those of a bento's models were moved out of it."""
+    if not any(member.path == BentoInfo.FILE for member in members):
+        return [root]
+    found = []
+    for member in members:
+        if match := _MODEL.match(member.path):
+            target = models / match[1]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(root / MODELS / match[1], target)
+            found.append(target)
+    if (root / MODELS).is_dir():
+        _drop_pointers(root / MODELS)
+    return [*found, root]
+
+
+def _drop_pointers(folder: Path) -> None:
+    """Remove what is left of the folder of models; there is nothing in it but the files `latest`."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_symlink() or not (path.is_dir() or path.name == "latest"):
+            raise BentoMLException(f"`{MODELS}/{path.relative_to(folder)}` belongs to no model")
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()
+    folder.rmdir()
+
+
+def _check_kind(kind: type[Model] | type[Bento], root: Path) -> None:
+    info: type[Manifest] = BentoInfo if kind is Bento else ModelInfo
+    other: type[Manifest] = ModelInfo if kind is Bento else BentoInfo
+    if not (root / info.FILE).is_file() and (root / other.FILE).is_file():
+        command = "bentoml import" if other is BentoInfo else "bentoml models import"
+        raise BentoMLException(f"it holds a {other.KIND}, not a {info.KIND}; use `{command}`")

@@ -1,0 +1,158 @@
+"""Unpacking an archive into a folder: all of it, or an error that says why not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ...exceptions import BentoMLException
+from .formats import Format
+from .members import Member, Names, checked_path
+from .tar_reader import tar_members
+from .unpacking import Stream, unpacked
+from .zip_reader import zip_members
+
+__all__ = ["copy_folder", "unpack"]
+
+_MOST_MEMBERS = 250_000
+_SPARE = 64 << 20  # bytes that stay free on the disk
+_SUSPICIOUS = 512 << 20  # bytes from which on
+_RATIO = 200  # is how often an archive may hold its own size
+_MODES = {False: 0o644, True: 0o755}
+
+
+def unpack(file: BinaryIO, format: Format, folder: Path) -> list[Member]:
+    """Write all that an archive holds into an empty folder, and return what it is.
+
+    Raises:
+        BentoMLException: it is damaged, or holds something that has no place in a folder.
+    """
+    members = zip_members(file) if format == "zip" else tar_members(Stream(unpacked(file, format)))
+    unpacking = _Unpacking(folder, os.fstat(file.fileno()).st_size)
+    for member, content in members:
+        unpacking.add(member, content)
+    return unpacking.finish()
+
+
+def copy_folder(source: Path, folder: Path) -> list[Member]:
+    """Copy all that a folder holds into an empty one, and return what it is; errors as in `unpack`."""
+    unpacking = _Unpacking(folder, None)
+    for path in sorted(source.rglob("*")):
+        unpacking.add_copy(path.relative_to(source).as_posix(), path)
+    return unpacking.finish()
+
+
+class _Unpacking:
+    """A folder that fills; links are made at the end, when nothing can be written through them any more."""
+
+    def __init__(self, folder: Path, packed: int | None) -> None:
+        self._folder = folder
+        self._names = Names()
+        self._members: list[Member] = []
+        self._room = shutil.disk_usage(folder).free - _SPARE
+        self._most = None if packed is None else max(_SUSPICIOUS, packed * _RATIO)
+        self._size = 0
+
+    def add(self, member: Member, content: Iterator[bytes]) -> None:
+        """Take in a member of an archive."""
+        if not member.path:
+            if member.kind != "dir":
+                raise BentoMLException("its root is no folder")
+            _exhaust(content)
+            return
+        self._note(member)
+        self._check_size(member.size)
+        if member.kind == "file":
+            self._write(member, content)
+        else:
+            _exhaust(content)
+            if member.kind == "dir":
+                self._place(member.path).mkdir(parents=True, exist_ok=True)
+
+    def add_copy(self, path: str, source: Path) -> None:
+        """Take in what lies in a folder."""
+        if source.is_symlink():
+            self._note(Member(checked_path(path), "symlink", link=os.readlink(source)))
+        elif source.is_dir():
+            self._note(Member(checked_path(path), "dir"))
+        elif not source.is_file():
+            raise BentoMLException(f"`{path}` is neither a file, a folder nor a link")
+        else:
+            found = source.stat()
+            executable = bool(found.st_mode & 0o100)
+            self._note(Member(checked_path(path), "file", found.st_size, executable))
+            self._check_size(found.st_size)
+            self._size += found.st_size
+            place = self._place(path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, place)
+            place.chmod(_MODES[executable])
+
+    def finish(self) -> list[Member]:
+        """Make the links."""
+        sizes = {member.path: member.size for member in self._members}
+        for member in self._members:
+            place = self._place(member.path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if member.kind == "hardlink":
+                self._check_size(sizes[member.link])
+                self._size += sizes[member.link]
+                shutil.copy(self._place(member.link), place)
+                sizes[member.path] = sizes[member.link]
+        for member in self._members:
+            if member.kind == "symlink":
+                self._check_link(member)
+                os.symlink(member.link, self._place(member.path))
+        return self._members
+
+    def _note(self, member: Member) -> None:
+        if member.kind == "hardlink":
+            target = checked_path(member.link)
+            if not self._names.is_file(target):
+                raise BentoMLException(
+                    f"`{member.path}` is a hard link to {member.link!r}, which is no file before it"
+                )
+            member = Member(member.path, "hardlink", link=target)
+        self._names.add(member)
+        self._members.append(member)
+        if len(self._members) > _MOST_MEMBERS:
+            raise BentoMLException(f"it holds more than {_MOST_MEMBERS} files")
+
+    def _write(self, member: Member, content: Iterator[bytes]) -> None:
+        place = self._place(member.path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("xb") as file:
+            for piece in content:
+                self._size += len(piece)
+                self._check_size(0)
+                file.write(piece)
+        place.chmod(_MODES[member.executable])
+
+    def _check_size(self, more: int) -> None:
+        size = self._size + more
+        if size > self._room:
+            raise BentoMLException(
+                f"it holds {size} bytes or more, for which the disk of the store has no room"
+            )
+        if self._most is not None and size > self._most:
+            raise BentoMLException(
+                f"it holds more than {_RATIO} times its own size, as archives do that are meant to fill a disk; if that is right, "
+                "unpack it yourself and import the folder"
+            )
+
+    def _check_link(self, member: Member) -> None:
+        """Make sure that a link leads to something inside; that it exists is found out when the files are read."""
+        climbed = os.path.normpath(os.path.join(os.path.dirname(member.path), member.link))
+        if not member.link or os.path.isabs(member.link) or climbed == ".." or climbed.startswith("../"):
+            raise BentoMLException(f"link `{member.path}` leads to {member.link!r}, which is outside")
+
+    def _place(self, path: str) -> Path:
+        return self._folder / path
+
+
+def _exhaust(content: Iterator[bytes]) -> None:
+    for _ in content:
+        pass
