@@ -17,7 +17,7 @@ from .transport import Answer, Body
 
 __all__ = ["Upload"]
 
-_AT_ONCE = 8 << 20  # bytes that go with the request that ends an upload
+_HELD = 8 << 20  # bytes of a body that is held in memory, so that it can be sent again at once
 _PART = 32 << 20  # bytes of a part where somebody before the registry takes no more
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,15})\Z")
 _HANDLED = (200, 201, 202, 204, 307, 308, 400, 404, 408, 413, 416, 429, 500, 502, 503, 504)
@@ -78,7 +78,7 @@ class Upload:
 
     def _take_up(self) -> None:
         """Go on with the upload that another run left."""
-        if self.descriptor.size > _AT_ONCE and (url := self.memory.recall(self._key())):
+        if self.descriptor.size > _HELD and (url := self.memory.recall(self._key())):
             self._url = url
             self._ask_where()
 
@@ -93,12 +93,12 @@ class Upload:
             self.mounted = answer.status == 201
             if not self.mounted:
                 self._go_to(answer, 0)
-                if self.descriptor.size > _AT_ONCE:
+                if self.descriptor.size > _HELD:
                     self.memory.remember(self._key(), self._url)
 
     def _send(self) -> None:
-        if not self._offset and self.descriptor.size <= min(_AT_ONCE, self._part):
-            return self._end(self.descriptor.size)
+        if not self._offset and self.descriptor.size <= self._part:
+            return self._end(self.descriptor.size)  # a registry hashes what comes so while it comes
         while self._offset < self.descriptor.size:
             self._send_part(min(self._part, self.descriptor.size - self._offset))
         self._end(0)
@@ -131,7 +131,7 @@ class Upload:
         """Send ``size`` bytes from where the upload stands; what is not stored then is sent again or anew."""
         start = self._offset
         body: Body = b""
-        if size > _AT_ONCE:
+        if size > _HELD:
             body = lambda: self._counted(start, size)  # noqa: E731  # a new one for each attempt
         elif size:
             body = b"".join(self._counted(start, size))
