@@ -24,6 +24,7 @@ from .errors import FOREIGN, RAISED, error_body, of_exception, users_traceback
 from .form_response import FormResponse
 from .guard.room import NoRoom
 from .intake.body import (
+    SHORT,
     Body,
     Decoded,
     Upload,
@@ -76,7 +77,7 @@ class Endpoint:
         self._media_type_bytes = method.output.media_type.encode("latin-1")
         self._server_header = server.header
         self._takes_host = server.origins.takes if server.origins else None
-        self._short = min(server.limits.body, _ALWAYS)
+        self._limit = server.limits.body
         self._digits = len(str(server.limits.body))  # of a length that may be over it
         self._is_inline = method.is_async and not method.is_stream
         self._is_stream = method.is_stream
@@ -113,8 +114,10 @@ class Endpoint:
                     check_length(call)
                 message = await receive()
                 given: Body | Decoded | None
-                given = whole_body(message, self._short)
-                if given is None or self._prepares:
+                given = whole_body(message, self._limit)
+                if given is not None and len(given) > _ALWAYS:
+                    call.keep(len(given))
+                if given is None or self._prepares or (len(given) > SHORT and self._reads_here):
                     given = await self._prepared(call, given, message, receive)
                 elif self._context:
                     self._make_context(call, given)
@@ -138,8 +141,10 @@ class Endpoint:
             call.task = None  # whose context knows the call: nothing is to be left for the garbage collector
             traffic.leave(call)
             call.end(self._label)
-            if call.context is not None or call.folder is not None or call.kept:
+            if call.context is not None or call.folder is not None:
                 await _finish(call)
+            elif call.kept and not call.lent:
+                call.keep(0)
 
     async def _refuse(self, call: Call, send: Send) -> None:
         """Answer what does not come to the API: another method than POST, a foreign web page, one request too many."""
