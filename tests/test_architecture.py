@@ -16,7 +16,7 @@ PACKAGE = SRC / "bentoml"
 # From the ground up. A module may import from its own layer's folder and from lower layers, never from a higher one, and
 # never from a brother on the same level.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("exceptions", "tag", "paths", "process"),
+    ("exceptions", "nearest", "tag", "paths", "process"),
     ("config",),
     ("store",),
     ("registry",),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from difflib import get_close_matches
 from types import NoneType
 from typing import Any
+
+from ..nearest import nearest
 
 __all__ = ["Fields", "without_credentials"]
 
@@ -57,11 +58,9 @@ class Fields:
         for key in self._data:
             if key in known:
                 continue
-            near = get_close_matches(str(key), known, 1, 0.6)
+            near = nearest(str(key), known)
             hint = (
-                f"did you mean `{near[0]}`?"
-                if near
-                else f"known keys are {', '.join(f'`{k}`' for k in known)}"
+                f"did you mean `{near}`?" if near else f"known keys are {', '.join(f'`{k}`' for k in known)}"
             )
             self.mistake(str(key), f"is not a known key; {hint}")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
+
+from ..nearest import nearest
 
 __all__ = [
     "check_options",
@@ -36,10 +37,8 @@ def check_options(decorator: str, given: Iterable[str]) -> None:
     """Raise ``TypeError`` for an option that there is not."""
     for name in given:
         if name not in _OPTIONS:
-            near = difflib.get_close_matches(name, _OPTIONS, n=1)
-            hint = (
-                f"did you mean `{near[0]}`?" if near else f"there are {', '.join(f'`{o}`' for o in _OPTIONS)}"
-            )
+            near = nearest(name, _OPTIONS)
+            hint = f"did you mean `{near}`?" if near else f"there are {', '.join(f'`{o}`' for o in _OPTIONS)}"
             raise TypeError(f"{decorator} has no option `{name}`; {hint}")
 
 

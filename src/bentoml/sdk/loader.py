@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -61,8 +60,9 @@ def find(target: str, *, home: Home, working_dir: Path | None = None) -> Target:
     imported = Target(f"{module}:{attribute}" if attribute else module, root)
     if source is not None and attribute.partition(".")[0] in source.read_text(errors="replace"):
         return imported
+    bentos = BentoStore(home)
     try:
-        return _target_of(BentoStore(home).get(_as_tag(target)))
+        tag = bentos.resolve(_as_tag(target))
     except (BentoMLException, ValueError) as e:
         if source is not None or _is_installed(module):
             return imported
@@ -75,6 +75,7 @@ def find(target: str, *, home: Home, working_dir: Path | None = None) -> Target:
             f"If you are attempting to import bento by tag: {e}\n"
             f"If you are importing by python module path: there is no module `{module}` in `{root}`"
         ) from e
+    return _target_of(bentos.get(tag))
 
 
 def _missing_path(target: str, base: Path) -> str | None:
@@ -191,6 +192,8 @@ def build_patterns(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _toml(file: Path) -> Any:
+    import tomllib  # a project with a pyproject.toml needs it, a served bento does not
+
     try:
         return tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as e:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import shlex
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...exceptions import BentoMLConfigException, BentoMLException
+from ...nearest import nearest
 from ...store import document
 
 __all__ = ["Layer", "Word", "layers", "merge"]
@@ -114,8 +114,8 @@ def _services(source: str, data: Any, settings: Collection[str]) -> Config:
 
 
 def _meant(key: str, known: Collection[str], where: str) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean `{where}{near[0]}`?" if near else ""
+    near = nearest(key, known)
+    return f"; did you mean `{where}{near}`?" if near else ""
 
 
 def _options(words: str) -> dict[str, Any]:

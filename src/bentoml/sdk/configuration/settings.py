@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ...exceptions import BentoMLConfigException
+from ...nearest import nearest
 from ..declaration import Declaration
 from . import checks
 from .checks import Check
@@ -161,8 +161,8 @@ def _section(setting: dataclasses.Field[Any]) -> type[Any] | None:
 
 
 def _unknown(where: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean `{where}{near[0]}`?" if near else f"there are {', '.join(f'`{k}`' for k in known)}"
+    near = nearest(key, known)
+    hint = f"did you mean `{where}{near}`?" if near else f"there are {', '.join(f'`{k}`' for k in known)}"
     return f"`{where}{key}` is not known; {hint}"
 
 
