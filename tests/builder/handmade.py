@@ -35,11 +35,13 @@ def wheel(
     files: Mapping[str, str] | None = None,
     programs: Mapping[str, str] | None = None,
     tag: str = "py3-none-any",
+    requires: str = "",
 ) -> Path:
     """Make a wheel; ``programs`` are console scripts (name -> ``module:function``)."""
     info = f"{name}-{version}.dist-info"
     contents = {f"{name}/__init__.py": "", **(files or {})}
-    contents[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    needs = f"Requires-Dist: {requires}\n" if requires else ""
+    contents[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
     contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n"
     if programs:
         lines = [f"{program} = {target}" for program, target in programs.items()]

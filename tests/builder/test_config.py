@@ -18,7 +18,6 @@ from bentoml.builder.config_conda import CONDA_KEYS
 from bentoml.builder.config_docker import DOCKER_KEYS
 from bentoml.builder.config_python import PYTHON_KEYS
 from bentoml.exceptions import BentoMLConfigException
-from bentoml.tag import Tag
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE, REFERENCE = ROOT / "bentofile.yaml.example", ROOT / "docs" / "reference" / "bentofile.md"
@@ -69,8 +68,8 @@ def test_each_key_is_read() -> None:
     assert config.labels == {"owner": "me", "stage": "1"}
     assert config.include == ("*.py",)
     assert config.models == (
-        ModelSpec(Tag("iris", "v1")),
-        ModelSpec(Tag("other"), alias="o", filter="label:x"),
+        ModelSpec("iris:v1"),
+        ModelSpec("other", alias="o", filter="label:x"),
     )
     assert config.envs == (EnvVar("A", "-1"), EnvVar("TOKEN", "", "build"))
     assert config.args == {"size": 3}
@@ -141,6 +140,7 @@ def test_all_mistakes_are_reported_at_once_with_the_nearest_key() -> None:
         pytest.param({"python": {"extra_index_url": ["-x"]}}, "python.extra_index_url[0]", id="index, dash"),
         pytest.param({"python": {"find_links": ["/opt/x"]}}, "python.find_links[0]", id="machine path"),
         pytest.param({"python": {"find_links": ["a/../../x"]}}, "python.find_links[0]", id="outside path"),
+        pytest.param({"python": {"find_links": ["./../x"]}}, "python.find_links[0]", id="outside path, dot"),
         pytest.param({"python": {"trusted_host": ["h;x"]}}, "python.trusted_host[0]", id="host"),
         pytest.param({"docker": {"base_image": "a b"}}, "docker.base_image", id="image, space"),
         pytest.param({"docker": {"base_image": "a\nRUN b"}}, "docker.base_image", id="image, newline"),

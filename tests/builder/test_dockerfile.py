@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bentoml.builder.dockerfile import DockerfileSpec, base_image_of, entrypoint, render
+from bentoml.builder.dockerfile import DockerfileSpec, base_image_of, entrypoint, lacks_python, render
 from bentoml.tag import Tag
 
 SPEC = DockerfileSpec("python:3.11-slim")
@@ -80,6 +80,49 @@ def test_a_secret_is_mounted_and_never_set() -> None:
     assert text.count("--mount=type=secret,id=TOKEN,env=TOKEN") == 2
     assert "ENV TOKEN" not in text
     assert "ARG" not in text
+
+
+def test_each_model_is_taken_from_beside_the_bento_or_from_the_store() -> None:
+    lines = instructions(render(DockerfileSpec("x", models=(Tag("a", "v1"), Tag("b", "v2")))))
+    assert lines[:2] == ["FROM scratch AS models", "COPY models/ /"]
+    assert "COPY --from=models /a/v1/ /home/bentoml/models/a/v1/" in lines
+    assert "COPY --from=models /b/v2/ /home/bentoml/models/b/v2/" in lines
+    assert "models" not in "\n".join(instructions(render(SPEC)))
+
+
+def test_a_script_and_conda_run_before_the_packages_are_installed() -> None:
+    text = render(
+        DockerfileSpec("x", python_version="3.12", has_setup_script=True, has_conda=True, secrets=("T",))
+    )
+    lines = instructions(text)
+    order = [
+        next(n for n, line in enumerate(lines) if part in line)
+        for part in ("./env/docker/setup_script", "micromamba create", "pip install", "COPY src/")
+    ]
+    assert order == sorted(order)
+    assert "python=3.12 pip" in text
+    assert "/opt/conda/bin/python -m venv --system-site-packages /app/.venv" in text
+    assert "PATH=/app/.venv/bin:/opt/conda/bin:$PATH" in text
+    assert text.count("--mount=type=secret,id=T,env=T") == 3
+
+
+def test_a_base_without_python_gets_one() -> None:
+    text = render(DockerfileSpec("x", python_version="3.13", brings_python=True))
+    assert "uv venv --seed --managed-python --python 3.13 /app/.venv" in text
+    assert "python3 -m venv" not in text
+    assert [lacks_python(distro, "") for distro in ("debian", "ubi8", "amazonlinux")] == [False, False, True]
+    assert lacks_python("debian", "12.8.1")
+
+
+def test_what_is_not_locked_is_resolved_in_one_step_with_the_wheels() -> None:
+    text = render(
+        DockerfileSpec("x", is_locked=False, pip_args=("--pre", "--no-deps", "--timeout=60"), no_index=True)
+    )
+    (line,) = [line for line in instructions(text) if "pip install" in line]
+    assert line.endswith(
+        "pip install --pre --timeout=60 --no-deps --no-index --requirement env/python/requirements.txt env/python/wheels/*.whl"
+    )
+    assert line.count("pip install") == 1
 
 
 def test_base_images() -> None:

@@ -102,6 +102,38 @@ def test_an_excluded_folder_is_never_listed(tmp_path: Path) -> None:
     assert sorted(listed) == [".", "lib"]
 
 
+@pytest.mark.parametrize(
+    ("exclude", "is_listed"),
+    [
+        (("data/*",), False),
+        (("/data/**",), False),
+        (("lib/", "data/* "), False),
+        (("data/*", "!keep"), True),
+        (("*/data/*",), True),
+        (("dat/*",), True),
+    ],
+    ids=str,
+)
+def test_a_folder_whose_content_is_excluded_is_not_listed_either(
+    tmp_path: Path, exclude: tuple[str, ...], is_listed: bool
+) -> None:
+    make(tmp_path, "data/x", "data/keep")
+    listed: list[str] = []
+
+    def counting(path: str) -> os._ScandirIterator[str]:
+        listed.append(os.path.relpath(path, tmp_path))
+        return os.scandir(path)
+
+    find_files(tmp_path, exclude=exclude, scandir=counting)
+    assert ("data" in listed) is is_listed
+
+
+def test_a_bentoignore_may_include_again_what_lies_beside_it(tmp_path: Path) -> None:
+    make(tmp_path, "data/x", "data/keep")
+    (tmp_path / "data" / ".bentoignore").write_text("!keep\n")
+    assert found(tmp_path, exclude=("data/*",)) == ["data/keep"]
+
+
 def test_links_inside_are_kept_as_links(tmp_path: Path) -> None:
     make(tmp_path, "data/a.txt", "lib/b.py")
     (tmp_path / "lib" / "a.txt").symlink_to("../data/a.txt")

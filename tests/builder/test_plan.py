@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bentoml.builder.oci.model import Platform
-from bentoml.builder.plan import ImagePlan, plan_image
+from bentoml.builder.plan import ImagePlan, docker_build_command, plan_image
 from bentoml.exceptions import BentoMLException, InvalidArgument
-from bentoml.store.manifest import BentoInfo
+from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.tag import Tag
 
 
@@ -133,10 +133,43 @@ def test_labels() -> None:
     }
 
 
-@pytest.mark.parametrize("key", ["system_packages", "commands", "post_commands", "scripts"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "system_packages",
+        "commands",
+        "post_commands",
+        "scripts",
+        "setup_script",
+        "conda",
+        "dockerfile_template",
+    ],
+)
 def test_what_would_have_to_run_in_the_image_is_refused(key: str) -> None:
-    with pytest.raises(BentoMLException, match=f"`{key}`.*base_image"):
+    with pytest.raises(BentoMLException, match=f"`{key}`.*`docker build -t iris:v1 .*base_image"):
         plan(image={key: ["libgomp1"]})
+
+
+def test_a_base_without_python_is_refused_before_it_is_fetched() -> None:
+    cuda = {"cuda_version": "12.8.1", "base_image": "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04"}
+    with pytest.raises(BentoMLException, match="`cuda_version`, which cannot be done on `nvidia/cuda:12"):
+        plan(image=cuda)
+    assert plan(image=cuda, base="python:3.12-slim").base == "python:3.12-slim"
+    amazon = {"distro": "amazonlinux", "base_image": "amazonlinux:2"}
+    with pytest.raises(BentoMLException, match="`distro: amazonlinux`"):
+        plan(image=amazon)
+    assert plan(image=amazon, base="mine:1").base == "mine:1"
+
+
+def test_the_command_that_builds_the_image_with_an_engine() -> None:
+    model = ModelRef(tag=Tag("words", "v1"))
+    envs = ({"name": "TOKEN", "value": "", "stage": "build"}, {"name": "A", "value": "1", "stage": "all"})
+    info = BentoInfo(tag=Tag("iris", "v1"), models=(model,), envs=envs)
+    assert docker_build_command(info) == (
+        'docker build -t iris:v1 -f "$(bentoml get iris:v1 -o path)"/env/docker/Dockerfile '
+        '--build-context models="${BENTOML_HOME:-$HOME/bentoml}/models" --secret id=TOKEN,env=TOKEN '
+        '"$(bentoml get iris:v1 -o path)"'
+    )
 
 
 def test_all_that_is_refused_is_named_at_once() -> None:

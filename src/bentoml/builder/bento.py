@@ -14,6 +14,7 @@ from ..exceptions import ImportServiceError, InvalidArgument
 from ..store.bentos import Bento, BentoStore
 from ..store.manifest import BentoInfo, ModelRef
 from ..store.models import ModelStore
+from ..store.staging import Staging
 from ..tag import Tag
 from .config import BuildConfig, parse_config
 from .contents import Contents, image_of, write
@@ -31,6 +32,7 @@ from .lock import (
     read_lock_file,
     split_wheels,
 )
+from .model_specs import model_info
 from .pack import Packed, Packer, pinned_commits
 from .packed_wheel import PackedWheel
 from .pip_tools_resolver import PipToolsResolver
@@ -101,7 +103,7 @@ def build(
         _check_holds_service(files, description.service, project)
         tell_size(files)
     with options.step("Locking the requirements"):
-        resolver = resolver or _resolver(requirements, env)
+        resolver = resolver or _resolver(requirements, home, env)
         pins, wheels = _pins(project, config, requirements, packed, platform, options, env, resolver)
         check_links(project, requirements, files, pins)
     contents = Contents(
@@ -160,7 +162,7 @@ def _manifest(
         service=description.service,
         entry_service=description.name,
         labels={**config.labels, **declared.labels, **labels},
-        models=tuple(ModelRef.of(models.get(spec.tag).info, alias=spec.alias) for spec in config.models),
+        models=tuple(ModelRef.of(model_info(spec, models), alias=spec.alias) for spec in config.models),
         services=tuple(
             {**service, "models": [ModelRef.of(models.get(t).info).to_data() for t in service["models"]]}
             for service in description.services
@@ -186,13 +188,15 @@ def _packed(
     known = read_lock_file(file).commits if sources else {}
     commits = pinned_commits(sources, known, options.lock_mode, env, offline=options.offline)
     indexes = Indexes.choose(requirements.python, pip_settings(env), project)
-    packer = Packer(project, home.cache / "wheels", env, indexes, options.offline)
+    packer = Packer(project, home.cache / "wheels", Staging(home).folder, env, indexes, options.offline)
     named = (packer.pack(PathSource(name, name), {}) for name in requirements.python.wheels)
     return Packed((*named, *(packer.pack(source, commits) for source in sources)), commits)
 
 
-def _resolver(requirements: ProjectRequirements, env: Mapping[str, str]) -> Resolver:
-    return PipToolsResolver(env) if requirements.python.resolver == "pip-tools" else UvResolver(env)
+def _resolver(requirements: ProjectRequirements, home: Home, env: Mapping[str, str]) -> Resolver:
+    """Return the resolver that the project wants; what it leaves behind if it is killed lies where the store cleans."""
+    kind = PipToolsResolver if requirements.python.resolver == "pip-tools" else UvResolver
+    return kind(env, Staging(home).folder)
 
 
 def _pins(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..exceptions import BentoMLConfigException, BentoMLException, InvalidArgument
+from ..exceptions import BentoMLConfigException, InvalidArgument
 from ..paths import under
 from ..tag import Tag
 from .config_conda import CondaConfig, read_conda
@@ -18,6 +18,7 @@ from .config_python import PythonConfig, read_python
 from .documents import read_document, read_text
 from .dotenv import read_dotenv
 from .fields import Fields
+from .model_specs import ModelSpec, read_models
 
 __all__ = [
     "BuildConfig",
@@ -52,15 +53,6 @@ _BUILD_KEYS = (
     "docker",
     "conda",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """A model of the store that the bento needs; ``alias`` is another name under which its code may ask for it."""
-
-    tag: Tag
-    alias: str | None = None
-    filter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +150,7 @@ def parse_config(data: Mapping[str, Any], *, source: str) -> BuildConfig:
         labels=fields.pairs("labels"),
         include=_patterns(fields, "include") or ("*",),
         exclude=_patterns(fields, "exclude"),
-        models=_models(fields),
+        models=read_models(fields),
         envs=_envs(fields),
         args=_args(fields),
         python=read_python(fields.section("python")),
@@ -229,22 +221,6 @@ def _patterns(fields: Fields, key: str) -> tuple[str, ...]:
                 key, f"holds {pattern!r}, which leaves the project; move the build file up or the files in"
             )
     return tuple(_LEADING_DOT.sub(r"\1/", pattern) for pattern in patterns)
-
-
-def _models(fields: Fields) -> tuple[ModelSpec, ...]:
-    specs = []
-    for item in fields.sections("models", text_as="tag"):
-        item.check_keys(("tag", "filter", "alias"))
-        text = item.text("tag", required=True)
-        if not text:
-            continue
-        try:
-            specs.append(
-                ModelSpec(Tag.from_str(text), item.text("alias") or None, item.text("filter") or None)
-            )
-        except (ValueError, BentoMLException) as e:
-            item.mistake("", f"names no model: {e}")
-    return tuple(specs)
 
 
 def _envs(fields: Fields) -> tuple[EnvVar, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .fields import Fields
 from .requirements import problem_of
+from .sources import parse_source
 
 __all__ = ["CONDA_KEYS", "CondaConfig", "read_conda"]
 
@@ -78,4 +79,6 @@ def _dependencies(fields: Fields) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _pip_problem(line: str) -> str | None:
     if line.startswith("-"):
         return "an option is no requirement"
+    if parse_source(line):
+        return "code is packed into the bento where it stands under `python.packages`"
     return problem_of(line)

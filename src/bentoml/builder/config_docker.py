@@ -22,7 +22,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"[A-Za-z0-9][\w./:@~+-]*", re.ASCII)
 _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*")
 _PYTHON = re.compile(r"3\.(1[1-9])(\.\d+)?")
-_FILE = re.compile(r"(?!/|~|.*\.\.)[\w.][\w ./+!-]*")
+_FILE = re.compile(r"(?!/|~|(.*/)?\.\.(/|$)).+")
 
 DOCKER_KEYS = (
     "base_image", "distro", "python_version", "cuda_version", "system_packages", "env", "setup_script",

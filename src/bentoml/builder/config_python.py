@@ -19,9 +19,9 @@ logger = logging.getLogger(__name__)
 ResolverName = Literal["uv", "pip-tools"]
 
 _INDEX_URL = re.compile(r"(https?|file)://[^\s@'\"\\]+")
-_FIND_LINKS = re.compile(r"https?://[^\s@'\"\\]+|(?!/|~|.*\.\.)[\w][\w./-]*|\./[\w./-]*")
+_FIND_LINKS = re.compile(r"https?://[^\s@'\"\\]+|(?!/|~|.*\.\.)[\w][\w./-]*|\./(?!.*\.\.)[\w./-]*")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]+")
-_FILE = re.compile(r"(?!/|~|.*\.\.)[\w.][\w ./+!-]*")
+_FILE = re.compile(r"(?!/|~|(.*/)?\.\.(/|$)).+")
 _LOCK = re.compile(r"(.*/)?(uv\.lock|pylock(\.[\w-]+)?\.toml)")
 _URL_RULE = "an index is an http(s) or file URL without a user name; keep credentials in a netrc file"
 _LINKS_RULE = "it is a folder of the project, relative to it, or a URL without a user name"
@@ -61,10 +61,8 @@ class PythonConfig:
 def read_python(fields: Fields) -> PythonConfig:
     """Read the section; what is wrong is noted there."""
     fields.check_keys(PYTHON_KEYS)
-    requirements_txt, lock_file = (
-        fields.text("requirements_txt", _FILE, _file_rule("a requirements file")),
-        "",
-    )
+    requirements_txt = fields.text("requirements_txt", _FILE, _file_rule("a requirements file"))
+    lock_file = ""
     if _LOCK.fullmatch(requirements_txt):
         requirements_txt, lock_file = "", requirements_txt
     lock_rule = "it is the `uv.lock` or a `pylock.toml` of the project"

@@ -224,7 +224,8 @@ def _uv_settings(bento: Bento, env: Mapping[str, str]) -> tuple[Mapping[str, str
     indexes = Indexes.choose(config, pip_settings(env), Path(bento.path, "src"))
     if "--hash=" in Path(bento.path, "env/python/requirements.txt").read_text("utf-8"):
         indexes = replace(indexes, best_match=True)  # what a hash names may come from any of them
-    return uv_environment(indexes, env), uv_options(indexes)
+    wishes = ("--prerelease", "allow") if "--pre" in str(image.get("pip_args") or "").split() else ()
+    return uv_environment(indexes, env), (*uv_options(indexes), *wishes)
 
 
 def _run_config(plan: ImagePlan, base: Base) -> RunConfig:

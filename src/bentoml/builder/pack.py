@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,10 +71,14 @@ def pinned_commits(
 
 @dataclass(frozen=True, slots=True)
 class Packer:
-    """Make wheels of a project's sources; what was made before for the same content lies in ``cache``."""
+    """Make wheels of a project's sources; what was made before for the same content lies in ``cache``.
+
+    ``scratch`` makes a folder that vanishes when its block ends.
+    """
 
     project: Path
     cache: Path
+    scratch: Callable[[], AbstractContextManager[Path]]
     env: Mapping[str, str]
     indexes: Indexes = field(default_factory=Indexes)
     offline: bool = False
@@ -97,8 +101,8 @@ class Packer:
                 raise BentoMLException(
                     f"`{source.line}` was not packed on this machine yet; build once without `--offline`"
                 )
-            with tempfile.TemporaryDirectory(prefix="bentoml-git-") as name:
-                package = checked_out(source, commit, Path(name, "repository"), self.env)
+            with self.scratch() as folder:
+                package = checked_out(source, commit, folder / "repository", self.env)
                 self._build(source, package, kept)
         return self._kept(source, kept, identity)
 
@@ -113,16 +117,14 @@ class Packer:
         if not path.exists():
             raise BentoMLException(f"`{source.line}`: `{source.path}` is not there")
         files = _files(path)
-        kept = self.cache / Digest.of_json(["path", _FORMAT, path.name, _content(files)]).hex
+        content = Digest.of_json(["path", path.name, _content(files)])
+        kept = self.cache / Digest.of_json([_FORMAT, str(content)]).hex
         if not _wheels(kept):
-            with tempfile.TemporaryDirectory(
-                prefix="bentoml-pack-"
-            ) as name:  # nothing is written beside the user's files
-                copy = Path(name, path.name)
-                copy_files(files, copy if path.is_dir() else Path(name))
+            with self.scratch() as folder:  # nothing is written beside the user's files
+                copy = folder / path.name
+                copy_files(files, copy if path.is_dir() else folder)
                 self._build(source, copy, kept)
-        (wheel_file,) = _wheels(kept)
-        return self._kept(source, kept, str(Digest.of_file(wheel_file)))
+        return self._kept(source, kept, str(content))
 
     def _kept(self, source: Source, kept: Path, identity: str) -> PackedWheel:
         (file,) = _wheels(kept)
@@ -138,23 +140,9 @@ class Packer:
         """Build a wheel of a folder of ours, or of an archive in one, and keep it."""
         out = package.parent / "out-of-it"
         argv = [
-            *(
-                uv_command(),
-                "build",
-                "--wheel",
-                "--quiet",
-                "--no-config",
-                "--out-dir",
-                str(out),
-                str(package),
-            ),
-            *(
-                "--python",
-                sys.executable,
-                *(["--offline"] if self.offline else []),
-                *uv_options(self.indexes),
-            ),
-        ]
+            uv_command(), "build", "--wheel", "--quiet", "--no-config", "--out-dir", str(out), str(package),
+            "--python", sys.executable, *(["--offline"] if self.offline else []), *uv_options(self.indexes),
+        ]  # fmt: skip
         env = {
             **uv_environment(self.indexes, self.env),
             "SOURCE_DATE_EPOCH": _EPOCH,

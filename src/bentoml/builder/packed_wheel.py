@@ -29,7 +29,7 @@ _MAX_BYTES = 4 << 30
 class PackedWheel:
     """A wheel that lies in a file: of which requirement it is, and what the lock knows it by.
 
-    ``identity`` is a commit for what comes from git, whose wheel another version of a build tool may make differently.
+    ``identity`` is a commit, or the content of a folder: its wheel another version of a build tool may make differently.
     """
 
     file: Path

@@ -6,14 +6,15 @@ import platform
 import re
 import sys
 import sysconfig
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..exceptions import BentoMLException, MissingDependencyException
 from ..process import CommandFailed, run
 from .lock import LockRequest
+from .uv_resolver import temporary
 
 __all__ = ["PipToolsResolver"]
 
@@ -29,8 +30,11 @@ class PipToolsResolver:
     each package it locks the hashes of all files, also of those for other machines.
     """
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, env: Mapping[str, str], scratch: Callable[[], AbstractContextManager[Path]] = temporary
+    ) -> None:
         self._env = env
+        self._scratch = scratch
 
     def resolve(self, request: LockRequest) -> str:
         """Return the pinned requirements with their hashes.
@@ -39,8 +43,7 @@ class PipToolsResolver:
             BentoMLException: there is no solution, or the request is one that pip-tools cannot answer.
         """
         _check(request)
-        with tempfile.TemporaryDirectory(prefix="bentoml-lock-") as name:
-            folder = Path(name)
+        with self._scratch() as folder:
             lines = [*request.requirements, *(wheel.requirement for wheel in request.wheels)]
             lines.extend(["-c constraints.txt"] if request.constraints else [])
             (folder / "requirements.in").write_text("".join(f"{line}\n" for line in lines))

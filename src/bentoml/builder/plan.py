@@ -32,6 +32,7 @@ _AMAZON = "amazonlinux:2"  # has no Python that a bento could use
 _NEEDS_ENGINE = (
     "system_packages", "commands", "post_commands", "scripts", "setup_script", "conda", "dockerfile_template", "unpacked",
 )  # fmt: skip
+_SAID = {"unpacked": "pack_git_packages: false"}  # a key of the manifest by what the user wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +101,17 @@ def _check_feasible(info: BentoInfo, base: str, *, is_given: bool) -> None:
     keys = [key for key in _NEEDS_ENGINE if image.get(key)]
     if base.startswith(_DEBS):
         keys = [key for key in keys if key != "system_packages"]
-    if not is_given:
-        keys += [key for key in ("cuda_version",) if image.get(key)]
-        keys += (
-            [f"distro: {image['distro']}"] if image.get("distro") == "amazonlinux" and base == _AMAZON else []
-        )
+    if not is_given and image.get("cuda_version"):
+        keys.append("cuda_version")
+    if base == _AMAZON:
+        keys.append("distro: amazonlinux")
     if keys:
         hint = "take `--base-image debs:bookworm`, which brings system packages, or " * (
             keys == ["system_packages"]
         )
+        said = ", ".join(f"`{_SAID.get(key, key)}`" for key in keys)
         raise BentoMLException(
-            f"bento `{info.tag}` asks for {', '.join(f'`{key}`' for key in keys)}, which cannot be done on `{base}`, as "
+            f"bento `{info.tag}` asks for {said}, which cannot be done on `{base}`, as "
             f"nothing is run in the image; {hint}let an engine do it, with BuildKit: `{docker_build_command(info)}` (or leave "
             "it away in the build file, and name in `docker.base_image` an image in which it is done)"
         )
@@ -122,18 +123,8 @@ def docker_build_command(info: BentoInfo) -> str:
     models = ["--build-context", 'models="${BENTOML_HOME:-$HOME/bentoml}/models"'] if info.all_models else []
     names = [str(variable["name"]) for variable in info.envs if variable.get("stage") == "build"]
     secrets = [word for name in names for word in ("--secret", f"id={name},env={name}")]
-    return " ".join(
-        [
-            "docker build",
-            "-t",
-            str(info.tag),
-            "-f",
-            f"{folder}/env/docker/Dockerfile",
-            *models,
-            *secrets,
-            folder,
-        ]
-    )
+    words = ["docker", "build", "-t", str(info.tag), "-f", f"{folder}/env/docker/Dockerfile"]
+    return " ".join([*words, *models, *secrets, folder])
 
 
 def _with_packages(base: str, packages: Sequence[str]) -> str:

@@ -50,14 +50,17 @@ class ProjectRequirements:
     @property
     def all_extra_indexes(self) -> tuple[str, ...]:
         """The indexes beside the main one: whoever installs finds every package in one of them, known by its hash."""
-        return (*self.python.extra_index_url, *(index.url for index in self.uv.indexes if not index.default))
+        named = (index for index in self.uv.indexes if not index.default and index.format == "simple")
+        return (*self.python.extra_index_url, *(index.url for index in named))
 
     @property
     def links_in_bento(self) -> tuple[str, ...]:
-        """The folders of wheels, as they are called in the bento's `src`."""
+        """The pages and folders of wheels; a folder as it is called in the bento's `src`."""
+        pages = tuple(index.url for index in self.uv.indexes if index.format == "flat")
         if not self.python.is_src_layout:
-            return self.python.find_links
-        return tuple(link.removeprefix("./").removeprefix("src/") for link in self.python.find_links)
+            return (*self.python.find_links, *pages)
+        folders = (link.removeprefix("./").removeprefix("src/") for link in self.python.find_links)
+        return (*folders, *pages)
 
     def written(self, commits: Mapping[str, str]) -> tuple[str, ...]:
         """Return the requirement lines as the bento names them: git sources at the commit that they stand for."""
@@ -82,10 +85,13 @@ def project_requirements(
     python = _with_lock(project, _with_index(python, uv))
     found = Requirements(python.packages)
     if python.requirements_txt:
-        if python.packages:
-            logger.warning(
-                "python.packages is not used, as python.requirements_txt names `%s`", python.requirements_txt
-            )
+        for key in ("packages", "lock_file"):
+            if getattr(python, key):
+                logger.warning(
+                    "python.%s is not used, as python.requirements_txt names `%s`",
+                    key,
+                    python.requirements_txt,
+                )
         found = read_requirements(python.requirements_txt, lambda name: _read(project, name))
         python = _with_options(python, found.options)
     pins = _locked(project, python, found.lines, env or {})

@@ -7,7 +7,8 @@ import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from .packed_wheel import PackedWheel
 from .uv_command import uv_command, uv_environment, uv_options
 from .uv_sources import UvSources
 
-__all__ = ["UvResolver", "merged"]
+__all__ = ["UvResolver", "merged", "temporary"]
 
 _TIMEOUT = 900.0
+_SHOWN = 25  # lines of what uv says
 _PLACE = re.compile(r" in `requirements\.in` at position \d+")  # of a file that nobody has seen
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # as uv writes it
 _PROJECT = "bentoml-lock"
@@ -40,11 +42,24 @@ _NAME_FILES = ("--output-file", "pylock.toml", "--no-deps", "--generate-hashes")
 _OVERRIDES = "bentoml ; python_version < '0'\n"
 
 
-class UvResolver:
-    """Resolve with uv; ``env`` is the environment that it runs in (proxies, its cache, its own ``UV_*`` settings)."""
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """Make a folder in the system's own place for what is temporary."""
+    with tempfile.TemporaryDirectory(prefix="bentoml-lock-") as name:
+        yield Path(name)
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+
+class UvResolver:
+    """Resolve with uv; ``env`` is the environment that it runs in (proxies, its cache, its own ``UV_*`` settings).
+
+    ``scratch`` makes a folder that vanishes when its block ends.
+    """
+
+    def __init__(
+        self, env: Mapping[str, str], scratch: Callable[[], AbstractContextManager[Path]] = temporary
+    ) -> None:
         self._env = env
+        self._scratch = scratch
 
     def resolve(self, request: LockRequest) -> str:
         """Return the pinned requirements, each with the hashes of the wheels that the target machine could install.
@@ -52,8 +67,7 @@ class UvResolver:
         Only wheels are considered: the image is put together without running anything in it, so nothing could be built.
         What else an index holds of a version, for other machines, says nothing about this bento and may grow any day.
         """
-        with tempfile.TemporaryDirectory(prefix="bentoml-lock-") as name:
-            folder = Path(name)
+        with self._scratch() as folder:
             asked = _write_requirements(request, folder)
             (folder / "overrides.txt").write_text(_OVERRIDES)
             (folder / "constraints.txt").write_text("".join(f"{line}\n" for line in request.constraints))
@@ -100,6 +114,7 @@ def _write_requirements(request: LockRequest, folder: Path) -> str:
     lines = [*request.requirements, *(wheel.requirement for wheel in request.wheels)]
     if not request.sources.indexes:
         (folder / "requirements.in").write_text("".join(f"{line}\n" for line in lines))
+        (folder / "uv.toml").write_text("")  # what the folders above hold is not meant
         return "requirements.in"
     (folder / "pyproject.toml").write_text(_pyproject(lines, request.sources))
     return "pyproject.toml"
@@ -160,11 +175,13 @@ def _hashes(package: Mapping[str, Any]) -> set[str]:
 def _explain(request: LockRequest, output: str) -> str:
     lines = [
         f"the requirements cannot be resolved for {request.platform} with Python {request.python_version}:",
-        _PLACE.sub("", output.strip()).replace(_PROJECT, "the bento"),
+        *_PLACE.sub("", output.strip()).replace(_PROJECT, "the bento").splitlines()[:_SHOWN],
     ]
     if "wheels" in output:
         lines.append(
             "an image is made of wheels: ask for a version that has one for this platform, or build the wheel yourself and "
             "name its folder in `python.find_links`"
         )
+    elif "unsatisfiable" in output:
+        lines.append("ask for other versions; what `bentoml` itself needs is installed with them")
     return "\n".join(lines)
