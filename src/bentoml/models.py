@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .registry.remote import push_model as push
     from .store.archives.api import export_model as export_model
     from .store.archives.api import import_model as import_model
+    from .store.archives.api import trust_model as trust
 
 __all__ = [
     "BentoModel",
@@ -35,13 +36,16 @@ __all__ = [
     "list",
     "pull",
     "push",
+    "trust",
+    "verify",
 ]
 
-_LATE = {  # loaded on first use, so that listing does not pay for the registries
+_LATE = {  # loaded on first use, so that listing does not pay for registries and archives
     "pull": (".registry.remote", "pull_model"),
     "push": (".registry.remote", "push_model"),
     "export_model": (".store.archives.api", "export_model"),
     "import_model": (".store.archives.api", "import_model"),
+    "trust": (".store.archives.api", "trust_model"),
 }
 
 
@@ -77,10 +81,11 @@ def create(
 
 
 def get(tag: str | Tag) -> Model:
-    """Return the model that a tag means: a version, the unique beginning of one, or `latest` (also without a version).
+    """Return the model that a tag means: a version, the unique beginning of one, `latest` (also without a version), or an alias.
 
     Raises:
         NotFound: it means none.
+        BentoMLException: the model is damaged; the message names each file.
     """
     return current.model_store().get(tag)
 

@@ -7,15 +7,13 @@ from typing import Annotated, TypeAlias, TypeVar
 
 import typer
 
-from ..exceptions import InvalidArgument
 from ..store import current
-from ..store.archives.api import export_bento, export_model
+from ..store.archives.api import trust_model
 from ..store.archives.importing import import_item
 from ..store.archives.places import open_place
 from ..store.bentos import Bento
 from ..store.models import Model
 from ..store.receive import Received
-from ..store.trust import Trust
 from ._steps import step, talk
 from ._tags import parse_tag
 
@@ -46,6 +44,9 @@ _Input = Annotated[str | None, typer.Option("-i", "--input-format", help="Refuse
 _Trust = Annotated[
     bool, typer.Option("--trust", help="Let pickled content of models be loaded: it can run any code.")
 ]  # fmt: skip
+_Name = Annotated[
+    str | None, typer.Option("--name", metavar="TAG", help="What weights that are no model yet are to be called.")
+]  # fmt: skip
 
 
 @export_app.command()
@@ -55,10 +56,7 @@ def export_one_bento(
     output_format: _Output = None,
 ) -> None:
     """Write a bento and its models to one file."""
-    bento = current.bento_store().get(parse_tag(tag))
-    with step(f"exporting {bento.tag}"):
-        path = _usage(lambda: export_bento(bento.tag, out_path, output_format))
-    print(f"{bento} exported to {path}.")
+    _export(current.bento_store().get(parse_tag(tag)), out_path, output_format)
 
 
 @export_models_app.command()
@@ -68,10 +66,7 @@ def export_one_model(
     output_format: _Output = None,
 ) -> None:
     """Write a model to one file."""
-    model = current.model_store().get(parse_tag(tag))
-    with step(f"exporting {model.tag}"):
-        path = _usage(lambda: export_model(model.tag, out_path, output_format))
-    print(f"{model} exported to {path}.")
+    _export(current.model_store().get(parse_tag(tag)), out_path, output_format)
 
 
 @import_app.command()
@@ -82,42 +77,53 @@ def import_one_bento(
 ) -> None:
     """Take in a bento and its models."""
     with step(f"importing {path}"):
-        received = _import(Bento, path, input_format, trust)
+        place = _usage(lambda: open_place(path))
+        received = _usage(lambda: import_item(Bento, place, input_format, home=current.home(), trust=trust))
     _tell(received)
 
 
 @import_models_app.command()
 def import_one_model(
-    path: Annotated[str, typer.Argument(metavar="MODEL_PATH", help="An archive, a folder or a URL.")],
+    path: Annotated[
+        str,
+        typer.Argument(metavar="MODEL_PATH", help="An archive, a folder or a URL, of a model or of weights."),
+    ],
     input_format: _Input = None,
+    name: _Name = None,
     trust: _Trust = False,
 ) -> None:
-    """Take in a model."""
+    """Take in a model, or weights as a model."""
+    tag = None if name is None else parse_tag(name)
     with step(f"importing {path}"):
-        received = _import(Model, path, input_format, trust)
+        place = _usage(lambda: open_place(path))
+        received = _usage(
+            lambda: import_item(Model, place, input_format, home=current.home(), trust=trust, name=tag)
+        )
     _tell(received)
 
 
 @trust_app.command()
-def trust_model(
+def trust_one_model(
     tag: Annotated[str, typer.Argument(metavar="TAG", help="A tag, or a name for the latest.")],
 ) -> None:
     """Let the pickled content of a model be loaded, which can run any code."""
-    model = current.model_store().get(parse_tag(tag))
-    receipt = Trust(current.home()).trust(model.digest)
+    wanted = current.model_store().resolve(parse_tag(tag))
+    receipt = trust_model(wanted)
     if receipt is None:
-        print(f"{model} needs no trust: it was made here, or holds no pickled content.")
+        print(f'Model(tag="{wanted}") needs no trust: it was made here, or holds no pickled content.')
     else:
-        print(f"{model} is trusted: {', '.join(receipt.files)}.")
+        print(f'Model(tag="{wanted}") is trusted: {", ".join(receipt.files)}.')
 
 
-def _import(kind: type[Model] | type[Bento], path: str, input_format: str | None, trust: bool) -> _Items:
-    return _usage(lambda: import_item(kind, open_place(path), input_format, home=current.home(), trust=trust))
+def _export(item: Model | Bento, path: str, output_format: str | None) -> None:
+    with step(f"exporting {item.tag}"):
+        place = _usage(lambda: item.export(path, output_format))
+    print(f"{item} exported to {place}.")
 
 
 def _tell(received: _Items) -> None:
     for one in received:
-        print(f"{one.item} imported." if one.is_new else f"{one.item} is there already.")
+        print(f"{one.item} imported{'.' if one.is_new else ': it was there already.'}", flush=True)
         if one.untrusted:
             talk(
                 f"{one.item} holds pickled content, which can run any code when it is loaded: {', '.join(one.untrusted)}\n"
@@ -129,5 +135,5 @@ def _usage(action: Callable[[], ResultT]) -> ResultT:
     """Do it; a format or protocol that nobody knows is a usage error."""
     try:
         return action()
-    except (ValueError, InvalidArgument) as e:
+    except ValueError as e:
         raise typer.BadParameter(str(e)) from e

@@ -7,14 +7,17 @@ together, or none of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from ..config import Home
 from ..exceptions import BentoMLException
+from ..tag import Tag
+from . import refs
 from .bentos import Bento
 from .digest import Digest
 from .items import InfoT
@@ -26,11 +29,12 @@ from .staging import Staging
 from .tree import Entry, Tree
 from .trust import Trust
 
-__all__ = ["Received", "read_manifest", "receive", "staged"]
+__all__ = ["Received", "check_length", "read_manifest", "receive", "receive_files", "staged"]
 
 ItemT_co = TypeVar("ItemT_co", Model, Bento, covariant=True)
 
 _LARGEST_MANIFEST = 64 << 20  # bytes: half a million files
+_LARGEST_YAML = 4 << 20
 _NAMED = 20  # files that a message names
 
 
@@ -57,24 +61,49 @@ def staged(home: Home) -> Iterator[Path]:
 
 
 def receive(
-    folders: Sequence[Path], *, home: Home, origin: str, trust: bool = False
+    folders: Sequence[Path],
+    *,
+    home: Home,
+    origin: str,
+    trust: bool = False,
+    known: Mapping[Path, Iterable[Entry]] = MappingProxyType({}),
 ) -> list[Received[Model] | Received[Bento]]:
     """Take in folders that were `staged`, each with the manifest of an item and its files: all of them, or none.
 
     ``origin`` is where they came from, as a person would say it. With ``trust``, pickled content of the models may be loaded;
-    otherwise `bentoml models trust` must be run first. The models are listed before the bentos.
+    otherwise `bentoml models trust` must be run first. ``known`` are files of a folder that were compared with their entries
+    while they were written, or linked from the blobs: they are not read again. The models are listed before the bentos.
 
     Raises:
         BentoMLException: a manifest is missing or damaged, files are not what it says, or its tag exists with other content.
     """
     manifests = [(folder, read_manifest(folder)) for folder in folders]
     shelf = Shelf(home, ModelInfo, home.models)
-    models = [_arrival(folder, info, shelf) for folder, info in manifests if isinstance(info, ModelInfo)]
+    models = [
+        _arrival(folder, info, shelf, known.get(folder, ()))
+        for folder, info in manifests
+        if isinstance(info, ModelInfo)
+    ]
     shelves = Shelf(home, BentoInfo, home.bentos)
-    bentos = [_arrival(folder, info, shelves) for folder, info in manifests if isinstance(info, BentoInfo)]
+    bentos = [
+        _arrival(folder, info, shelves, known.get(folder, ()))
+        for folder, info in manifests
+        if isinstance(info, BentoInfo)
+    ]
     door = Trust(home)
     received = [_model(arrival, door, origin, trust) for arrival in models]
     return [*received, *map(_bento, bentos)]
+
+
+def receive_files(
+    folder: Path, info: ModelInfo, *, home: Home, origin: str, trust: bool = False
+) -> Received[Model]:
+    """Take in a folder that was `staged` and holds files alone, as a model that ``info`` describes.
+
+    Its version follows from its content unless ``info`` has one; otherwise as `receive`.
+    """
+    arrival = _arrival(folder, info, Shelf(home, ModelInfo, home.models))
+    return _model(arrival, Trust(home), origin, trust)
 
 
 def read_manifest(folder: Path) -> ModelInfo | BentoInfo:
@@ -95,9 +124,23 @@ def read_manifest(folder: Path) -> ModelInfo | BentoInfo:
     try:
         if file.is_symlink() or file.stat().st_size > _LARGEST_MANIFEST:
             raise BentoMLException(f"it is no file of at most {_LARGEST_MANIFEST >> 20} MiB")
-        return there[0].from_yaml(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        check_length(text)
+        return there[0].from_yaml(text)
     except (BentoMLException, ValueError, OSError, RecursionError) as e:
         raise BentoMLException(f"its `{there[0].FILE}` is damaged: {e}") from e
+
+
+def check_length(text: str) -> None:
+    """Refuse a manifest that would take a reader of YAML minutes; the list of files is read in another way, and may be long.
+
+    Raises:
+        BentoMLException: it is so long.
+    """
+    head, _, listing = text.partition("\nfiles:\n")
+    is_ours = len(listing) <= _LARGEST_YAML or all(line.startswith('- {"') for line in listing.splitlines())
+    if len(head) > _LARGEST_YAML or not is_ours:
+        raise BentoMLException(f"it has more than {_LARGEST_YAML >> 20} MiB of YAML")
 
 
 @dataclass(frozen=True)
@@ -112,13 +155,16 @@ class _Arrival(Generic[InfoT]):
     is_new: bool
 
 
-def _arrival(folder: Path, info: InfoT, shelf: Shelf[InfoT]) -> _Arrival[InfoT]:
+def _arrival(folder: Path, info: InfoT, shelf: Shelf[InfoT], known: Iterable[Entry] = ()) -> _Arrival[InfoT]:
     """Make the files ready, compare them with the manifest, and make sure that nothing else has the tag."""
-    (folder / info.FILE).unlink()
-    files = shelf.take(folder)
+    if info.tag.version == refs.LATEST:
+        raise BentoMLException(f"`{info.tag}`: `latest` means the item saved last, and is no version")
+    (folder / info.FILE).unlink(missing_ok=True)
+    files = shelf.take(folder, known)
     digest = info.identity(files)
     if info.digest is not None:
         _check(info, files, digest)
+    info = replace(info, tag=Tag(info.tag.name, info.tag.version or digest.version()))
     is_new = not shelf.holds(info.tag, digest)
     return _Arrival(folder, info.with_time_of_arrival(), files, digest, shelf, is_new)
 

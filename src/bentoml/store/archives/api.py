@@ -13,11 +13,12 @@ from ...tag import Tag
 from .. import current
 from ..bentos import Bento
 from ..models import Model, ModelStore
+from ..trust import Receipt, Trust
 from .exporting import export
 from .importing import import_item
 from .places import open_place
 
-__all__ = ["export_bento", "export_item", "export_model", "import_bento", "import_model"]
+__all__ = ["export_bento", "export_item", "export_model", "import_bento", "import_model", "trust_model"]
 
 
 def export_model(
@@ -55,9 +56,12 @@ def import_model(
     passwd: str | None = None,
     params: Mapping[str, str] | None = None,
     subpath: str | None = None,
+    name: str | Tag | None = None,
     trust: bool = False,
 ) -> Model:
     """Take in the model that an archive or folder holds, be it of this library or of BentoML 1.x; the same again is no error.
+
+    A file, folder or http(s) address of weights becomes a model as it is, under ``name`` or what the path suggests.
 
     Pickled content in it (as `custom_objects` is) can be loaded once it is trusted: with ``trust``, or by `bentoml.models.trust`.
 
@@ -67,8 +71,16 @@ def import_model(
         BentoMLException: it is damaged or may not be unpacked, or another model has its tag; nothing is stored then.
     """
     place = open_place(path, protocol=protocol, user=user, passwd=passwd, params=params, subpath=subpath)
-    (received,) = import_item(Model, place, input_format, home=current.home(), trust=trust)
+    (received,) = import_item(Model, place, input_format, home=current.home(), trust=trust, name=name)
     return cast(Model, received.item)
+
+
+def trust_model(tag: str | Tag) -> Receipt | None:
+    """Let the pickled content of a model that was imported or pulled be loaded, which can run any code.
+
+    Returns which files hold it, and where they came from; None of a model that needs no trust.
+    """
+    return Trust(current.home()).trust(current.model_store().get(tag).digest)
 
 
 def export_bento(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...config import Home
-from ...exceptions import BentoMLException, InvalidArgument
+from ...exceptions import BentoMLException
 from ...paths import fsync_folder
 from ..bentos import Bento
 from ..models import Model
@@ -22,7 +22,7 @@ from ..staging import remove
 from .contents import contents
 from .formats import NATIVE, Format, by_name, by_suffix
 from .packing import pack
-from .places import LocalPlace, Place
+from .places import LocalPlace, Place, RemotePlace, WebPlace
 
 __all__ = ["export"]
 
@@ -41,17 +41,20 @@ def export(
         ValueError: there is no such format.
         BentoMLException: the item or a model is damaged, or the place cannot be written.
     """
+    if isinstance(place, WebPlace):
+        raise BentoMLException(
+            f"`{place.name}` cannot be written to; give a path, or a URL of ftp, s3, gs, ..."
+        )
     target, format = _target(item, place, output_format)
     for part in (item, *models):
         part.check()
     entries = contents(item, models)
     if isinstance(target, LocalPlace):
-        _check_parent(target.path)
         with _in_place(target.path, format) as draft:
             pack(entries, format, draft)
         return str(target.path)
     if format == "folder":
-        raise InvalidArgument(
+        raise BentoMLException(
             "a folder can only be written to this machine; choose a format that is one file"
         )
     with staged(Home(Path(item.path).parents[2])) as folder:
@@ -59,42 +62,56 @@ def export(
         return target.put(folder / "archive")
 
 
-def _target(item: Model | Bento, place: Place, output_format: str | None) -> tuple[Place, Format]:
+def _target(
+    item: Model | Bento, place: LocalPlace | RemotePlace, output_format: str | None
+) -> tuple[LocalPlace | RemotePlace, Format]:
     """Return where it goes, and as what."""
     kind = type(item.info)
     format = None if output_format is None else by_name(output_format, kind)
     native = NATIVE[kind.KIND]
     if place.is_folder():
-        suffix = native if output_format is None else "" if format == "folder" else f"{output_format}"
-        name = f"{item.tag.name}-{item.tag.version}" + (f".{suffix}" if suffix else "")
-        return place.child(name), format or "xz"
+        ending = "" if format == "folder" else f".{output_format or native}"
+        return place.child(f"{item.tag.name}-{item.tag.version}{ending}"), format or "xz"
     if format is None:
         format = by_suffix(place.name, kind)
     return (place, format) if format else (place.with_ending(f".{native}"), "xz")
 
 
-def _check_parent(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise BentoMLException(f"the folder `{path.parent}` does not exist; make it, or write to another one")
-
-
 @contextmanager
 def _in_place(target: Path, format: Format) -> Iterator[Path]:
     """Give a name beside the target; at the end of the block, what is there takes the target's place."""
-    if target.is_dir() and (format != "folder" or any(target.iterdir())):
-        raise BentoMLException(
-            f"`{target}` is a folder that is there already; choose another name, or remove it"
-        )
-    draft = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}")
+    _check_replaceable(target, format)
+    draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
     try:
         yield draft
         if target.is_file():
             logger.info("`%s` was there already, and is replaced", target)
         os.rename(draft, target)
-    except BaseException:
-        if draft.is_dir():
+        fsync_folder(target.parent)
+    except OSError as e:
+        raise BentoMLException(f"`{target}` cannot be written: {e.strerror or e}") from e
+    finally:
+        if os.path.isdir(draft):
             remove(draft)
-        else:
-            draft.unlink(missing_ok=True)
-        raise
-    fsync_folder(target.parent)
+        elif os.path.lexists(draft):
+            draft.unlink()
+
+
+def _check_replaceable(target: Path, format: Format) -> None:
+    """Make sure that nothing is lost but an older file, which is what a second export replaces."""
+    if not os.path.isdir(target.parent):
+        raise BentoMLException(
+            f"the folder `{target.parent}` does not exist; make it, or write to another one"
+        )
+    is_folder, is_file = (
+        os.path.isdir(target),
+        os.path.isfile(target),
+    )  # these do not raise, whatever the name is
+    if is_folder and (format != "folder" or os.listdir(target)):
+        raise BentoMLException(
+            f"`{target}` is a folder that is there already; choose another name, or remove it"
+        )
+    if os.path.lexists(target) and not (is_file or is_folder):
+        raise BentoMLException(f"`{target}` is no file, and is left alone; choose another name")
+    if is_file and format == "folder":
+        raise BentoMLException(f"`{target}` is a file; choose another name, or remove it")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...config import Home
 from ...exceptions import BentoMLException, NotFound
+from ...tag import Tag
 from ..bentos import Bento
 from ..manifest import BentoInfo, Manifest, ModelInfo
 from ..models import Model
-from ..receive import Received, receive, staged
+from ..receive import Received, receive, receive_files, staged
 from .contents import MODELS
 from .formats import Format, by_content, by_name, by_suffix
 from .members import Member
 from .places import LocalPlace, Place
 from .unpack import copy_folder, unpack
+from .weights import is_plain, model_tag, place_weights
 
 __all__ = ["import_item"]
 
@@ -32,10 +35,12 @@ def import_item(
     *,
     home: Home,
     trust: bool = False,
+    name: str | Tag | None = None,
 ) -> list[Received[Model] | Received[Bento]]:
     """Take in the item that an archive or a folder holds, with the models of a bento, and return them, the item itself last.
 
-    What it is, its first bytes tell; ``input_format`` must not say otherwise.
+    What it is, its first bytes tell; ``input_format`` must not say otherwise. A file or folder that is no item becomes a
+    model as it is, under ``name`` or what its own name suggests.
 
     Raises:
         NotFound: there is nothing at the place.
@@ -43,36 +48,54 @@ def import_item(
         BentoMLException: it is damaged, may not be unpacked, or its tag exists with other content.
     """
     wanted = None if input_format is None else by_name(input_format)
-    with staged(home) as folder:
-        try:
-            members = _unpacked(place, wanted, folder)
-            folders = _items(folder / "item", members, folder / MODELS)
-            _check_kind(kind, folder / "item")
-            return receive(folders, home=home, origin=place.name, trust=trust)
-        except NotFound:
-            raise
-        except BentoMLException as e:
-            raise BentoMLException(f"`{place.name}` is not imported: {e}") from e
+    with staged(home) as folder, _named(place):
+        source = _at_hand(place, folder)
+        target = folder / "item"
+        target.mkdir()
+        if kind is Model and wanted is None and is_plain(source, place.name):
+            info = ModelInfo(tag=model_tag(name, place.name, is_folder=source.is_dir()))
+            place_weights(source, os.path.basename(place.name), target)
+            return [receive_files(target, info, home=home, origin=place.name, trust=trust)]
+        members = _unpacked(source, place.name, wanted, target)
+        folders = _items(target, members, folder / MODELS)
+        _check_kind(kind, target)
+        if name is not None:
+            raise BentoMLException("it is an item with a name of its own; leave out the name")
+        return receive(folders, home=home, origin=place.name, trust=trust)
 
 
-def _unpacked(place: Place, wanted: Format | None, folder: Path) -> list[Member]:
-    """Put what is at a place into the folder `item`."""
-    source = place.path if isinstance(place, LocalPlace) else folder / "archive"
+@contextmanager
+def _named(place: Place) -> Iterator[None]:
+    """Let an error say what was to be imported."""
+    try:
+        yield
+    except NotFound:
+        raise
+    except BentoMLException as e:
+        raise BentoMLException(f"`{place.name}` is not imported: {e}") from e
+
+
+def _at_hand(place: Place, folder: Path) -> Path:
+    """Return what is at a place as a file or folder of this machine."""
     if not isinstance(place, LocalPlace):
-        place.fetch(source)
-    target = folder / "item"
-    target.mkdir()
+        place.fetch(folder / "archive")
+        return folder / "archive"
+    if not (os.path.isdir(place.path) or os.path.isfile(place.path)):
+        there = os.path.lexists(place.path)
+        raise NotFound(f"`{place.name}` {'is neither a file nor a folder' if there else 'does not exist'}")
+    return place.path
+
+
+def _unpacked(source: Path, name: str, wanted: Format | None, target: Path) -> list[Member]:
+    """Put what an archive or a folder holds into an empty folder."""
     if source.is_dir():
         if wanted not in (None, "folder"):
             raise BentoMLException(f"it is a folder, not `{wanted}`")
         return copy_folder(source, target)
-    try:
-        with source.open("rb") as file:
-            format = _format(file.read(_HEAD), place.name, wanted)
-            file.seek(0)
-            return unpack(file, format, target)
-    except (FileNotFoundError, NotADirectoryError) as e:
-        raise NotFound(f"`{place.name}` does not exist") from e
+    with source.open("rb") as file:
+        format = _format(file.read(_HEAD), name, wanted)
+        file.seek(0)
+        return unpack(file, format, target)
 
 
 def _format(head: bytes, name: str, wanted: Format | None) -> Format:

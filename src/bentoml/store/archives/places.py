@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ftplib
 import os
 import re
 import secrets
@@ -11,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ...exceptions import BentoMLException, MissingDependencyException, NotFound
+from .web import download, shown
 
-__all__ = ["LocalPlace", "Place", "RemotePlace", "open_place"]
+__all__ = ["LocalPlace", "Place", "RemotePlace", "WebPlace", "open_place"]
 
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 _USER = {"s3": ("key", "secret"), "s3a": ("key", "secret")}  # what others call `username` and `password`
@@ -33,7 +35,7 @@ class LocalPlace:
         return str(self.path)
 
     def is_folder(self) -> bool:
-        return self.means_folder or self.path.is_dir()
+        return self.means_folder or os.path.isdir(self.path)
 
     def child(self, name: str) -> LocalPlace:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -92,23 +94,40 @@ class RemotePlace:
             self._system().get_file(self._inner(), str(target))
 
     def _system(self) -> Any:
-        fsspec = _fsspec(self.protocol)
-        from_url = fsspec.get_filesystem_class(self.protocol)._get_kwargs_from_urls(
-            f"{self.protocol}://{self.path}"
-        )
-        return fsspec.filesystem(self.protocol, **{**from_url, **self.options})
+        from_url = self._class()._get_kwargs_from_urls(self._url())
+        try:
+            return _fsspec(self.protocol).filesystem(self.protocol, **{**from_url, **self.options})
+        except TypeError as e:
+            raise ValueError(f"`{self.protocol}` does not take what was given: {e}") from e
 
     def _inner(self) -> str:
         """Return the path as the file system has it, without host and user where these are no part of it."""
-        inner = (
-            _fsspec(self.protocol)
-            .get_filesystem_class(self.protocol)
-            ._strip_protocol(f"{self.protocol}://{self.path}")
-        )
-        return str(inner)
+        return str(self._class()._strip_protocol(self._url()))
+
+    def _class(self) -> Any:
+        return _fsspec(self.protocol).get_filesystem_class(self.protocol)
+
+    def _url(self) -> str:
+        return f"{self.protocol}://{self.path}"
 
 
-Place: TypeAlias = LocalPlace | RemotePlace
+@dataclass(frozen=True)
+class WebPlace:
+    """An http(s) address, which can be read alone."""
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        """The address, without what may be secret in it."""
+        return shown(self.url)
+
+    def fetch(self, target: Path) -> None:
+        """Write what is there to a file of this machine."""
+        download(self.url, target)
+
+
+Place: TypeAlias = LocalPlace | RemotePlace | WebPlace
 
 
 def open_place(
@@ -149,10 +168,10 @@ def open_place(
 
 def _of_url(protocol: str, rest: str, options: Mapping[str, Any]) -> Place:
     if protocol in ("file", "local"):
-        path = (
-            unquote(urlsplit(f"file://{rest}").path) if protocol == "file" and rest.startswith("/") else rest
-        )
+        path = unquote(rest.removeprefix("localhost")) if protocol == "file" else rest
         return LocalPlace(Path(path).absolute(), rest.endswith("/"))
+    if protocol in ("http", "https"):
+        return WebPlace(f"{protocol}://{rest}")
     try:
         _fsspec(protocol).get_filesystem_class(protocol)
     except ValueError as e:
@@ -180,5 +199,5 @@ def _said(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError as e:
         raise NotFound(f"`{name}` does not exist") from e
-    except (OSError, EOFError) as e:
+    except ftplib.all_errors as e:  # those of ftp, OSError, EOFError
         raise BentoMLException(f"`{name}`: {e}") from e

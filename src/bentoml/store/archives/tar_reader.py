@@ -134,8 +134,7 @@ def _number(field: bytes) -> int:
     """Read a number: octal digits, or base 256 where the first bit is set."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    digits = field.strip(b"\0 ")
-    try:
-        return int(digits or b"0", 8)
-    except ValueError as e:
-        raise BentoMLException(f"it is damaged: a header has the number {digits!r}") from e
+    digits = field.strip(b"\0 ") or b"0"
+    if digits.strip(b"01234567"):
+        raise BentoMLException(f"it is damaged: a header has the number {digits!r}")
+    return int(digits, 8)

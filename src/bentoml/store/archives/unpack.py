@@ -24,14 +24,14 @@ _RATIO = 200  # is how often an archive may hold its own size
 _MODES = {False: 0o644, True: 0o755}
 
 
-def unpack(file: BinaryIO, format: Format, folder: Path) -> list[Member]:
-    """Write all that an archive holds into an empty folder, and return what it is.
+def unpack(file: BinaryIO, format: Format, folder: Path, *, most: int = _MOST_MEMBERS) -> list[Member]:
+    """Write all that an archive holds, at ``most`` so many members, into an empty folder, and return what it is.
 
     Raises:
         BentoMLException: it is damaged, or holds something that has no place in a folder.
     """
     members = zip_members(file) if format == "zip" else tar_members(Stream(unpacked(file, format)))
-    unpacking = _Unpacking(folder, os.fstat(file.fileno()).st_size)
+    unpacking = _Unpacking(folder, os.fstat(file.fileno()).st_size, most)
     for member, content in members:
         unpacking.add(member, content)
     return unpacking.finish()
@@ -48,8 +48,9 @@ def copy_folder(source: Path, folder: Path) -> list[Member]:
 class _Unpacking:
     """A folder that fills; links are made at the end, when nothing can be written through them any more."""
 
-    def __init__(self, folder: Path, packed: int | None) -> None:
+    def __init__(self, folder: Path, packed: int | None, most_members: int = _MOST_MEMBERS) -> None:
         self._folder = folder
+        self._most_members = most_members
         self._names = Names()
         self._members: list[Member] = []
         self._room = shutil.disk_usage(folder).free - _SPARE
@@ -94,15 +95,15 @@ class _Unpacking:
     def finish(self) -> list[Member]:
         """Make the links."""
         sizes = {member.path: member.size for member in self._members}
-        for member in self._members:
-            place = self._place(member.path)
-            place.parent.mkdir(parents=True, exist_ok=True)
+        links = [member for member in self._members if member.kind in ("hardlink", "symlink")]
+        for member in links:
+            self._place(member.path).parent.mkdir(parents=True, exist_ok=True)
             if member.kind == "hardlink":
-                self._check_size(sizes[member.link])
-                self._size += sizes[member.link]
-                shutil.copy(self._place(member.link), place)
-                sizes[member.path] = sizes[member.link]
-        for member in self._members:
+                size = sizes[member.path] = sizes[member.link]
+                self._check_size(size)
+                self._size += size
+                shutil.copy(self._place(member.link), self._place(member.path))
+        for member in links:
             if member.kind == "symlink":
                 self._check_link(member)
                 os.symlink(member.link, self._place(member.path))
@@ -118,8 +119,8 @@ class _Unpacking:
             member = Member(member.path, "hardlink", link=target)
         self._names.add(member)
         self._members.append(member)
-        if len(self._members) > _MOST_MEMBERS:
-            raise BentoMLException(f"it holds more than {_MOST_MEMBERS} files")
+        if len(self._members) > self._most_members:
+            raise BentoMLException(f"it holds more than {self._most_members} files")
 
     def _write(self, member: Member, content: Iterator[bytes]) -> None:
         place = self._place(member.path)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from ...exceptions import BentoMLException
@@ -24,6 +27,10 @@ _ENCRYPTED, _SIZES_BEHIND, _UTF_8 = 0x1, 0x8, 0x800
 _UNIX = 3
 _LONGEST_LINK = 4096
 _KINDS: dict[int, Kind] = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "symlink"}
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError,
+    OverflowError, OSError,
+)  # fmt: skip
 
 
 def zip_members(file: BinaryIO) -> Iterator[tuple[Member, Iterator[bytes]]]:
@@ -32,14 +39,20 @@ def zip_members(file: BinaryIO) -> Iterator[tuple[Member, Iterator[bytes]]]:
     Raises:
         BentoMLException: it is damaged, encrypted, tells two stories, or holds what is neither a file, a folder nor a link.
     """
+    with _damage(), zipfile.ZipFile(file) as archive:
+        infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+        _check_layout(file, archive, infos)
+        for info in infos:
+            member = _member(archive, info)
+            yield member, _content(archive, info) if member.kind == "file" else iter(())
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turn what the library raises of a damaged file into our error."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
-            _check_layout(file, archive, infos)
-            for info in infos:
-                member = _member(archive, info)
-                yield member, _content(archive, info) if member.kind == "file" else iter(())
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as e:
+        yield
+    except _DAMAGE as e:
         raise BentoMLException(f"its zip is damaged: {e}") from e
 
 
@@ -71,7 +84,7 @@ def _as_utf8(info: zipfile.ZipInfo) -> str:
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     size = 0
-    with archive.open(info) as content:
+    with _damage(), archive.open(info) as content:
         while piece := content.read(_PIECE):
             size += len(piece)
             yield piece

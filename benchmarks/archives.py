@@ -1,0 +1,101 @@
+"""Measure archives: exporting and importing a model, beside BentoML and beside copying the file once.
+
+Run ``python benchmarks/archives.py [--size MB] [--rounds N] [--bentoml PYTHON]``. Each measurement is a process of its own, and those of a
+round follow one another, so that each round sees the machine in one state; what is printed is the median of the
+rounds. ``--bentoml`` is the interpreter of an environment with BentoML; without it, only this library is measured. The model is noise, as
+weights are for a compressor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+# What a process does: `action`, with the model store of BENTOML_HOME, `path` and `size`; then it says what that took.
+CHILD = """
+import json, os, resource, shutil, sys, time
+action, path = sys.argv[1:3]
+if action in ("save", "export", "import"):
+    import bentoml
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before, wall, cpu = peak(), time.perf_counter(), time.process_time()
+if action == "save":
+    with bentoml.models.create("bench") as model:
+        with open(os.path.join(model.path, "weights.bin"), "wb") as file:
+            for _ in range(int(sys.argv[3])):
+                file.write(os.urandom(1 << 20))
+elif action == "export":
+    bentoml.models.export_model("bench", path)
+elif action == "import":
+    bentoml.models.import_model(path)
+elif action == "copy":
+    with open(path, "rb") as source, open(path + ".copy", "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+        os.fsync(target.fileno())
+print(json.dumps([time.process_time() - cpu, time.perf_counter() - wall, peak() - before]))
+"""
+ENDINGS = ("bentomodel", "gz", "tar", "zip")
+
+
+def main() -> None:
+    arguments = parse()
+    found: dict[str, list[list[float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="bentoml-archives-", dir=arguments.folder) as folder:
+        for number in range(arguments.rounds):
+            for who, python in interpreters(arguments.bentoml).items():
+                measure(Path(folder, f"{who}-{number}"), who, python, arguments.size, found)
+    print(f"{arguments.size} MB of noise, median of {arguments.rounds} interleaved rounds")
+    print(f"  {'':40} {'CPU':>8} {'wall':>8}   memory")
+    for what, rounds in found.items():
+        cpu, wall, memory = (statistics.median(one) for one in zip(*rounds, strict=True))
+        print(f"  {what:40} {cpu:6.2f} s {wall:6.2f} s {memory:+6.0f} MB")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--size", type=int, default=500, help="megabytes of the model")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--bentoml", help="the Python of an environment with BentoML")
+    parser.add_argument("--folder", default="/var/tmp", help="where the stores are made; a real disk")
+    return parser.parse_args()
+
+
+def interpreters(bentoml: str | None) -> dict[str, str]:
+    return {"ours": sys.executable, **({"BentoML": bentoml} if bentoml else {})}
+
+
+def measure(folder: Path, who: str, python: str, size: int, found: dict[str, list[list[float]]]) -> None:
+    folder.mkdir()
+    child(python, folder / "home", "save", "", str(size))
+    for ending in ENDINGS:
+        archive = folder / f"model.{ending}"
+        found[f"{who}: export to .{ending}"].append(child(python, folder / "home", "export", str(archive)))
+        if who == "ours" and ending == "tar":
+            found["copy the archive once"].append(child(python, folder / "home", "copy", str(archive)))
+        found[f"{who}: import of .{ending}"].append(
+            child(python, folder / f"into-{ending}", "import", str(archive))
+        )
+        archive.unlink()
+    for file in sorted(folder.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() and not file.is_symlink() else file.unlink()
+
+
+def child(python: str, home: Path, *arguments: str) -> list[float]:
+    env = {**os.environ, "BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    done = subprocess.run(
+        [python, "-c", CHILD, *arguments], env=env, capture_output=True, text=True, check=True
+    )
+    measured: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+if __name__ == "__main__":
+    main()
