@@ -31,6 +31,7 @@ __all__ = [
     "list",
     "pull",
     "push",
+    "verify",
 ]
 
 _LATE = {  # loaded on first use, so that listing does not pay for the builder and the registries
@@ -44,10 +45,11 @@ _LATE = {  # loaded on first use, so that listing does not pay for the builder a
 
 
 def get(tag: str | Tag) -> Bento:
-    """Return the bento that a tag means: a version, the unique beginning of one, or `latest` (also without a version).
+    """Return the bento that a tag means: a version, the unique beginning of one, `latest` (also without a version), or an alias.
 
     Raises:
         NotFound: it means none.
+        BentoMLException: the bento is damaged; the message names each file.
     """
     return current.bento_store().get(tag)
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.store.flips import flip, flip_unseen
 from tests.store.saving import Save
 
 from bentoml.config import Home
@@ -18,26 +18,6 @@ from bentoml.store.damage import Reading
 from bentoml.store.models import Model, ModelStore
 
 FILES = {"model.pkl": "weights", "sub/config.json": "{}", "empty": ""}
-
-
-def flip(file: str | Path, *, at: int = 0) -> None:
-    """Turn one bit of a file over, as a careless program would: in place."""
-    file = Path(file)
-    mode = stat.S_IMODE(file.stat().st_mode)
-    file.chmod(0o644)
-    with file.open("r+b") as stream:
-        stream.seek(at)
-        byte = stream.read(1)[0]
-        stream.seek(at)
-        stream.write(bytes([byte ^ 1]))
-    file.chmod(mode)
-
-
-def flip_unseen(file: str | Path) -> None:
-    """The same, with the time set back afterwards."""
-    before = os.stat(file)
-    flip(file)
-    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def count_reads(model: Model) -> int:
@@ -66,6 +46,21 @@ def test_one_flipped_bit_stops_a_load_and_is_named(models: ModelStore, save: Sav
     assert [str(damage) for damage in model.damage()] == [
         f"model `{model.tag}`: `{file}` has other content than what was stored"
     ]
+
+
+@pytest.mark.parametrize(
+    "key", ["\ndigest: sha256:", "\nchecksum: sha256:", "\nversion: ", "\ncreation_time: '", '"sha256":"']
+)
+@pytest.mark.parametrize("name", ["iris", "iris:v1"])
+def test_a_damaged_manifest_is_mended_by_saving(models: ModelStore, save: Save, name: str, key: str) -> None:
+    model = save(name, FILES)
+    manifest = Path(model.path_of("model.yaml"))
+    flip(manifest, at=manifest.read_text().index(key) + len(key))
+    assert "model.yaml" in [damage.path for damage in models.verify(model.tag)]
+    with pytest.raises(BentoMLException, match=r"is damaged: .*model\.yaml"):
+        models.get(model.tag)
+    assert save(name, FILES) == model
+    assert models.get(model.tag).damage() == []
 
 
 def test_all_items_that_share_a_damaged_file_are_stopped(models: ModelStore, save: Save) -> None:

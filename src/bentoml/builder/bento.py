@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config import Home
 from ..exceptions import ImportServiceError, InvalidArgument
+from ..store.aliases import MARK
 from ..store.bentos import Bento, BentoStore
 from ..store.manifest import BentoInfo, ModelRef
 from ..store.models import ModelStore
@@ -162,9 +163,14 @@ def _manifest(
         service=description.service,
         entry_service=description.name,
         labels={**config.labels, **declared.labels, **labels},
-        models=tuple(ModelRef.of(model_info(spec, models), alias=spec.alias) for spec in config.models),
+        models=tuple(
+            ModelRef.of(
+                model_info(spec, models), alias=spec.alias or (spec.tag if MARK in spec.tag else None)
+            )
+            for spec in config.models
+        ),
         services=tuple(
-            {**service, "models": [ModelRef.of(models.get(t).info).to_data() for t in service["models"]]}
+            {**service, "models": [_used_model(models, *used).to_data() for used in service["models"]]}
             for service in description.services
         ),
         envs=tuple(envs.values()),
@@ -173,6 +179,11 @@ def _manifest(
         image=image,
         description=config.description,
     )
+
+
+def _used_model(models: ModelStore, tag: str, alias: str) -> ModelRef:
+    """Return what a bento says of a model that a service asks for; an alias means this one there, wherever it is moved."""
+    return ModelRef.of(models.get(tag).info, alias=alias or None)
 
 
 def _packed(
@@ -261,7 +272,7 @@ def _places_of(home: Home, project: Path) -> list[str]:
     """Return patterns for the store's own folders, which are no part of a project that they lie in."""
     root = home.root.resolve()
     if root == project:
-        places = [home.models, home.bentos, home.blobs, home.staging, home.cache, home.state]
+        places = [home.models, home.bentos, home.aliases, home.blobs, home.staging, home.cache, home.state]
         return ["/store.lock", *(f"/{place.name}/" for place in places)]
     if root.is_relative_to(project):
         return [f"/{_SPECIAL.sub(_ESCAPED, root.relative_to(project).as_posix())}/"]

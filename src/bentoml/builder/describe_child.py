@@ -52,7 +52,7 @@ def _entry(service: Service[Any]) -> dict[str, Any]:
     return {
         "name": service.name,
         "service": "",
-        "models": sorted({str(model.tag) for model in service.models}),
+        "models": sorted({(str(model.tag), model.alias or "") for model in service.models}),
         "dependencies": [_dependency(one) for one in service.dependencies.values()],
         "config": service.config,
     }

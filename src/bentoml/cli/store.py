@@ -122,9 +122,11 @@ def collect_garbage(
         found = collecting(current.home(), temporary=Path(tempfile.gettempdir()), unused_models=unused_models)
     if output == "json":
         print_json([{"kind": piece.kind, "name": piece.name, "size": piece.size} for piece in found])
-    elif found:
+        return
+    if found:
         print_table(["Kind", "Name", "Size"], [[p.kind, p.name, size(p.size)] for p in found])
-    talk(f"{size(sum(p.size for p in found))} {'would be' if dry_run else ''} freed".replace("  ", " "))
+    freed = "would be freed" if dry_run else "freed"
+    print(f"{size(sum(piece.size for piece in found))} {freed}.")
 
 
 # Measuring.
@@ -145,9 +147,10 @@ def disk_usage(output: _OutputOption = "table") -> None:
     ]
     print_table(["Kind", "Tag", "Size", "Own"], rows)
     print()
-    totals = {"items": usage.items, **{f"cache/{name}": count for name, count in usage.caches.items()}}
-    totals |= {**usage.others, "garbage": sum(piece.size for piece in garbage)}
-    print_table(["Total", "Size"], [[name, size(count)] for name, count in totals.items()])
+    caches = {f"cache/{name}": count for name, count in usage.caches.items()}
+    totals = {"items": usage.items, "shared": usage.shared, "blobs": usage.blobs, **caches, **usage.others}
+    totals["garbage"] = sum(piece.size for piece in garbage)
+    print_table(["Together", "Size"], [[name, size(count)] for name, count in totals.items()])
 
 
 def _names_and_items(names: Mapping[Room, tuple[Room, ...]]) -> Iterable[Room]:
@@ -163,6 +166,8 @@ def _usage_data(usage: Usage, garbage: list[Piece]) -> dict[str, Any]:
         "models": _names_data(usage.models),
         "bentos": _names_data(usage.bentos),
         "items": usage.items,
+        "shared": usage.shared,
+        "blobs": usage.blobs,
         "caches": usage.caches,
         **usage.others,
         "garbage": sum(piece.size for piece in garbage),

@@ -11,6 +11,7 @@ from typing import overload
 from ..config import environment
 from ..exceptions import MissingDependencyException
 from ..store import current
+from ..store.aliases import parse_taglike
 from ..store.manifest import ModelRef
 from ..store.models import Model
 from ..tag import Tag
@@ -22,13 +23,14 @@ __all__ = ["BentoModel", "HuggingFaceModel"]
 class BentoModel:
     """Name a model of the store: ``model = BentoModel("iris:latest")`` gives it as ``self.model``.
 
-    Unlike ``bentoml.models.get``, it is looked for only when it is used, or when the service is built or served.
+    Unlike ``bentoml.models.get``, it is looked for only when it is used, or when the service is built or served. An alias,
+    as in ``iris@prod``, stays the text that it is.
     """
 
-    tag: Tag
+    tag: Tag | str
 
     def __init__(self, tag: str | Tag) -> None:
-        object.__setattr__(self, "tag", Tag.from_taglike(tag))  # frozen, like what it names
+        object.__setattr__(self, "tag", parse_taglike(tag))  # frozen, like what it names
 
     @overload
     def __get__(self, instance: None, owner: type) -> BentoModel: ...
@@ -52,7 +54,7 @@ class BentoModel:
 
     def to_info(self, alias: str | None = None) -> ModelRef:
         """Return what a bento says of the model."""
-        return ModelRef.of(self.stored.info, alias=alias)
+        return ModelRef.of(self.stored.info, alias=alias or self.stored.alias)
 
 
 class HuggingFaceModel:

@@ -20,7 +20,7 @@ from ..paths import fsync_folder, write_atomic
 from ..tag import Tag
 from .refs import LATEST
 
-__all__ = ["MARK", "Alias", "Aliases", "Move"]
+__all__ = ["MARK", "Alias", "Aliases", "Move", "parse_taglike"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,18 @@ class Alias:
 
     def __str__(self) -> str:
         return f"{self.name}{MARK}{self.alias}"
+
+
+def parse_taglike(taglike: str | Tag) -> str | Tag:
+    """Return a tag, or an alias as text, in the form that the store knows.
+
+    Raises:
+        ValueError: the text is neither.
+        BentoMLException: the same, where a version or an alias is given.
+    """
+    if isinstance(taglike, str) and MARK in taglike:
+        return str(Alias.parse(taglike))
+    return Tag.from_taglike(taglike)
 
 
 @dataclass(frozen=True, slots=True)

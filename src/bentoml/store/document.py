@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -22,10 +23,45 @@ _ALIAS = re.compile(r"(?:^|[\s,\[:-])\*\w", re.MULTILINE)
 _MAX_NODES = 100_000
 _MAX_DEPTH = 200
 _MAY_BE_DEEP = re.compile(rf"^[ ?:-]{{{_MAX_DEPTH // 2},}}", re.MULTILINE)
+_LONG = 64  # characters: such a text is not worth being remembered
+
+_MAP = "tag:yaml.org,2002:map"
+_SEQ = "tag:yaml.org,2002:seq"
+_STR = "tag:yaml.org,2002:str"
+_resolver: Any = yaml.SafeLoader("")
+
+
+def _tag_of_plain(value: str) -> str:
+    """Return what a scalar without quotes is: a text, a number, a time."""
+    tag: str = _resolver.resolve(yaml.ScalarNode, value, (True, False))
+    return tag
+
+
+_remembered_tag_of_plain = lru_cache(maxsize=4096)(_tag_of_plain)
 
 
 class _Loader(_BaseLoader):
     """Refuse duplicate keys; know the two Python values that BentoML 1.x writes into metadata."""
+
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
+        if kind is not yaml.ScalarNode:
+            return _MAP if kind is yaml.MappingNode else _SEQ
+        if not implicit[0]:
+            return _STR
+        return (_remembered_tag_of_plain if len(value) < _LONG else _tag_of_plain)(value)
+
+    def quick_value(self, node: yaml.Node) -> Any:
+        """Return what a node without aliases means; the usual is done here, all else is left to PyYAML."""
+        if node.tag == _STR and type(node) is yaml.ScalarNode:
+            return node.value
+        if node.tag == _SEQ and type(node) is yaml.SequenceNode:
+            return [self.quick_value(item) for item in node.value]
+        if node.tag == _MAP and _has_plain_keys(node):
+            mapping = {key.value: self.quick_value(value) for key, value in node.value}
+            if len(mapping) != len(node.value):
+                self._check_keys(node.value)
+            return mapping
+        return self.construct_object(node, deep=True)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         written = list(node.value)  # before `<<` is replaced by what it means, whose keys may be overridden
@@ -45,6 +81,13 @@ class _Loader(_BaseLoader):
                     None, None, f"the key `{key}` is there twice", node.start_mark
                 )
             seen.add(key)
+
+
+def _has_plain_keys(node: yaml.Node) -> bool:
+    """Say whether a node is a mapping whose keys all are texts."""
+    return type(node) is yaml.MappingNode and all(
+        key.tag == _STR and type(key) is yaml.ScalarNode for key, _ in node.value
+    )
 
 
 def _construct_complex(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> complex:
@@ -83,7 +126,7 @@ def load(text: str) -> dict[str, Any]:
     try:
         if text.count("[") + text.count("{") > _MAX_DEPTH or _MAY_BE_DEEP.search(text):
             _check_depth(text)
-        value = yaml.load(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader) if "*" in text else _quick(text)
     except (yaml.YAMLError, ValueError) as e:
         raise BentoMLException(f"not a readable YAML document: {_said(e)}") from e
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
@@ -91,6 +134,15 @@ def load(text: str) -> dict[str, Any]:
     if _ALIAS.search(text):
         _check_size(value)
     return value
+
+
+def _quick(text: str) -> Any:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        return None if node is None else loader.quick_value(node)
+    finally:
+        loader.dispose()
 
 
 def dump(value: object) -> str:

@@ -25,7 +25,7 @@ from .blobs import Blobs
 from .inodes import Inode, files_in, inode
 from .locks import is_abandoned
 from .models import ModelStore
-from .refs import versions
+from .refs import LATEST, versions
 from .staging import Staging, remove
 
 __all__ = ["Piece", "collect", "find_garbage"]
@@ -156,10 +156,10 @@ def _leftovers(home: Home) -> list[Path]:
             folder = root / name
             if folder.is_symlink():
                 continue
-            if root in (home.models, home.bentos) and not versions(folder):
-                found.append(folder)
-            else:
-                found += [path for path in folder.iterdir() if _DRAFT.fullmatch(path.name) and path.is_file()]
+            files = list(folder.iterdir())
+            drafts = [path for path in files if _DRAFT.fullmatch(path.name) and path.is_file()]
+            is_left = {path.name for path in files} - {path.name for path in drafts} <= {LATEST}
+            found += [folder] if is_left and root in (home.models, home.bentos) else drafts
     return found
 
 

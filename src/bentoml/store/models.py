@@ -14,7 +14,7 @@ from typing import Any
 from ..config import Home
 from ..tag import Tag
 from . import custom_objects as pickles
-from .aliases import MARK
+from .aliases import MARK, parse_taglike
 from .base import ItemStore
 from .items import Item
 from .manifest import ModelContext, ModelInfo
@@ -32,6 +32,7 @@ class Model(Item[ModelInfo]):
 
     def __init__(self, folder: Path, info: ModelInfo, objects: Mapping[str, Any] | None = None) -> None:
         super().__init__(folder, info)
+        self.alias: str | None = None  # by which it was asked for
         self._objects = None if objects is None else dict(objects)
 
     @property
@@ -108,9 +109,11 @@ class ModelStore(ItemStore[ModelInfo]):
             BentoMLException: it means several, or the model is damaged.
         """
         pinned = self._pins.get(str(tag))  # before it is parsed: an alias need not look like a tag
-        if pinned is None and MARK not in str(tag):
-            pinned = self._pins.get(str(Tag.from_taglike(tag)))
-        return Model(*self._shelf.get(pinned or tag))
+        if pinned is None:
+            pinned = self._pins.get(str(parse_taglike(tag)))
+        model = Model(*self._shelf.get(pinned or tag))
+        model.alias = str(tag) if MARK in str(tag) else None
+        return model
 
     def list(
         self,

@@ -7,6 +7,7 @@ newest item by creation time. Reading never writes.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,9 @@ from ..exceptions import BentoMLException
 from ..paths import write_atomic
 from ..tag import Tag
 
-__all__ = ["LATEST", "read_latest", "resolve", "versions", "write_latest"]
+__all__ = ["LATEST", "read_latest", "resolve", "tag_of", "versions", "write_latest"]
+
+logger = logging.getLogger(__name__)
 
 LATEST = "latest"
 
@@ -29,6 +32,18 @@ def versions(folder: Path) -> list[str]:
         return []
     except (NotADirectoryError, PermissionError) as e:
         raise BentoMLException(f"`{folder}` of the store cannot be listed: {e.strerror}") from e
+
+
+def tag_of(name: str, version: str) -> Tag | None:
+    """Return the tag of a folder; a folder that is called like no tag is none of ours."""
+    try:
+        tag = Tag(name, version)
+    except BentoMLException:
+        tag = None
+    if str(tag) != f"{name}:{version}":
+        logger.warning("`%s/%s` is not the name of an item; it is left alone", name, version)
+        return None
+    return tag
 
 
 def resolve(tag: Tag, folder: Path, newest: Callable[[], str | None]) -> Tag | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from .digest import Digest
 from .items import InfoT, Item
 from .scan import scan, sync_folders, take
 from .staging import Staging, remove
-from .tree import Tree
+from .tree import Entry, Tree
 
 __all__ = ["Shelf"]
 
@@ -72,13 +72,14 @@ class Shelf(Generic[InfoT]):
         """
         return self.put(draft, info, self.take(draft))
 
-    def take(self, draft: Path) -> Tree:
-        """Make the files of a staged folder ready to be stored, and return them.
+    def take(self, draft: Path, known: Iterable[Entry] = ()) -> Tree:
+        """Make the files of a staged folder ready to be stored, and return them; those that are ``known`` are not read.
 
         Raises:
             InvalidArgument: there is something that an item cannot hold, or a file where the manifest will be.
         """
-        return take(draft, self._blobs, manifest=self._kind.FILE)
+        by_path = {entry.path: entry for entry in known}
+        return take(draft, self._blobs, manifest=self._kind.FILE, known=by_path)
 
     def put(self, draft: Path, info: InfoT, files: Tree) -> tuple[Path, InfoT]:
         """Store a staged folder whose files `take` returned; otherwise as `commit`."""
@@ -106,13 +107,16 @@ class Shelf(Generic[InfoT]):
         stored = self._read_fully(tag)
         if stored is None:
             return False
+        damage = find_damage(self._folder(tag), stored)
+        if any(one.path == self._kind.FILE for one in damage):  # so that its digest says nothing
+            return False
         existing = Item(self._folder(tag), stored).digest
         if existing != digest:
             raise BentoMLException(
                 f"{self._kind.KIND} `{tag}` exists with other content: it is {existing}, this is {digest}; "
                 f"choose another version, or delete the old one with `{self._kind.COMMANDS} delete {tag}`"
             )
-        return not find_damage(self._folder(tag), stored)
+        return not damage
 
     def _publish(self, draft: Path, info: InfoT) -> None:
         target = self._folder(info.tag)
@@ -263,6 +267,7 @@ class Shelf(Generic[InfoT]):
             BentoMLException: the alias is not of the form ``name@alias``, or the item has another name.
         """
         alias = Alias.parse(text)
+        self.resolve(taglike)  # before anything is written
         with self._staging.publishing():
             tag = self.resolve(taglike)
             if tag.name != alias.name:
@@ -378,7 +383,7 @@ class Shelf(Generic[InfoT]):
 
     def _tags_of(self, name: str) -> builtins.list[Tag]:
         versions = refs.versions(self._root / name)
-        return [tag for version in versions if (tag := _tag(name, version))]
+        return [tag for version in versions if (tag := refs.tag_of(name, version))]
 
     def _newest(self, name: str) -> str | None:
         items = self.list(Tag(name)) if refs.versions(self._root / name) else []
@@ -389,15 +394,3 @@ class Shelf(Generic[InfoT]):
             f"{self._kind.KIND} {what} not found in the {self._kind.KIND} store `{self._root}`; "
             f"`{self._kind.COMMANDS} list` shows what is there"
         )
-
-
-def _tag(name: str, version: str) -> Tag | None:
-    """Return the tag of a folder; a folder that is called like no tag is none of ours."""
-    try:
-        tag = Tag(name, version)
-    except BentoMLException:
-        tag = None
-    if str(tag) != f"{name}:{version}":
-        logger.warning("`%s/%s` is not the name of an item; it is left alone", name, version)
-        return None
-    return tag

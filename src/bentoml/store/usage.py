@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config import Home
 from ..tag import Tag
@@ -28,11 +29,17 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Say what takes how many bytes; the names of ``models`` and ``bentos`` are tags without a version."""
+    """Say what takes how many bytes; the names of ``models`` and ``bentos`` are tags without a version.
+
+    ``items`` is what they take together, ``shared`` what they would take more if each had files of its own, and
+    ``blobs`` the part of their files that can be shared (so that it is not to be added).
+    """
 
     models: Mapping[Room, tuple[Room, ...]]
     bentos: Mapping[Room, tuple[Room, ...]]
     items: int
+    shared: int
+    blobs: int
     caches: Mapping[str, int]
     others: Mapping[str, int]
 
@@ -42,16 +49,19 @@ def measure(home: Home) -> Usage:
     models, bentos = _files(ModelStore(home), home.models), _files(BentoStore(home), home.bentos)
     every = [*models.values(), *bentos.values()]
     users = Counter(key for files in every for key in files)
+    items = sum({key: size for files in every for key, size in files.items()}.values())
     return Usage(
-        _rooms(models, users),
-        _rooms(bentos, users),
-        sum({key: size for files in every for key, size in files.items()}.values()),
-        {path.name: _size([path]) for path in _folders(home.cache)},
-        {path.name: _size([path]) for path in (home.state, home.staging) if path.exists()},
+        models=_rooms(models, users),
+        bentos=_rooms(bentos, users),
+        items=items,
+        shared=sum(sum(files.values()) for files in every) - items,
+        blobs=_size(home.blobs),
+        caches={path.name: _size(path) for path in _folders(home.cache)},
+        others={path.name: _size(path) for path in (home.state, home.staging) if path.exists()},
     )
 
 
-def _files(store: ItemStore, root: Path) -> dict[Tag, dict[Inode, int]]:  # type: ignore[type-arg]  # of either kind
+def _files(store: ItemStore[Any], root: Path) -> dict[Tag, dict[Inode, int]]:
     return {tag: {inode(f): f.st_size for f in files_in(root / tag.path())} for tag in store.tags()}
 
 
@@ -79,5 +89,5 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
 
 
-def _size(paths: Iterable[Path]) -> int:
-    return sum({inode(found): found.st_size for path in paths for found in files_in(path)}.values())
+def _size(folder: Path) -> int:
+    return sum({inode(found): found.st_size for found in files_in(folder)}.values())
