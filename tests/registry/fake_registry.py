@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         if mount in fake.places.get(source, ()):
             fake.places.setdefault(repository, set()).add(mount)
             return self._answer(201, headers={"Docker-Content-Digest": mount})
-        session = f"/v2/{repository}/blobs/uploads/{len(fake.seen)}"
+        session = f"/v2/{repository}/blobs/uploads/{secrets.token_hex(8)}"
         fake.sessions[session] = bytearray()
         self._answer(202, headers={"Location": self._at(session), "Range": "0-0"})
 
@@ -164,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404)
             return None
         start = int(self.headers.get("Content-Range", "0-").partition("-")[0])
-        if start != len(fake.sessions[session]):
+        if size and start != len(fake.sessions[session]):
             self.rfile.read(size)
             self._answer(416)
             return None
@@ -215,7 +216,9 @@ class _Handler(BaseHTTPRequestHandler):
         fake.seen.append((self.command, self.path, dict(self.headers)))
         if fake.statuses:
             status = fake.statuses.pop(0)
-            if status:
+            if status == 401 and fake.realm:
+                authorization = None
+            elif status:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self._answer(status, headers={"Retry-After": fake.retry_after} if fake.retry_after else {})
                 return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ._output import size
@@ -19,10 +19,11 @@ _INTERVAL = 0.1
 class Progress:
     """Count bytes, and show how many of those that are expected are done."""
 
-    def __init__(self, words: str, *, watched: bool) -> None:
+    def __init__(self, words: str, *, watched: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._words = words
         self._watched = watched
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self._next = self._began + _PATIENCE
         self._done = self._all = 0
         self._shown = 0
@@ -34,7 +35,7 @@ class Progress:
     def add(self, count: int) -> None:
         """Count bytes that are done; a negative number takes some back."""
         self._done += count
-        now = time.monotonic()
+        now = self._clock()
         if self._watched and now >= self._next:
             self._next = now + _INTERVAL
             self._show(now - self._began)

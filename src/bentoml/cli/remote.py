@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..builder.config import load_config
 from ..exceptions import InvalidArgument
 from ..registry import remote
 from ..registry.artifact import ItemKind
@@ -14,6 +16,7 @@ from ..registry.push import THREADS
 from ._output import size
 from ._progress import progress
 from ._steps import is_quiet
+from ._tags import parse_tag
 
 __all__ = ["pull_app", "pull_models_app", "push_app", "push_models_app"]
 
@@ -101,14 +104,38 @@ def pull_bento(
 
 @pull_models_app.command()
 def pull_model(
-    tag: _Pulled,
+    tag: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="HOST/REPOSITORY:TAG|TAG",
+            help="Where it is; a tag alone needs a registry.",
+            show_default=False,
+        ),
+    ] = None,
+    bentofile: Annotated[
+        Path | None,
+        typer.Option(
+            "-F",
+            "--bentofile",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Pull the models of a build file.",
+        ),
+    ] = None,
     registry: _Registry = None,
     force: _ForcePull = False,
     trust: _Trust = False,
     threads: _Threads = THREADS,
 ) -> None:
-    """Pull a model from an OCI registry into the local store."""
-    _pull("model", tag, registry, True, force, trust, threads)
+    """Pull a model, or those of a build file, from an OCI registry into the local store."""
+    if (tag is None) == (bentofile is None):
+        raise typer.BadParameter("name a model, or give `--bentofile`", param_hint="TAG")
+    wanted = (
+        [tag] if bentofile is None else [spec.tag for spec in load_config(bentofile.parent, bentofile).models]
+    )
+    for each in wanted:
+        _pull("model", str(each), registry, True, force, trust, threads)
 
 
 def _push(
@@ -123,7 +150,7 @@ def _push(
     try:
         with progress(f"pushing {tag}") as shown:
             pushed = remote.push_item(
-                kind, tag, repository=repository, registry=registry, tags=tags or (), force=force,
+                kind, parse_tag(tag), repository=repository, registry=registry, tags=tags or (), force=force,
                 threads=threads, told=shown.add, expected=shown.expect,
             )  # fmt: skip
     except InvalidArgument as e:

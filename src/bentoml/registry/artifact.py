@@ -271,13 +271,8 @@ def _kind(document: Mapping[str, object], name: str) -> ItemKind:
         case MediaType.CONFIG | MediaType.DOCKER_CONFIG:
             what = "a container image"
         case other:
-            what = (
-                f"`{other}`"
-                if other
-                else "an index of several things"
-                if "manifests" in document
-                else "neither"
-            )
+            unnamed = "an index of several things" if "manifests" in document else "something else"
+            what = f"`{other}`" if other else unnamed
     raise BentoMLException(f"`{name}` is no bento and no model but {what}; check the repository and the tag")
 
 
@@ -286,5 +281,5 @@ def _models(text: str, name: str) -> Iterable[ModelAt]:
         for entry in json.loads(text):
             manifest = {**entry, "mediaType": MediaType.MANIFEST}
             yield ModelAt(Tag.from_str(entry["tag"]), parsed_descriptor(manifest, name))
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise BentoMLException(f"`{name}`: its list of models cannot be read: {e}") from e

@@ -74,7 +74,7 @@ def parsed_document(data: bytes, name: str) -> Mapping[str, object]:
     """Return the JSON object that a manifest or configuration is."""
     try:
         value = json.loads(data)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise BentoMLException(f"`{name}`: a document is not JSON: {e}") from e
     if not isinstance(value, dict):
         raise BentoMLException(f"`{name}`: a document is not a JSON object")

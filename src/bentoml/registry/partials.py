@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -51,10 +52,7 @@ class Partials:
                 raise BentoMLException(
                     f"registry `{registry.host}` gave `sha256:{state.hexdigest()}` when asked for `{descriptor.digest}`"
                 )
-            try:
-                os.link(path, target)
-            except OSError:  # a file system without links
-                os.replace(path, target)
+            _give(path, target)
         return fetched
 
     def drop(self, descriptors: Iterable[Descriptor]) -> None:
@@ -100,6 +98,17 @@ def _is_ours(file: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(file), os.stat(path))
     except (BlockingIOError, FileNotFoundError):
         return False
+
+
+def _give(path: Path, target: Path) -> None:
+    """Give a blob a name in an item on its way in; where another one has it already, its mode is not ours to change."""
+    if path.stat().st_nlink > 1:
+        shutil.copyfile(path, target)
+        return
+    try:
+        os.link(path, target)
+    except OSError:  # a file system without links
+        os.replace(path, target)
 
 
 def _write(file: int, data: bytes) -> None:

@@ -15,7 +15,7 @@ from ..store.blobs import Blobs
 from ..store.digest import Digest
 from ..store.manifest import BentoInfo, Manifest, ModelInfo
 from ..store.models import Model, ModelStore
-from ..store.receive import Received, receive, staged
+from ..store.receive import Received, check_length, receive, staged
 from ..tag import Tag
 from .artifact import Artifact, ItemKind, Layer
 from .client import Registry
@@ -120,6 +120,7 @@ class _Puller:
             )
         config = self._document(artifact.config)
         try:
+            check_length(config.decode())
             info = (ModelInfo if kind == "model" else BentoInfo).from_yaml(config.decode())
             info.check_written()
             if info.digest is None or info.identity(info.files) != info.digest:
@@ -153,10 +154,14 @@ class _Puller:
         listed = {model.tag: model.manifest for model in root.artifact.models}
         models = ModelStore(self._how.home)
         for tag, ref in {ref.tag: ref for ref in refs}.items():
+            there = _digest_of(models, tag)
+            if there is not None and ref.digest in (None, there):
+                continue
             if tag not in listed:
-                continue
-            if ref.digest is not None and _digest_of(models, tag) == ref.digest:
-                continue
+                raise NotFound(
+                    f"bento `{root.info.tag}` needs model `{tag}`, which is not listed in `{self._place}`; pull it from "
+                    "elsewhere, or give `--without-models`"
+                )
             model = self._read(listed[tag].digest, "model")
             if model.info.tag != tag or ref.digest not in (None, model.info.digest):
                 raise BentoMLException(
@@ -193,20 +198,27 @@ class _Puller:
                 place = folder / str(number)
                 place.mkdir()
                 drafts.append(Draft(place, each.info, each.layers, blobs))
-            layers = [(draft, layer) for draft in drafts for layer in draft.wanted]
-            if self._how.expected is not None:
-                self._how.expected(sum(layer.descriptor.size for _, layer in layers))
-            tasks = [partial(draft.place, layer, self._fetch) for draft, layer in layers]
-            in_parallel(tasks, threads=self._how.threads, flow=self._flow)
+            self._fill(drafts)
             for draft, each in zip(drafts, missing, strict=True):
                 draft.finish(each.config)
-            self._partials.drop(layer.descriptor for _, layer in layers)
+            self._partials.drop(layer.descriptor for draft in drafts for layer in draft.wanted)
             for each in missing:
                 self._make_room(each.info)
-            folders = [draft.folder for draft in drafts]
-            return tuple(
-                receive(folders, home=self._how.home, origin=str(self._place), trust=self._how.trust)
-            )
+            known = {draft.folder: draft.checked for draft in drafts}
+            how, origin = self._how, str(self._place)
+            try:
+                return tuple(receive([*known], home=how.home, origin=origin, trust=how.trust, known=known))
+            except InvalidArgument as e:  # of the registry's making, not of the caller's
+                raise BentoMLException(f"`{origin}`: {e}") from e
+
+    def _fill(self, drafts: Sequence[Draft]) -> None:
+        """Fetch all that is wanted, the largest first, so that no large one is left to the end."""
+        wanted = [(draft, number) for draft in drafts for number in range(len(draft.wanted))]
+        wanted.sort(key=lambda place: -place[0].wanted[place[1]].descriptor.size)
+        if self._how.expected is not None:
+            self._how.expected(sum(draft.wanted[number].descriptor.size for draft, number in wanted))
+        tasks = [partial(draft.place, number, self._fetch) for draft, number in wanted]
+        in_parallel(tasks, threads=self._how.threads, flow=self._flow)
 
     def _fetch(self, descriptor: Descriptor, target: Path) -> None:
         fetched = self._partials.fetch(self._registry, descriptor, target, self._flow.moved)

@@ -87,8 +87,6 @@ def _models_of(item: Model | Bento, home: Home) -> list[Model]:
         return []
     store, found = ModelStore(home), {}
     for ref in item.info.all_models:
-        if _is_elsewhere(ref.metadata):
-            continue
         try:
             model = store.get(ref.tag)
         except NotFound as e:
@@ -99,10 +97,6 @@ def _models_of(item: Model | Bento, home: Home) -> list[Model]:
             )
         found[model.tag] = model
     return [found[tag] for tag in sorted(found)]
-
-
-def _is_elsewhere(metadata: Mapping[str, object]) -> bool:
-    return False
 
 
 @contextmanager
@@ -148,7 +142,9 @@ class _Pusher:
         for tag in missing:
             if tag == tags[0] or self._found(tag) != data:
                 self._registry.put_manifest(tag, data)
-        self._memory.remember(_where(self._registry.host, item.digest), self._registry.repository)
+        key, repository = _where(self._registry.host, item.digest), self._registry.repository
+        if self._memory.recall(key) != repository:
+            self._memory.remember(key, repository)
         return Descriptor(MediaType.MANIFEST, digest, len(data))
 
     def _found(self, tag: str) -> bytes | None:
@@ -195,7 +191,8 @@ class _Pusher:
         if self._how.expected is not None:
             self._how.expected(sum(descriptor.size for descriptor, _ in blobs.values()))
         source = self._elsewhere.get(item.digest)
-        tasks = [partial(self._send, *blob, source) for blob in blobs.values()]
+        largest_first = sorted(blobs.values(), key=lambda blob: -blob[0].size)
+        tasks = [partial(self._send, *blob, source) for blob in largest_first]
         in_parallel(tasks, threads=self._how.threads, flow=self._flow)
         return artifact.to_bytes()
 

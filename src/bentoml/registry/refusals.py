@@ -53,7 +53,7 @@ def refused(answer: Answer, host: str, repository: str, what: str, *, writing: b
             raise ServiceUnavailable(
                 f"{registry} still asks us to slow down (status 429{said}); try later, or with fewer `--threads`"
             )
-        case status if 300 <= status < 500 and writing:
+        case status if 300 <= status < 500 and status != 408 and writing:
             raise BentoMLException(f"{registry} refuses {what} (status {status}{said})")
         case status:
             raise ServiceUnavailable(f"{registry} answered {status} for {what}{said}")

@@ -150,7 +150,8 @@ class Transport:
                 )
                 if not (broke and repeatable and self.wait(attempt)):
                     host = httpx2.URL(url).netloc.decode()
-                    raise ServiceUnavailable(f"`{host}` cannot be reached: {_reason(e)}") from e
+                    said = f"the connection to `{host}` broke" if broke else f"`{host}` cannot be reached"
+                    raise ServiceUnavailable(f"{said}: {_reason(e)}") from e
                 continue
             asked = response.headers.get("retry-after", "")
             again = response.status_code in _TRY_AGAIN and repeatable

@@ -13,11 +13,11 @@ from .contents import Content
 from .documents import Descriptor
 from .memory import Memory
 from .refusals import refused
-from .transport import Answer, Body
+from .transport import Answer
 
 __all__ = ["Upload"]
 
-_HELD = 8 << 20  # bytes of a body that is held in memory, so that it can be sent again at once
+_SMALL = 8 << 20  # bytes that are sent anew rather than taken up
 _PART = 32 << 20  # bytes of a part where somebody before the registry takes no more
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,15})\Z")
 _HANDLED = (200, 201, 202, 204, 307, 308, 400, 404, 408, 413, 416, 429, 500, 502, 503, 504)
@@ -29,21 +29,30 @@ class _Lost(BentoMLException):
     """The registry does not know the upload any more, or has other bytes of it than we think."""
 
 
+class _InParts(BentoMLException):
+    """So much at once is refused, but smaller parts may pass."""
+
+
 @dataclass
 class Upload:
-    """Send one blob; ``sent`` counts the bytes that left, ``told`` is called with the number of each piece."""
+    """Send one blob; ``sent`` counts the bytes that left, ``told`` is called with the number of each piece.
+
+    All attempts are made here, and none by the transport: what a registry has of an upload after one of them is only
+    known when it is asked.
+    """
 
     registry: Registry
     descriptor: Descriptor
     content: Content
     memory: Memory
     told: Callable[[int], None]
+    part: int = _PART
     sent: int = 0
     mounted: bool = False
     _url: str = ""
     _offset: int = 0
     _told: int = 0
-    _part: int = 1 << 62  # the most bytes of one request
+    _in_parts: bool = False
     _resumed: bool = False
     _asked: str = ""  # how long the registry asked to wait
 
@@ -59,26 +68,30 @@ class Upload:
         while not self.mounted:
             before = self._offset
             try:
-                if not self._url:
-                    self._begin(source)
-                    continue
-                self._send()
-                break
+                if self._url:
+                    self._send()
+                    break
+                self._begin(source)
+            except _InParts:
+                self._in_parts = True
             except _Lost:
                 anew += 1
                 if anew > 2:
                     raise
                 self._forget()
             except ServiceUnavailable:
-                attempt = 1 if self._offset > before else attempt + 1
-                if not self.registry.wait(attempt, self._asked):
+                attempt += 1
+                asked, self._asked = self._asked, ""
+                if not self.registry.wait(attempt, asked):
                     raise
                 self._ask_where()
+                if self._offset > before:
+                    attempt = 0
         self._forget()
 
     def _take_up(self) -> None:
         """Go on with the upload that another run left."""
-        if self.descriptor.size > _HELD and (url := self.memory.recall(self._key())):
+        if url := self.memory.recall(self._key()):
             self._url = url
             self._ask_where()
 
@@ -86,31 +99,25 @@ class Upload:
         return ["upload", self.registry.host, self.registry.repository, str(self.descriptor.digest)]
 
     def _begin(self, source: str | None) -> None:
-        digest = self.descriptor.digest
-        mount = f"?mount={digest}&from={source}" if source else ""
-        headers = {"Content-Length": "0"}
-        with self.registry.ask("POST", f"blobs/uploads/{mount}", headers, b"", expected=(201, 202)) as answer:
+        mount = f"?mount={self.descriptor.digest}&from={source}" if source else ""
+        with self._ask("POST", f"blobs/uploads/{mount}", {}, 0) as answer:
             self.mounted = answer.status == 201
             if not self.mounted:
                 self._go_to(answer, 0)
-                if self.descriptor.size > _HELD:
-                    self.memory.remember(self._key(), self._url)
 
     def _send(self) -> None:
-        if not self._offset and self.descriptor.size <= self._part:
-            return self._end(self.descriptor.size)  # a registry hashes what comes so while it comes
-        while self._offset < self.descriptor.size:
-            self._send_part(min(self._part, self.descriptor.size - self._offset))
+        size = self.descriptor.size
+        if not self._offset and not self._in_parts:
+            return self._end(size)  # a registry hashes what comes so while it comes
+        while self._offset < size:
+            self._send_part(min(self.part if self._in_parts else size, size - self._offset))
         self._end(0)
 
     def _send_part(self, size: int) -> None:
         start = self._offset
-        headers = {**_BYTES, "Content-Length": str(size)}
-        if start or size < self.descriptor.size:
-            headers["Content-Range"] = f"{start}-{start + size - 1}"
+        headers = {**_BYTES, "Content-Range": f"{start}-{start + size - 1}"}
         with self._ask("PATCH", self._url, headers, size) as answer:
             self._go_to(answer, start + size)
-        self.memory.remember(self._key(), self._url)
         if not start < self._offset <= start + size:
             raise _Lost(f"registry `{self.registry.host}` took {self._offset} bytes of {start + size}")
 
@@ -118,8 +125,7 @@ class Upload:
         """Tell the registry what the upload is, with its last bytes."""
         digest = self.descriptor.digest
         url = f"{self._url}{'&' if '?' in self._url else '?'}digest={digest}"
-        headers = {**_BYTES, "Content-Length": str(size)}
-        with self._ask("PUT", url, headers, size) as answer:
+        with self._ask("PUT", url, _BYTES, size) as answer:
             said = answer.headers.get("docker-content-digest", str(digest))
             if said != str(digest):
                 raise BentoMLException(
@@ -127,18 +133,14 @@ class Upload:
                 )
 
     @contextmanager
-    def _ask(self, method: str, url: str, headers: dict[str, str], size: int) -> Iterator[Answer]:
-        """Send ``size`` bytes from where the upload stands; what is not stored then is sent again or anew."""
-        start = self._offset
-        body: Body = b""
-        if size > _HELD:
-            body = lambda: self._counted(start, size)  # noqa: E731  # a new one for each attempt
-        elif size:
-            body = b"".join(self._counted(start, size))
+    def _ask(self, method: str, place: str, headers: dict[str, str], size: int) -> Iterator[Answer]:
+        """Send ``size`` bytes from where the upload stands, to wherever the registry leads."""
+        start, headers = self._offset, {**headers, "Content-Length": str(size)}
         for _ in range(_HOPS):
-            with self.registry.ask(method, url, headers, body, expected=_HANDLED) as answer:
+            body = lambda: self._counted(start, size)  # noqa: E731  # anew where we have to log in first
+            with self.registry.ask(method, place, headers, body, expected=_HANDLED) as answer:
                 if answer.status in (307, 308):
-                    url = self.registry.location(answer)
+                    place = self.registry.location(answer)
                     continue
                 self._check(answer)
                 yield answer
@@ -146,31 +148,28 @@ class Upload:
         raise BentoMLException(f"registry `{self.registry.host}` redirects without end")
 
     def _check(self, answer: Answer) -> None:
-        status, host = answer.status, self.registry.host
+        status, host, what = answer.status, self.registry.host, f"`{self.descriptor.digest}`"
         match status:
             case 200 | 201 | 202 | 204:
                 return
-            case 413 if self._part > _PART:  # smaller parts may pass
-                self._part = _PART
-                raise _Lost(f"registry `{host}` refuses {self.descriptor.size} bytes at once")
-            case 404:
-                raise _Lost(f"registry `{host}` does not know the upload that it began")
+            case 413 if not self._in_parts:
+                raise _InParts(f"registry `{host}` refuses {self.descriptor.size} bytes at once")
+            case 404 if self._url:
+                raise _Lost(f"registry `{host}` does not know the upload of {what} that it began")
             case 400 if self._resumed:
-                raise _Lost(f"registry `{host}` has other bytes of an earlier upload")
-            case 408 | 416 | 429 | 500 | 502 | 503 | 504:
-                self._asked = answer.headers.get("retry-after", "")
-                raise ServiceUnavailable(
-                    f"registry `{host}` answered {status} for an upload; try again later"
-                )
-        what = f"`{self.descriptor.digest}`"
+                raise _Lost(f"registry `{host}` has other bytes of an earlier upload of {what}")
+            case 416:
+                raise ServiceUnavailable(f"registry `{host}` has another part of {what} than it said")
+        self._asked = answer.headers.get("retry-after", "")
         refused(answer, host, self.registry.repository, what, writing=True)
 
     def _counted(self, start: int, size: int) -> Iterator[bytes]:
-        self._tell(start)
-        for chunk in self.content.chunks(start, size):
-            self.sent += len(chunk)
-            self._tell(self._told + len(chunk))
-            yield chunk
+        if size:
+            self._tell(start)
+            for chunk in self.content.chunks(start, size):
+                self.sent += len(chunk)
+                self._tell(self._told + len(chunk))
+                yield chunk
 
     def _tell(self, done: int) -> None:
         """Tell how much of the blob is behind us, which is less than before where a part has to be sent again."""
@@ -178,24 +177,28 @@ class Upload:
         self._told = done
 
     def _ask_where(self) -> None:
-        """Ask where the upload stands; one that is unknown begins anew."""
-        if not self._url:
-            return
+        """Ask where the upload stands; one that is unknown, or small, begins anew."""
         self._resumed = True
         try:
-            with self.registry.ask("GET", self._url, {}, expected=(200, 204)) as answer:
-                self._go_to(answer, 0)
+            if self._url and self.descriptor.size > _SMALL:
+                with self.registry.ask("GET", self._url, {}, expected=(200, 204)) as answer:
+                    self._go_to(answer, 0)
+                return
         except BentoMLException:
-            self._forget()
+            pass
+        self._forget()
 
     def _go_to(self, answer: Answer, offset: int) -> None:
         """Note where the upload goes on: where the answer says, from the byte that it says or else ``offset``."""
         if "location" in answer.headers:
             self._url = self.registry.location(answer)
+            if self.descriptor.size > _SMALL:
+                self.memory.remember(self._key(), self._url)
         found = _RANGE.match(answer.headers.get("range", ""))
         last = int(found[1]) if found else offset - 1
         self._offset = last + 1 if last else 0  # nothing is `0-0`, too
 
     def _forget(self) -> None:
         self._url, self._offset, self._resumed = "", 0, False
-        self.memory.forget(self._key())
+        if self.descriptor.size > _SMALL:
+            self.memory.forget(self._key())

@@ -44,9 +44,16 @@ class Blobs:
             return False
         return found.st_mtime_ns == STAMP or wrong_content(self.path(entry), entry) is None
 
+    def is_at(self, file: Path, entry: Entry) -> bool:
+        """Say whether ``file`` is a name of the content, which is here."""
+        try:
+            return self.holds(entry) and file.samefile(self.path(entry))
+        except FileNotFoundError:
+            return False
+
     def share(self, file: Path, entry: Entry) -> None:
         """Make ``file``, which holds the content of ``entry`` and is synced, and its blob one and the same."""
-        if not entry.size:
+        if not entry.size or self.is_at(file, entry):  # renaming one name of a file to another does nothing
             return
         blob = self.path(entry)
         try:

@@ -7,10 +7,11 @@ import secrets
 import shutil
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from ..exceptions import InvalidArgument
 from ..paths import fsync_folder
@@ -46,19 +47,23 @@ def scan(folder: Path, *, skip: str) -> Tree:
         return Tree.of(threads.map(_entry, found))
 
 
-def take(folder: Path, blobs: Blobs, *, manifest: str) -> Tree:
+def take(
+    folder: Path, blobs: Blobs, *, manifest: str, known: Mapping[str, Entry] = MappingProxyType({})
+) -> Tree:
     """Return the tree of a staged folder after making it ready to be stored: read-only, without foreign links, durable.
 
-    Files that the blobs hold already are not synced, as they are about to be replaced.
+    Files that the blobs hold already are not synced, as they are about to be replaced. Those that are ``known``, by path,
+    are not read: whoever staged them has compared what was written with these entries, or has linked them from the blobs.
 
     Raises:
         InvalidArgument: as `scan`; or there is a file where the manifest will be.
     """
     if (folder / manifest).exists():
         raise InvalidArgument(f"`{manifest}` is the file in which the store describes an item; rename yours")
-    found = [_owned(f) for f in _walk(folder, manifest)]
+    found = [(f, _known(f, known.get(f.path), blobs)) for f in _walk(folder, manifest)]
+    owned = [(f if f.names > 1 and entry else _owned(f), entry) for f, entry in found]
     with ThreadPoolExecutor(_THREADS) as threads:
-        tree = Tree.of(threads.map(lambda f: _durable_entry(f, blobs), found))
+        tree = Tree.of(threads.map(lambda pair: _durable_entry(pair[0], pair[1], blobs), owned))
     _settle_folders(folder)
     return tree
 
@@ -142,12 +147,21 @@ def _entry(found: _Found) -> Entry:
     return Entry(found.path, found.size, digest, executable=bool(found.mode & stat.S_IXUSR))
 
 
-def _durable_entry(found: _Found, blobs: Blobs) -> Entry:
+def _known(found: _Found, entry: Entry | None, blobs: Blobs) -> Entry | None:
+    """Return the entry of a file that need not be read, if nobody else can have written to it."""
+    if entry is None or found.link is not None:
+        return None
+    if (entry.size, entry.executable) != (found.size, bool(found.mode & stat.S_IXUSR)):
+        return None
+    return entry if found.names == 1 or blobs.is_at(found.file, entry) else None
+
+
+def _durable_entry(found: _Found, known: Entry | None, blobs: Blobs) -> Entry:
     """Return the entry of a file whose bytes are on the disk by now, or were before.
 
     The sync waits for the hash, as most time is lost where a large file is written out only to be removed again.
     """
-    entry = _entry(found)
+    entry = known or _entry(found)
     if entry.link is None and not blobs.holds(entry):
         _sync(found.file)
     return entry

@@ -1,0 +1,168 @@
+"""Where a registry may lead, how blobs arrive in spite of it, and for what a login is asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.builder.oci.images import noise
+from tests.registry.fake_registry import FakeRegistry, running
+
+from bentoml.exceptions import BentoMLException, ServiceUnavailable
+from bentoml.registry.client import Registry
+from bentoml.registry.documents import Descriptor
+from bentoml.registry.parallel import Cancelled, Flow, in_parallel
+from bentoml.registry.partials import Partials
+from bentoml.registry.reference import Reference
+from bentoml.registry.transport import Transport, check_hop, is_loopback
+from bentoml.store.digest import Digest
+
+DATA = noise(3_000_000)
+BLOB = Descriptor("application/octet-stream", Digest.of(DATA), len(DATA))
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with running(FakeRegistry(blobs={str(BLOB.digest): DATA})) as fake:
+        yield fake
+
+
+@pytest.fixture
+def client(registry: FakeRegistry) -> Iterator[Registry]:
+    with closing(Transport(pause=lambda seconds: None)) as transport:
+        yield Registry(
+            Reference.parse(f"{registry.host}/team/x:1"), env={}, transport=transport, reads=["team/other"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("origin", "target", "allowed"),
+    [
+        ("https://reg.example", "https://cdn.example/blob", True),
+        ("http://reg.example", "http://cdn.example/blob", True),
+        ("http://reg.example", "https://cdn.example/blob", True),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:6000/blob", True),
+        ("http://localhost:5000", "http://[::1]/blob", True),
+        ("https://reg.example", "http://cdn.example/blob", False),
+        ("https://reg.example", "https://127.0.0.1/blob", False),
+        ("http://reg.example", "http://localhost:8080/blob", False),
+        ("http://reg.example", "http://x.localhost/blob", False),
+        ("http://reg.example", "http://169.254.169.254/latest", False),
+        ("http://reg.example", "http://[::ffff:127.0.0.1]/blob", False),
+        ("http://reg.example", "http://0.0.0.0/blob", False),
+        ("http://reg.example", "file:///etc/passwd", False),
+    ],
+)
+def test_where_a_registry_may_lead(origin: str, target: str, allowed: bool) -> None:
+    if allowed:
+        check_hop(origin, target)
+    else:
+        with pytest.raises(BentoMLException, match=r"leads to .* that is not followed"):
+            check_hop(origin, target)
+
+
+def test_loopback_is_known_with_and_without_a_port() -> None:
+    assert all(map(is_loopback, ["localhost", "localhost:5000", "127.0.0.1", "127.8.9.1:1", "[::1]:5000"]))
+    assert not any(map(is_loopback, ["reg.example", "10.0.0.1", "169.254.0.1:80", "0.0.0.0"]))
+
+
+def test_redirects_have_an_end(registry: FakeRegistry, client: Registry) -> None:
+    registry.blobs_at = registry.host
+    with pytest.raises(BentoMLException, match="redirects without end"):
+        list(client.blob(BLOB))
+
+
+def test_a_login_holds_for_all_repositories_that_are_needed(registry: FakeRegistry, client: Registry) -> None:
+    registry.realm = "self"
+    assert client.has_blob(BLOB)
+    token = next(path for path in registry.paths() if path.startswith("/token"))
+    assert token.count("scope=") == 2
+    assert "repository%3Ateam%2Fother%3Apull" in token and "repository%3Ax%3Apull%2Cpush" in token
+
+
+def test_threads_log_in_once(registry: FakeRegistry, client: Registry) -> None:
+    registry.realm = "self"
+    in_parallel([lambda: _has(client)] * 8, threads=8, flow=Flow())
+    assert sum(path.startswith("/token") for path in registry.paths()) == 1
+
+
+def _has(client: Registry) -> None:
+    assert client.has_blob(BLOB)
+
+
+def test_a_blob_of_another_size_is_not_the_blob(client: Registry) -> None:
+    with pytest.raises(BentoMLException, match="with 3000000 bytes instead of 1"):
+        client.has_blob(Descriptor("x", BLOB.digest, 1))
+
+
+def test_what_has_arrived_is_not_fetched_again(
+    registry: FakeRegistry, client: Registry, tmp_path: Path
+) -> None:
+    partials, told = Partials(tmp_path / "partial"), list[int]()
+    registry.cut_after = [1_000_000, 0, 0, 0, 0]
+    with pytest.raises(ServiceUnavailable):
+        partials.fetch(client, BLOB, tmp_path / "blob", told.append)
+    assert (tmp_path / "partial" / BLOB.digest.hex).stat().st_size == 1_000_000
+    told.clear()
+    assert partials.fetch(client, BLOB, tmp_path / "blob", told.append) == 2_000_000
+    assert (tmp_path / "blob").read_bytes() == DATA
+    assert sum(told) == len(DATA)
+    partials.drop([BLOB])
+    assert list((tmp_path / "partial").iterdir()) == []
+    assert (tmp_path / "blob").stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("left", [b"wrong", DATA + b"more", DATA[:-1] + b"!"], ids=["start", "long", "end"])
+def test_what_is_left_of_something_else_does_no_harm(
+    registry: FakeRegistry, client: Registry, tmp_path: Path, left: bytes
+) -> None:
+    partials = Partials(tmp_path / "partial")
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / BLOB.digest.hex).write_bytes(left)
+    for attempt in range(2):
+        try:
+            partials.fetch(client, BLOB, tmp_path / "blob", lambda count: None)
+            break
+        except BentoMLException as e:
+            assert attempt == 0 and "when asked for" in str(e)
+    assert (tmp_path / "blob").read_bytes() == DATA
+
+
+def test_two_may_fetch_the_same_blob_at_once(
+    registry: FakeRegistry, client: Registry, tmp_path: Path
+) -> None:
+    partials = Partials(tmp_path / "partial")
+    targets = [tmp_path / str(number) for number in range(6)]
+
+    def fetch(target: Path) -> None:
+        partials.fetch(client, BLOB, target, lambda count: None)
+        target.chmod(0o600 + 0o100 * (int(target.name) % 2))
+
+    in_parallel([lambda target=target: fetch(target) for target in targets], threads=6, flow=Flow())  # type: ignore[misc]
+    assert all(target.read_bytes() == DATA for target in targets)
+    assert [bool(target.stat().st_mode & 0o100) for target in targets] == [False, True] * 3
+
+
+def test_the_first_failure_ends_all_transfers() -> None:
+    flow, began = Flow(lambda count: None), threading.Event()
+    ended: list[str] = []
+
+    def endless() -> None:
+        began.set()
+        try:
+            while True:
+                flow.moved(1)
+        except Cancelled:
+            ended.append("cancelled")
+            raise
+
+    def failing() -> None:
+        began.wait(5)
+        raise BentoMLException("the reason")
+
+    with pytest.raises(BentoMLException, match="the reason"):
+        in_parallel([endless, failing, lambda: ended.append("never")], threads=2, flow=flow)
+    assert ended == ["cancelled"]
