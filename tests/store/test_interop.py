@@ -183,7 +183,7 @@ def test_models_of_ours_are_read_listed_and_deleted_by_them(theirs: Theirs, home
     with store.create(
         "vocabulary",
         labels={"stage": "prod"},
-        metadata={"accuracy": 0.9, "list": [1, "b", None], "deep": {"a": True}},
+        metadata={"accuracy": 0.9, "list": [1, "b"], "deep": {"a": True}},
         signatures={"predict": {"batchable": True, "batch_dim": 1}},
         options={"fast": True},
         custom_objects={"stop": ["a"]},
@@ -194,7 +194,7 @@ def test_models_of_ours_are_read_listed_and_deleted_by_them(theirs: Theirs, home
         assert json.loads(theirs.run(READ_THEIRS, tag)) == {
             "tag": str(model.tag),
             "labels": {"stage": "prod"},
-            "metadata": {"accuracy": 0.9, "list": [1, "b", None], "deep": {"a": True}},
+            "metadata": {"accuracy": 0.9, "list": [1, "b"], "deep": {"a": True}},
             "words": "one two",
             "objects": {"stop": ["a"]},
         }
