@@ -29,7 +29,7 @@ NOT_NAMES = {
 SAME_AS = {"serve-http": "serve"}
 
 _ROW = re.compile(r"^\|(.*?)\|(.*?)\|(.*?)\|$", re.MULTILINE)
-_OPTION = re.compile(r"`(-{1,2}[a-z][a-z-]*)`")
+_OPTION = re.compile(r"`(-{1,2}[a-zA-Z][a-z-]*)`")
 
 
 def sections(page: str, level: str = "##") -> dict[str, str]:
