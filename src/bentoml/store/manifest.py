@@ -288,12 +288,11 @@ class BentoInfo(Manifest):
 
     def timeless(self, epoch: int = 0) -> BentoInfo:
         timeless = super().timeless(epoch)
-        time = timeless.creation_time
         return replace(
             timeless,
             bentoml_version="",
-            models=tuple(replace(ref, creation_time=ref.creation_time and time) for ref in self.models),
-            services=tuple(_timeless_service(service, time) for service in self.services),
+            models=tuple(replace(ref, creation_time=None) for ref in self.models),
+            services=tuple(map(_timeless_service, self.services)),
         )
 
     @cached_property
@@ -357,11 +356,9 @@ class BentoInfo(Manifest):
         return info
 
 
-def _timeless_service(service: dict[str, Any], time: datetime) -> dict[str, Any]:
+def _timeless_service(service: dict[str, Any]) -> dict[str, Any]:
     models = [
-        {**ref, "creation_time": time.isoformat()}
-        if isinstance(ref, dict) and "creation_time" in ref
-        else ref
+        {key: value for key, value in ref.items() if key != "creation_time"} if isinstance(ref, dict) else ref
         for ref in service.get("models") or ()
     ]
     return {**service, "models": models} if models else service

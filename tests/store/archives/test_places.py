@@ -44,7 +44,7 @@ def memory() -> Iterator[Any]:
         (
             "host",
             {"protocol": "ftp", "user": "u", "passwd": "p", "params": {"port": "21"}, "subpath": "x.tar"},
-            RemotePlace("ftp", "host/x.tar", {"username": "u", "password": "p", "port": "21"}),
+            RemotePlace("ftp", "host/x.tar", {"username": "u", "password": "p", "port": 21}),
         ),
         ("https://host/x.tar", {}, WebPlace("https://host/x.tar")),
     ],

@@ -20,6 +20,7 @@ from .web import download, shown
 __all__ = ["LocalPlace", "Place", "RemotePlace", "WebPlace", "open_place"]
 
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
+_NUMBERS = ("port", "timeout")  # parameters that are no text
 _USER = {"s3": ("key", "secret"), "s3a": ("key", "secret")}  # what others call `username` and `password`
 
 
@@ -158,7 +159,8 @@ def open_place(
     if protocol:
         names = _USER.get(protocol, ("username", "password"))
         given = {name: value for name, value in zip(names, (user, passwd), strict=True) if value}
-        return _of_url(protocol.lower(), whole, {**given, **(params or {})})
+        more = {key: int(value) if key in _NUMBERS else value for key, value in (params or {}).items()}
+        return _of_url(protocol.lower(), whole, {**given, **more})
     if user or passwd or params:
         raise ValueError(
             "user, passwd and params are for a place that `protocol` says how to reach; give it, too"
