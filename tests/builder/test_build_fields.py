@@ -146,7 +146,7 @@ def test_the_dockerfile(everything: Made) -> None:
     text = "\n".join(lines)
     assert 'ENV MODE="fast"' in text
     assert "ENV TOKEN" not in text
-    assert text.count("--mount=type=secret,id=TOKEN,env=TOKEN") == 4, "packages, script, conda, pip"
+    assert text.count("--mount=type=secret,id=TOKEN ") == 4, "packages, script, conda, pip"
     assert "install --no-deps --require-hashes --pre --no-cache-dir" in text
 
 

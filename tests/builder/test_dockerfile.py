@@ -77,7 +77,7 @@ def test_indexes_are_shell_words() -> None:
 
 def test_a_secret_is_mounted_and_never_set() -> None:
     text = render(DockerfileSpec("x", secrets=("TOKEN",), system_packages=("git",)))
-    assert text.count("--mount=type=secret,id=TOKEN,env=TOKEN") == 2
+    assert text.count("--mount=type=secret,id=TOKEN ") == 2
     assert "ENV TOKEN" not in text
     assert "ARG" not in text
 
@@ -103,7 +103,7 @@ def test_a_script_and_conda_run_before_the_packages_are_installed() -> None:
     assert "python=3.12 pip" in text
     assert "/opt/conda/bin/python -m venv --system-site-packages /app/.venv" in text
     assert "PATH=/app/.venv/bin:/opt/conda/bin:$PATH" in text
-    assert text.count("--mount=type=secret,id=T,env=T") == 3
+    assert text.count("--mount=type=secret,id=T ") == 3
 
 
 def test_a_base_without_python_gets_one() -> None:

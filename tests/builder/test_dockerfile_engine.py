@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.builder.source_packages import package
 
 from bentoml.builder.backends.engine import EngineSink
 from bentoml.builder.bento import build
@@ -28,11 +29,11 @@ BASE, IMAGE = "bentoml-test-dockerfile-base:1", "bentoml-test-dockerfile:1"
 CLIENT = next((client for client in ("/usr/bin/docker",) if os.access(client, os.X_OK)), "docker")
 
 
-class NothingToInstall:
-    """Resolve to nothing, so that the image is built without a network."""
+class OwnPackagesOnly:
+    """Resolve to the packages of the project alone, so that the image is built without a network."""
 
     def resolve(self, request: LockRequest) -> str:
-        return ""
+        return "".join(f"{wheel.name}=={wheel.version}\n" for wheel in request.wheels)
 
 
 def docker(*arguments: str) -> str:
@@ -51,9 +52,15 @@ def context(tmp_path: Path) -> Path:
     project = tmp_path / "project"
     shutil.copytree(MINIMAL, project)
     (project / "bentofile.yaml").write_text(
-        f"models: ['words:v1']\ndocker: {{base_image: '{BASE}', env: {{A: 'say \"$HOME\" \\ '}}}}\n"
+        f"models: ['words:v1']\npython: {{packages: [./libs/demo]}}\nenvs: [{{name: TOKEN, stage: build}}]\n"
+        f"docker: {{base_image: '{BASE}', setup_script: setup.sh, dockerfile_template: T.j2, env: {{A: 'say \"$HOME\" \\ '}}}}\n"
     )
-    bento = build(project, load_config(project), home=home, env=os.environ, resolver=NothingToInstall())
+    package(project / "libs" / "demo", value=42)
+    (project / "setup.sh").write_text('#!/bin/sh\necho "as $(id -u), with ${#TOKEN}" > /etc/set-up\n')
+    (project / "T.j2").write_text(
+        "{% extends bento_base_template %}{% block SETUP_BENTO_COMPONENTS %}{{ super() }}\nRUN echo {{ bento__user }} > /etc/mine\n{% endblock %}"
+    )
+    bento = build(project, load_config(project), home=home, env=os.environ, resolver=OwnPackagesOnly())
     context = tmp_path / "context"
     shutil.copytree(bento.path, context)
     shutil.copytree(home.models, context / "models")
@@ -74,18 +81,18 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("images")
-def test_the_dockerfile_builds_and_what_it_makes_runs(context: Path) -> None:
+def test_the_dockerfile_builds_and_what_it_makes_runs(context: Path, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("canary")
     docker(
-        "build",
-        "--network",
-        "host",
+        *("build", "--secret", f"id=TOKEN,src={token}", "--network", "host"),
         "--tag",
         IMAGE,
         "--file",
         str(context / "env/docker/Dockerfile"),
         str(context),
     )
-    script = 'id -u; echo "$A"; pwd; cat /home/bentoml/models/words/v1/greeting.txt; ls; command -v bentoml; command -v python'
+    script = 'id -u; echo "$A"; pwd; cat /home/bentoml/models/words/v1/greeting.txt; ls; command -v bentoml; command -v python; cat /etc/set-up /etc/mine; python -c "import demo; print(demo.VALUE)"'
     out = docker("run", "--rm", "--network", "host", IMAGE, "sh", "-c", script)
     assert out.splitlines() == [
         "1034",
@@ -93,4 +100,6 @@ def test_the_dockerfile_builds_and_what_it_makes_runs(context: Path) -> None:
         "/home/bentoml/bento",
         *("helloREADME.md", "apis", "bento.yaml", "env", "src"),
         *("/app/.venv/bin/bentoml", "/app/.venv/bin/python"),
+        *("as 0, with 6", "bentoml", "42"),
     ]
+    assert "canary" not in docker("history", "--no-trunc", IMAGE) + docker("image", "inspect", IMAGE)

@@ -154,7 +154,12 @@ def _system_packages(spec: DockerfileSpec) -> str:
 
 
 def _secrets(spec: DockerfileSpec) -> str:
-    return "".join(f"--mount=type=secret,id={name},env={name} " for name in spec.secrets)
+    """Return what makes the secrets variables of one `RUN`: by hand, as older engines cannot mount one as a variable."""
+    mounts = (f"--mount=type=secret,id={name} " for name in spec.secrets)
+    exports = (
+        f'[ ! -f /run/secrets/{name} ] || export {name}="$(cat /run/secrets/{name})"; ' for name in spec.secrets
+    )
+    return "".join([*mounts, *exports])
 
 
 def _virtual_environment(spec: DockerfileSpec) -> str:
