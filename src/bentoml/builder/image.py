@@ -175,11 +175,7 @@ def _models(bento: Bento, store: ModelStore) -> list[Model]:
             raise NotFound(
                 f"bento `{bento.tag}` needs model `{ref.tag}`, which is not in the store: {e}"
             ) from e
-        if ref.digest and model.digest != ref.digest:
-            raise BentoMLException(
-                f"bento `{bento.tag}` was built with another model `{ref.tag}`: `{ref.digest}`, but the store has "
-                f"`{model.digest}`; build the bento again"
-            )
+        ref.check(model.digest, bento.tag)
         found[model.tag] = model
     return list(found.values())
 

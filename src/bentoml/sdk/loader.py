@@ -92,9 +92,9 @@ def load_target(target: Target, *, home: Home) -> Service[Any]:
     also where its code says ``latest``. What the user's code raises passes through.
 
     Raises:
-        ImportServiceError: there is no such module or attribute, or it is not a service.
+        ImportServiceError: there is no such module or attribute, or it is not a service; or the bento or one of its models
+            is not what was stored.
         NotFound: the bento that the target names is not there.
-        BentoMLException: the bento or one of its models is not what was stored.
     """
     bento = None if target.bento_tag is None else _bento_at(target.working_dir.parent)
     current.use(_home_of(bento, home), _pins(bento.info) if bento else {})
@@ -263,18 +263,16 @@ def _check(bento: Bento) -> None:
     """Make sure that a bento and those of its models that are here are what it was built with.
 
     Raises:
-        BentoMLException: one is damaged, or another model has the tag now.
+        ImportServiceError: one is damaged, or another model has the tag now.
     """
-    bento.check()
     store = current.model_store()
-    for ref in bento.info.all_models:
-        with suppress(NotFound):  # who asks for it will say so
-            model = store.get(ref.tag)
-            if ref.digest and model.digest != ref.digest:
-                raise BentoMLException(
-                    f"bento `{bento.tag}` was built with another model `{ref.tag}`: `{ref.digest}`, but the store has "
-                    f"`{model.digest}`; build the bento again"
-                )
+    try:
+        bento.check()
+        for ref in bento.info.all_models:
+            with suppress(NotFound):  # who asks for it will say so
+                ref.check(store.get(ref.tag).digest, bento.tag)
+    except BentoMLException as e:
+        raise ImportServiceError(str(e)) from e
 
 
 def _home_of(bento: Bento | None, home: Home) -> Home:

@@ -261,6 +261,18 @@ class ModelRef:
         }
         return {key: value for key, value in data.items() if value or key in ("tag", "module")}
 
+    def check(self, digest: Digest, bento: Tag) -> None:
+        """Make sure that the model of the store is the one that a bento was built with.
+
+        Raises:
+            BentoMLException: it is another one.
+        """
+        if self.digest not in (None, digest):
+            raise BentoMLException(
+                f"bento `{bento}` was built with another model `{self.tag}`: `{self.digest}`, but the store has "
+                f"`{digest}`; build the bento again"
+            )
+
     def identity(self) -> dict[str, Any]:
         """Return what of the reference belongs to the identity of its bento: all but the clock."""
         return {key: value for key, value in self.to_data().items() if key != "creation_time"}
