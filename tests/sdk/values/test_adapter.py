@@ -30,7 +30,7 @@ from bentoml.sdk.values.adapter import adapt
 from bentoml.sdk.values.files import Part
 from bentoml.sdk.values.output import Output
 from bentoml.sdk.values.types import special
-from bentoml.validators import ContentType, DType, FileSchema, TensorSchema
+from bentoml.validators import ContentType, DType, FileSchema, Shape, TensorSchema
 
 T = TypeVar("T")
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -280,3 +280,17 @@ def test_images_in_a_structure() -> None:
     assert read(Shown, {}).image is None
     with pytest.raises(ValidationError, match="Invalid file type"):
         read(Shown, {"image": "/etc/passwd"})
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Annotated[np.ndarray | None, DType("float32"), Shape((2,))],
+        Annotated[np.ndarray[Any, Any] | str, DType("float32"), Shape((2,))],
+    ],
+)
+def test_markers_beside_a_union_are_those_of_the_array_in_it(annotation: Any) -> None:
+    value = TypeAdapter(adapt(annotation)).validate_python([1, 2])
+    assert (value.dtype, value.shape) == (np.dtype("float32"), (2,))
+    with pytest.raises(ValidationError):
+        TypeAdapter(adapt(annotation)).validate_python([1, 2, 3])

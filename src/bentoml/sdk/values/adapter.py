@@ -59,8 +59,8 @@ class _Adapter:
             return Annotated[get_origin(inner) or inner, self._directed(schema), *_others(metadata)]
         if number := self._number(inner):
             return Annotated[number, *metadata] if metadata else number
-        if marker := next((m for m in metadata if isinstance(m, ContentType)), None):
-            inner = _each_file(inner, marker)
+        if markers := [m for m in metadata if isinstance(m, ContentType | DType | Shape)]:
+            inner = _each(inner, markers)
         if make := self._class_adapter(inner):
             adapted = self._once(inner, make)
         else:
@@ -136,16 +136,16 @@ class _Adapter:
         return schema
 
 
-def _each_file(annotation: Any, marker: ContentType) -> Any:
-    """Return a union or a list with a marker beside each file in it that has none of its own."""
+def _each(annotation: Any, markers: Sequence[Any]) -> Any:
+    """Return a union or a list with markers beside each file and array in it that has none of its own."""
     if get_origin(annotation) is Annotated:
         return annotation
-    if isinstance(_schema_of(annotation, ()), FileSchema | PILImageEncoder):
-        return Annotated[annotation, marker]
+    if _schema_of(annotation, ()) is not None:
+        return Annotated[annotation, *markers]
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin not in _HOLDERS:
         return annotation
-    marked = tuple(_each_file(a, marker) for a in arguments)
+    marked = tuple(_each(a, markers) for a in arguments)
     return Union[marked] if origin in (Union, types.UnionType) else origin[marked]  # noqa: UP007  # as below
 
 
