@@ -82,6 +82,12 @@ def test_each_key_is_read() -> None:
     assert config.docker.env == {"A": "1", "B": "x=y z"}
 
 
+def test_an_editable_requirement_is_refused_with_the_reason() -> None:
+    said = mistakes_of({"python": {"packages": ["-e ./libs/demo"]}})
+    assert "`python.packages[0]` must not start with a dash" in said
+    assert "points at a folder of this machine; write the path without it" in said
+
+
 def test_all_mistakes_are_reported_at_once_with_the_nearest_key() -> None:
     said = mistakes_of(
         {

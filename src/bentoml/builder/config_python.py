@@ -82,7 +82,8 @@ def read_python(fields: Fields) -> PythonConfig:
 
 
 def _packages(fields: Fields) -> tuple[str, ...]:
-    packages = fields.texts("packages")
+    rule = "an editable installation (`-e`) points at a folder of this machine; write the path without it"
+    packages = fields.texts("packages", rule=rule)
     for package in packages:
         if problem := problem_of(package):
             fields.mistake("packages", f"holds {package!r}: {problem}")

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..nearest import nearest
 
-__all__ = ["Fields", "without_credentials"]
+__all__ = ["CONTROL", "Fields", "without_credentials"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _KINDS = {
     dict: "a mapping",
     list: "a list",
@@ -145,10 +145,12 @@ class Fields:
         problem = None
         if not isinstance(value, str):
             problem = f"has to be a string, not {_kind(value)}; put it in quotes"
-        elif _CONTROL.search(value):
+        elif CONTROL.search(value):
             problem = f"must not hold line breaks or control characters: {value!r}"
         elif value.startswith("-") and not free:
-            problem = f"must not start with a dash, as an option does: {value!r}"
+            problem = f"must not start with a dash, as an option does: {value!r}" + (
+                f"; {rule}" if rule else ""
+            )
         elif pattern is not None and not pattern.fullmatch(value):
             problem = f"is {value!r}; {rule}"
         if problem is None:
