@@ -1,8 +1,9 @@
 """Opcodes: is what a stream holds a pickle? It is walked through, never loaded.
 
 A stream without the mark of protocol 2 and later is text in many cases, some of which is a pickle by chance (`N.` is that of
-None). Such a stream counts only if loading it would call something. What is called before a damaged place is called all the
-same, and so the walk says yes at the first call.
+None). Such a stream counts only if loading it would call something, which a second pickle behind the first may do as well. What
+is called before a damaged place is called all the same, and so the walk says yes at the first call. Whatever a loader of
+pickles lets pass must pass here, too.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ _LINES = {
     b"S": rb"\s*(['\"]).*\1\s*",
     b"V": rb".*",
     b"P": rb".*",
-    b"g": rb"\s*\d+\s*",
-    b"p": rb"\s*\d+\s*",
+    b"g": rb"\s*[-+]?\w+\s*",
+    b"p": rb"\s*[-+]?\w+\s*",
     b"c": _NAME,
     b"i": _NAME,
 }
@@ -58,7 +59,9 @@ def is_pickle(stream: BinaryIO, *, is_whole: bool = True) -> bool:
     for _ in range(_ENOUGH):
         opcode = stream.read(1)
         if opcode == _STOP:
-            return marked
+            if marked:
+                return True
+            continue  # another one may follow
         if not _skip_argument(stream, opcode):
             return not is_whole and not stream.read(1)
         marked = marked or opcode == _PROTO
@@ -82,14 +85,17 @@ def _skip_argument(stream: BinaryIO, opcode: bytes) -> bool:
     if (pattern := _LINE.get(opcode)) is None:
         return False
     line = _line(stream)
-    if line is None or not pattern.match(line):
+    if line is None or not (pattern.match(line) or (len(line) == _LONGEST_LINE and opcode in b"SF")):
         return False
     return opcode not in b"ci" or ((second := _line(stream)) is not None and bool(_SECOND_LINE.match(second)))
 
 
 def _line(stream: BinaryIO) -> bytes | None:
-    line = stream.readline(_LONGEST_LINE)
-    return line[:-1] if line.endswith(b"\n") else None
+    """Read a line, of which no more than the beginning is kept."""
+    line = piece = stream.readline(_LONGEST_LINE)
+    while piece and not piece.endswith(b"\n"):
+        piece = stream.readline(_LONGEST_LINE)
+    return line.removesuffix(b"\n") if piece else None
 
 
 def _skip(stream: BinaryIO, count: int) -> bool:

@@ -86,7 +86,7 @@ def _unpacking(head: bytes) -> Callable[[BinaryIO], bytes] | None:
         return lambda stream: gzip.GzipFile(fileobj=stream).read(_HEAD)
     if head.startswith(b"BZh"):
         return lambda stream: bz2.BZ2File(stream).read(_HEAD)
-    if head.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
+    if head.startswith((b"\xfd7zXZ\0", b"\x5d\0")):
         return lambda stream: lzma.LZMAFile(stream).read(_HEAD)
     if head[0] == 0x78 and len(head) > 1 and int.from_bytes(head[:2], "big") % 31 == 0:
         return lambda stream: zlib.decompressobj().decompress(stream.read(_HEAD), _HEAD)
