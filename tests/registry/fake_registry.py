@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ def running(registry: FakeRegistry) -> Iterator[FakeRegistry]:
     class Handler(_Handler):
         fake = registry
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _Server(("127.0.0.1", 0), Handler) as server:
         registry.host = f"127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -92,6 +93,13 @@ def running(registry: FakeRegistry) -> Iterator[FakeRegistry]:
         finally:
             server.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that went away: they do so on purpose."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            raise
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,25 @@ def test_a_damaged_item_is_not_pushed(registry: FakeRegistry, here: Home) -> Non
         with pytest.raises(BentoMLException, match=r"`weights\.bin`"):
             pushed(registry, here, item)
     assert registry.seen == []
+
+
+@pytest.mark.parametrize("small", [3, 300], ids=["alone", "bundled"])
+@pytest.mark.parametrize("shard", [4 << 30, 100_000], ids=["whole", "shards"])
+@pytest.mark.parametrize("victim", ["weights.bin", "sub/ümläut 1.txt"])
+def test_a_flipped_bit_that_no_time_tells_is_found_when_it_is_sent(
+    registry: FakeRegistry, here: Home, small: int, shard: int, victim: str
+) -> None:
+    model = save_model(here, small=small)
+    file = Path(model.path, victim)
+    stamp, data = file.stat().st_mtime_ns, bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(data)
+    os.utime(file, ns=(stamp, stamp))
+    model.check()
+    with pytest.raises(BentoMLException, match=rf"{victim}` (is damaged|has other content)"):
+        pushed(registry, here, model, shard=shard)
+    assert registry.manifests == {}
 
 
 def test_a_missing_tag_names_those_that_there_are(registry: FakeRegistry, here: Home, there: Home) -> None:

@@ -228,7 +228,8 @@ def test_content_that_is_not_what_it_was_is_refused(
 ) -> None:
     wrong = Upload(client, descriptor(SMALL), Bytes(SMALL[:-1] + b"!"), Memory(tmp_path), lambda count: None)
     with pytest.raises(
-        BentoMLException, match=r"refuses `sha256:.*status 400, DIGEST_INVALID: not what you said"
+        BentoMLException,
+        match=r"refuses what it got for `sha256:.*status 400, DIGEST_INVALID: not what you said",
     ):
         wrong.run()
 

@@ -18,7 +18,7 @@ def pack(folder: Path, entries: Sequence[Entry]) -> bytes:
     """Return the tar of these files of a folder.
 
     Raises:
-        BentoMLException: one cannot be read, or has another size than it should.
+        BentoMLException: one cannot be read, or is damaged.
     """
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -57,8 +57,6 @@ def _read(file: Path, entry: Entry) -> bytes:
         data = file.read_bytes()
     except OSError as e:
         raise BentoMLException(f"cannot read `{file}`: {e.strerror}") from e
-    if len(data) != entry.size:
-        raise BentoMLException(
-            f"`{file}` has {len(data)} bytes instead of {entry.size}; `bentoml verify` tells more"
-        )
+    if hashlib.sha256(data).hexdigest() != entry.digest.hex:
+        raise BentoMLException(f"`{file}` is damaged: it has other content than what was stored")
     return data

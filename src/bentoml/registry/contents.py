@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from ..exceptions import BentoMLException
 from ..store.digest import Digest
-from .artifact import Piece
+from ..store.tree import Entry
+from .artifact import Layer, Piece
 from .bundle import pack
-from .documents import Descriptor
 from .memory import Memory
 
 __all__ = ["Bytes", "Content", "content_of", "described"]
@@ -73,24 +73,46 @@ def content_of(folder: Path, piece: Piece) -> Content:
     return _FilePart(folder / piece.entries[0].path, piece.start)
 
 
-def described(folder: Path, piece: Piece, memory: Memory) -> Descriptor:
-    """Return the descriptor of a piece. A whole file is not read for it; that of a shard is remembered."""
-    if piece.is_bundle:
-        data = pack(folder, piece.entries)
-        return piece.descriptor(Digest.of(data), len(data))
-    entry = piece.entries[0]
-    if not piece.is_shard:
-        return piece.descriptor(entry.digest, entry.size)
-    key = ["shard", entry.digest.hex, piece.start, piece.size]
+def described(folder: Path, pieces: Iterable[Piece], memory: Memory) -> list[Layer]:
+    """Return the layers of pieces. Whole files are not read for it; the digests of shards are remembered.
+
+    Raises:
+        BentoMLException: a file that has to be read cannot be, or is damaged.
+    """
+    shards: dict[Entry, Iterator[Digest]] = {}
+    layers = []
+    for piece in pieces:
+        entry, size = piece.entries[0], piece.size
+        if piece.is_bundle:
+            data = pack(folder, piece.entries)
+            digest, size = Digest.of(data), len(data)
+        elif piece.is_shard:  # the first of a file is as large as all but its last
+            known = shards.get(entry) or _shard_digests(folder / entry.path, entry, size, memory)
+            digest = next(shards.setdefault(entry, known))
+        else:
+            digest = entry.digest
+        layers.append(Layer(piece.descriptor(digest, size), piece))
+    return layers
+
+
+def _shard_digests(file: Path, entry: Entry, size: int, memory: Memory) -> Iterator[Digest]:
+    key: list[object] = ["shards", entry.digest.hex, size]
     known = memory.recall(key)
     if known is None:
-        known = str(_digest_of(content_of(folder, piece), piece.size))
+        known = " ".join(_read_digests(file, entry, size))
         memory.remember(key, known)
-    return piece.descriptor(Digest.parse(known), piece.size)
+    return map(Digest, known.split())
 
 
-def _digest_of(content: Content, size: int) -> Digest:
-    state = hashlib.sha256()
-    for chunk in content.chunks(0, size):
-        state.update(chunk)
-    return Digest(state.hexdigest())
+def _read_digests(file: Path, entry: Entry, size: int) -> list[str]:
+    """Return the digests of each ``size`` bytes of a file, which is read once, and is what it should be."""
+    whole, found = hashlib.sha256(), []
+    for start in range(0, entry.size, size):
+        part = hashlib.sha256()
+        for chunk in _FilePart(file, start).chunks(0, min(size, entry.size - start)):
+            whole.update(chunk)
+            part.update(chunk)
+        found.append(part.hexdigest())
+    if whole.hexdigest() != entry.digest.hex:
+        raise BentoMLException(f"`{file}` is damaged: it has other content than what was stored")
+    return found

@@ -14,7 +14,7 @@ from ..store.bentos import Bento
 from ..store.digest import Digest
 from ..store.manifest import Manifest
 from ..store.models import Model, ModelStore
-from .artifact import EMPTY, SHARD, Artifact, ItemKind, Layer, ModelAt, pieces
+from .artifact import EMPTY, SHARD, Artifact, ItemKind, ModelAt, pieces
 from .client import Registry
 from .contents import Bytes, Content, content_of, described
 from .documents import Descriptor, MediaType
@@ -23,7 +23,7 @@ from .parallel import Flow, in_parallel
 from .places import checked_tag
 from .reference import Reference
 from .transport import Transport
-from .upload import Upload
+from .upload import OtherContent, Upload
 
 __all__ = ["Pushed", "Pushing", "push"]
 
@@ -77,7 +77,12 @@ def push(item: Model | Bento, place: Reference, how: Pushing) -> Pushed:
     for each in (item, *models):
         each.check()
     with _pusher(place, how, (item, *models)) as pusher:
-        found = pusher.push(item, tags, models)
+        try:
+            found = pusher.push(item, tags, models)
+        except OtherContent:  # what no time of change has told
+            for each in (item, *models):
+                each.check(thoroughly=True)
+            raise
     return Pushed(item, place, found.digest, pusher.sent_bytes, pusher.sent_blobs, tags[1:])
 
 
@@ -177,10 +182,7 @@ class _Pusher:
     def _sent(self, item: Model | Bento, artifact: Artifact, config: bytes) -> bytes:
         """Send all blobs that are not there, and return the manifest that lists them."""
         folder = Path(item.path)
-        layers = [
-            Layer(described(folder, piece, self._memory), piece)
-            for piece in pieces(item.tree, shard=self._how.shard)
-        ]
+        layers = described(folder, pieces(item.tree, shard=self._how.shard), self._memory)
         blobs: dict[Digest, tuple[Descriptor, Content]] = {
             layer.descriptor.digest: (layer.descriptor, content_of(folder, layer.piece)) for layer in layers
         }

@@ -8,7 +8,7 @@ from typing import NoReturn
 from ..exceptions import BentoMLException, NotFound, ServiceUnavailable
 from .transport import Answer
 
-__all__ = ["refused"]
+__all__ = ["refused", "words_of"]
 
 _MAX_REASON = 64 << 10
 _SHOWN = 200
@@ -22,7 +22,7 @@ def refused(answer: Answer, host: str, repository: str, what: str, *, writing: b
         ServiceUnavailable: the registry may do it later.
         BentoMLException: it will not do it.
     """
-    registry, said = f"registry `{host}`", _said(answer)
+    registry, said = f"registry `{host}`", words_of(answer)
     match answer.status:
         case 401 | 403 if not writing:
             raise NotFound(
@@ -59,7 +59,7 @@ def refused(answer: Answer, host: str, repository: str, what: str, *, writing: b
             raise ServiceUnavailable(f"{registry} answered {status} for {what}{said}")
 
 
-def _said(answer: Answer) -> str:
+def words_of(answer: Answer) -> str:
     """Return what the registry itself says of it, in one line; nothing if it says nothing that can be read."""
     try:
         document = json.loads(answer.read(_MAX_REASON))

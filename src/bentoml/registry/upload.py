@@ -12,10 +12,10 @@ from .client import Registry
 from .contents import Content
 from .documents import Descriptor
 from .memory import Memory
-from .refusals import refused
+from .refusals import refused, words_of
 from .transport import Answer
 
-__all__ = ["Upload"]
+__all__ = ["OtherContent", "Upload"]
 
 _SMALL = 8 << 20  # bytes that are sent anew rather than taken up
 _PART = 32 << 20  # bytes of a part where somebody before the registry takes no more
@@ -27,6 +27,10 @@ _BYTES = {"Content-Type": "application/octet-stream"}
 
 class _Lost(BentoMLException):
     """The registry does not know the upload any more, or has other bytes of it than we think."""
+
+
+class OtherContent(BentoMLException):
+    """The registry got other bytes than their digest says."""
 
 
 class _InParts(BentoMLException):
@@ -158,6 +162,10 @@ class Upload:
                 raise _Lost(f"registry `{host}` does not know the upload of {what} that it began")
             case 400 if self._resumed:
                 raise _Lost(f"registry `{host}` has other bytes of an earlier upload of {what}")
+            case 400 if answer.url.partition("digest=")[2]:
+                raise OtherContent(
+                    f"registry `{host}` refuses what it got for {what} (status 400{words_of(answer)})"
+                )
             case 416:
                 raise ServiceUnavailable(f"registry `{host}` has another part of {what} than it said")
         self._asked = answer.headers.get("retry-after", "")
