@@ -16,27 +16,17 @@ import pytest
 from tests.store.saving import Save
 
 from bentoml.config import Home
-from bentoml.exceptions import BentoMLException, MissingDependencyException
+from bentoml.exceptions import BentoMLException
 from bentoml.store.archives.exporting import export
 from bentoml.store.archives.formats import Format
 from bentoml.store.archives.importing import import_item
 from bentoml.store.archives.places import open_place
-from bentoml.store.archives.zstandard import decompressor
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.store.models import Model, ModelStore
 from bentoml.tag import Tag
 
-
-def has_zst() -> bool:
-    try:
-        decompressor()
-    except MissingDependencyException:
-        return False
-    return True
-
-
-FORMATS = [format for format in get_args(Format) if format != "zst" or has_zst()]
+FORMATS = get_args(Format)
 
 
 @pytest.fixture
@@ -152,7 +142,7 @@ for ending in sys.argv[4:]:
 @pytest.mark.slow
 def test_equal_models_are_equal_bytes(tmp_path: Path) -> None:
     """Whoever writes them, where, when, in which order, zone and language, and with which umask."""
-    endings = ["bentomodel", "gz", "bz2", "tar", "zip", *(["zst"] if has_zst() else [])]
+    endings = ["bentomodel", "gz", "bz2", "tar", "zip", "zst"]
     cases = [
         ("a", "022", "1", {"TZ": "UTC", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "1"}),
         (

@@ -30,6 +30,7 @@ from bentoml.exceptions import BentoMLException
 from bentoml.store.archives.importing import import_item
 from bentoml.store.archives.places import open_place
 from bentoml.store.archives.unpack import unpack
+from bentoml.store.archives.zstandard import zst
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.models import Model, ModelStore
 
@@ -234,6 +235,7 @@ ZIPS: dict[str, tuple[bytes, str]] = {
 }  # fmt: skip
 
 XZ = lzma.compress(tar(FILE))
+ZST = b"".join(zst([tar(FILE)]))
 PACKED: dict[str, tuple[bytes, str]] = {
     "xz cut off": (XZ[:-20], "cut off"),
     "xz changed": (flipped(XZ, len(XZ) // 2), "xz compression is damaged"),
@@ -248,6 +250,9 @@ PACKED: dict[str, tuple[bytes, str]] = {
     "gz checksum": (flipped(gzip.compress(tar(FILE)), len(gzip.compress(tar(FILE))) - 6), "damaged"),
     "bz2 cut off": (bz2.compress(tar(FILE))[:-5], "cut off"),
     "bz2 changed": (flipped(bz2.compress(tar(FILE)), 60), "damaged"),
+    "zst cut off": (ZST[:-5], "cut off"),
+    "zst changed": (flipped(ZST, len(ZST) - 2), "damaged"),
+    "zst with something behind": (ZST + b"something", "damaged"),
     "gz twice": (gzip.compress(tar(FILE)) * 2, "follows its end"),
 }
 

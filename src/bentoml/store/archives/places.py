@@ -190,7 +190,7 @@ def _fsspec(protocol: str) -> Any:
         return import_module("fsspec")
     except ImportError as e:
         raise MissingDependencyException(
-            f"places of `{protocol}://` need `fsspec`; install it with `pip install fsspec`"
+            f"places of `{protocol}://` need `fsspec`; install it with `pip install 'bentoml[archives]'`"
         ) from e
 
 

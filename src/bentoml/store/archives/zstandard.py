@@ -40,6 +40,6 @@ def _library() -> Any:
         except ImportError:
             continue
     raise MissingDependencyException(
-        "the format `zst` needs Python 3.14 or the library `backports.zstd`; install it with `pip install backports.zstd`, "
-        "or choose another format"
+        "the format `zst` needs Python 3.14 or `backports.zstd`; install it with `pip install 'bentoml[archives]'`, or choose "
+        "another format"
     )
