@@ -82,6 +82,24 @@ def test_each_key_is_read() -> None:
     assert config.docker.env == {"A": "1", "B": "x=y z"}
 
 
+def test_values_without_measure_are_refused_in_few_words() -> None:
+    huge = "x" * 10_000_000
+    for data in (
+        {"labels": {"a": huge}},
+        {"labels": {huge: "a"}},
+        {huge: 1},
+        {"docker": {"env": [huge]}},
+        {"python": {"packages": [huge], "pip_args": f"--{huge}"}},
+        {"envs": [{"name": huge, "value": huge}]},
+        {"docker": {"distro": huge, "cuda_version": huge}},
+    ):
+        assert len(mistakes_of(data)) < 5000
+    many = mistakes_of({f"key{n}": 1 for n in range(1000)})
+    assert many.startswith("bentofile.yaml has 1000 mistakes:\n")
+    assert many.endswith("\n  and 950 more")
+    assert parse_config({"description": huge}, source="x").description == huge
+
+
 def test_an_editable_requirement_is_refused_with_the_reason() -> None:
     said = mistakes_of({"python": {"packages": ["-e ./libs/demo"]}})
     assert "`python.packages[0]` must not start with a dash" in said

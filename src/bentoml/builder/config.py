@@ -29,6 +29,7 @@ __all__ = [
     "PythonConfig",
     "load_config",
     "parse_config",
+    "read_build",
 ]
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ Stage = Literal["all", "build", "runtime"]
 # Each pattern keeps its value one word in a Dockerfile, in an argument list and in a URL; see docs/reference/bentofile.md.
 _SERVICE = re.compile(r"[\w./-]+(:[\w.]+)?")
 _LEADING_DOT = re.compile(r"^(!?)\./+")  # `./x`, which means nothing to git, is meant as `/x`
+
+_SHOWN = 50  # mistakes
 
 _BUILD_KEYS = (
     "service",
@@ -141,7 +144,17 @@ def parse_config(data: Mapping[str, Any], *, source: str) -> BuildConfig:
         BentoMLConfigException: with every mistake.
     """
     mistakes: list[str] = []
-    fields = Fields(data, "", mistakes)
+    config = read_build(Fields(data, "", mistakes))
+    if mistakes:
+        count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
+        lines = [f"{source} has {count}:", *(f"  {source}: {m}" for m in mistakes[:_SHOWN])]
+        more = [f"  and {len(mistakes) - _SHOWN} more"] if len(mistakes) > _SHOWN else []
+        raise BentoMLConfigException("\n".join([*lines, *more]))
+    return config
+
+
+def read_build(fields: Fields) -> BuildConfig:
+    """Read a build file; what is wrong is noted there."""
     fields.check_keys(_BUILD_KEYS)
     config = BuildConfig(
         service=fields.text("service", _SERVICE, "it looks like `module:Class` or `file.py:Class`"),
@@ -159,11 +172,6 @@ def parse_config(data: Mapping[str, Any], *, source: str) -> BuildConfig:
     )
     if config.conda and config.docker.distro == "alpine":
         fields.mistake("conda", "needs glibc, which `docker.distro: alpine` lacks; take `debian`")
-    if mistakes:
-        count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
-        raise BentoMLConfigException(
-            "\n".join([f"{source} has {count}:", *(f"  {source}: {m}" for m in mistakes)])
-        )
     return config
 
 

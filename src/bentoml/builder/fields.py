@@ -24,8 +24,7 @@ _KINDS = {
     datetime: "a time",
     NoneType: "null, which is what YAML makes of nothing",
 }
-
-
+_LONGEST = 10_000  # characters of a value
 _CREDENTIALS = re.compile(r"://[^/\s@]*@")
 
 
@@ -47,7 +46,7 @@ class Fields:
 
     def mistake(self, key: str, message: str) -> None:
         """Note that the value of a key is not acceptable."""
-        self.mistakes.append(f"`{self._name(key)}` {without_credentials(message)}")
+        self.mistakes.append(f"`{_short(self._name(key), 100)}` {_short(without_credentials(message), 1000)}")
 
     def __contains__(self, key: str) -> bool:
         return self._data.get(key) is not None
@@ -145,6 +144,8 @@ class Fields:
         problem = None
         if not isinstance(value, str):
             problem = f"has to be a string, not {_kind(value)}; put it in quotes"
+        elif len(value) > _LONGEST:
+            problem = f"has {len(value)} characters; no value needs more than {_LONGEST}"
         elif CONTROL.search(value):
             problem = f"must not hold line breaks or control characters: {value!r}"
         elif value.startswith("-") and not free:
@@ -164,6 +165,10 @@ class Fields:
 
 def _kind(value: object) -> str:
     return _KINDS.get(type(value), f"`{type(value).__name__}`")
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]} ..."
 
 
 def _plain(value: object) -> object:
