@@ -312,6 +312,22 @@ def test_a_damaged_database_is_named_and_left_alone(open_queue: Open, tmp_path: 
     assert file.read_bytes() == content
 
 
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_nothing_is_accepted_into_a_database_that_was_taken_away(
+    open_queue: Open, tmp_path: Path, comes_back: bool
+) -> None:
+    queue = open_queue()
+    (database,) = tmp_path.rglob("*.db")
+    database.rename(tmp_path / "elsewhere")
+    if comes_back:
+        database.write_bytes((tmp_path / "elsewhere").read_bytes())
+    with (
+        pytest.raises(TaskStoreError, match="removed or replaced while it is in use; restart"),
+        queue.together(),
+    ):
+        pass
+
+
 def test_a_database_of_another_version_is_not_touched(open_queue: Open, tmp_path: Path) -> None:
     open_queue()
     with closing(sqlite3.connect(tmp_path / "tasks.db")) as db:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .queue import TaskStoreError, TaskStoreFull
 
-__all__ = ["connect", "told"]
+__all__ = ["connect", "identity", "told"]
 
 _VERSION = 1  # of the schema below, in `user_version`
 _PATIENCE = 30.0  # seconds for which another process may hold the database
@@ -65,6 +65,15 @@ def connect(file: Path | None) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def identity(file: Path | None) -> tuple[int, int]:
+    """Return what tells a file from any other, also from a later one of the same name; of a missing one (0, 0)."""
+    try:
+        found = os.stat(file or "")
+    except FileNotFoundError:
+        return (0, 0)
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .bodies import Bodies
-from .database import connect, told
+from .database import connect, identity, told
 from .figures import Figures, bucket_of
 from .model import Claimed, Headers, Refused, Reply, StoredRequest, TaskState
 from .place import Place
+from .queue import TaskStoreError
 
 __all__ = ["Limits", "SqliteQueue"]
 
@@ -69,6 +70,7 @@ class SqliteQueue:
         self._namespace = namespace
         self._clock = clock
         self._db = connect(place.database)
+        self._identity = identity(place.database)
         self._temporary: TemporaryDirectory[str] | None = None
         self._room = 0
         self._version = 0
@@ -84,6 +86,12 @@ class SqliteQueue:
     def together(self, *, writes: bool = True) -> Iterator[None]:
         """Do all of the block or nothing."""
         with told(self._place.database):
+            if (
+                identity(self._place.database) != self._identity
+            ):  # SQLite goes on in a file that nobody finds again
+                raise TaskStoreError(
+                    f"the task queue `{self._place.database}` was removed or replaced while it is in use; restart the server"
+                )
             self._db.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield
