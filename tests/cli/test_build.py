@@ -83,6 +83,7 @@ def test_another_build_file_and_its_lock(home: Home, capsys: pytest.CaptureFixtu
     ("arguments", "code", "said"),
     [
         pytest.param(("--update", "--locked"), 2, "one of them", id="update and locked"),
+        pytest.param(("--update", "--offline"), 2, "one of them", id="update and offline"),
         pytest.param(("--label", "owner"), 2, "KEY=VALUE", id="label"),
         pytest.param(("-o", "xml"), 2, "xml", id="output"),
         pytest.param(("--name", "A B"), 1, "`name`", id="name"),
@@ -107,6 +108,24 @@ def test_locked_without_a_lock(home: Home, capsys: pytest.CaptureFixture[str]) -
     assert bentoml("--locked") == 1
     assert "`bentofile.lock` has no entry" in capsys.readouterr().err
     assert not Path("bentofile.lock").exists()
+
+
+def test_offline_uses_the_lock_or_says_what_it_lacks(
+    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(home.root.parent / "empty"))
+    data = {"service": "service:GreetingCardService", "docker": {"python_version": "3.12"}}
+    Path("bentofile.yaml").write_text(json.dumps(data))
+    assert bentoml("--offline") == 1
+    said = capsys.readouterr().err
+    assert "`bentofile.lock` has no pins for what the project asks for, and `--offline` asks no index" in said
+    assert "cannot be resolved" in said
+    assert "an image is made of wheels" not in said, "that is not why"
+    assert not Path("bentofile.lock").exists()
+    request = LockRequest(runtime_requirements(), "3.12", LockPlatform.parse("linux"))
+    pins = Pins(request.inputs, "anyio==4.16.0 \\\n    --hash=sha256:00\n")
+    Path("bentofile.lock").write_text(str(Lock({request.key: pins})))
+    assert bentoml("--offline") == 0
 
 
 @pytest.mark.slow
