@@ -26,6 +26,7 @@ from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.store.bentos import Bento
 from bentoml.store.digest import Digest
+from bentoml.store.manifest import BentoInfo
 from bentoml.store.models import ModelStore
 
 
@@ -64,6 +65,13 @@ class Bench:
                 for member in archive:
                     file = archive.extractfile(member) if member.isreg() else None
                     yield descriptor["digest"], member.name, file.read() if file else b""
+
+    def extract(self, folder: Path) -> None:
+        """Lay the image out as a container sees it."""
+        index = json.loads((self.root / "image/index.json").read_bytes())
+        for descriptor in json.loads(self.blob(index["manifests"][0]).read_bytes())["layers"]:
+            with tarfile.open(self.blob(descriptor), "r:gz") as archive:
+                archive.extractall(folder, filter="tar")
 
     def blob(self, descriptor: dict[str, str]) -> Path:
         return self.root / "image/blobs" / descriptor["digest"].replace(":", "/")
@@ -211,6 +219,31 @@ def test_the_time_of_the_image(bench: Bench) -> None:
     result = bench.make(bento, env={"SOURCE_DATE_EPOCH": "86400"})
     assert bench.config(result)["created"] == "1970-01-02T00:00:00Z"
     assert result.id != bench.make(bento).id
+
+
+@pytest.mark.parametrize("epoch", ["0", "1700000000"])
+def test_what_is_in_an_image_is_whole_and_not_read_to_know_that(
+    bench: Bench, tmp_path: Path, epoch: str
+) -> None:
+    model = save_model(bench.home)
+    secret = {"name": "TOKEN", "value": "x", "stage": "build"}
+    bento = save_bento(bench.home, bench.wheels, models=(model,), envs=(secret,))
+    bench.make(bento, env={"SOURCE_DATE_EPOCH": epoch})
+    bench.extract(tmp_path / "root")
+    home = tmp_path / "root/home/bentoml"
+    info = BentoInfo.from_yaml((home / "bento/bento.yaml").read_text())
+    found = (Bento(home / "bento", info), ModelStore(Home(home)).get(model.tag))
+    for item in found:
+        item.check(thoroughly=True)
+        files = [Path(item.path_of(entry.path)) for entry in item.tree.entries]
+        files[0].chmod(0o644)
+        content, times = files[0].read_bytes(), files[0].stat()
+        files[0].write_bytes(content[::-1])
+        os.utime(files[0], ns=(times.st_atime_ns, int(epoch) * 10**9))
+        item.check()  # by the time that all files have in common
+        os.utime(files[0])
+        with pytest.raises(BentoMLException, match="has other content"):
+            item.check()
 
 
 def test_a_secret_of_the_build_is_nowhere(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from tests.sdk.services import of
 
 import bentoml
 from bentoml.config import Home
-from bentoml.exceptions import NotFound
+from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.models import BentoModel
 from bentoml.store import current
 
@@ -34,6 +34,21 @@ def test_a_model_by_its_tag(digits: bentoml.Model) -> None:
     assert Classifier().weights() == "1"
     assert [str(model.tag) for model in of(Classifier).models] == [str(digits.tag)]
     assert of(Classifier).inner.model.tag == bentoml.Tag("digits", "latest")
+
+
+def test_a_model_by_an_alias(digits: bentoml.Model) -> None:
+    current.model_store().set_alias("digits@prod", digits.tag)
+
+    @bentoml.service
+    class Classifier:
+        model = BentoModel("Digits@prod")
+
+    (found,) = of(Classifier).models
+    assert (found, found.alias) == (digits, "digits@prod")
+    assert of(Classifier).inner.model.tag == "digits@prod"
+    assert of(Classifier).inner.model.to_info().alias == "digits@prod"
+    with pytest.raises(BentoMLException, match="Invalid alias"):
+        BentoModel("digits@../x")
 
 
 def test_a_reference_is_a_value(digits: bentoml.Model) -> None:

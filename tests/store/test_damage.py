@@ -173,3 +173,53 @@ def test_a_file_that_cannot_be_read_is_named(save: Save) -> None:
     file.parent.rmdir()
     file.parent.write_text("in the way")
     assert [(damage.path, damage.what) for damage in model.damage()] == [("a/b", "is missing")]
+
+
+OLD = """\
+name: old
+version: v1
+module: ''
+labels: {stage: prod}
+signatures: {}
+api_version: v1
+creation_time: '2024-04-25T06:52:39+00:00'
+"""
+
+
+@pytest.fixture
+def old(home: Home) -> Path:
+    """A model as BentoML 1.x leaves it."""
+    folder = home.models / "old" / "v1"
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").write_text(OLD.rstrip("\n"))
+    (folder / "w").write_text("weights")
+    return folder
+
+
+def test_an_old_item_gets_its_digest_when_it_is_verified_first(models: ModelStore, old: Path) -> None:
+    before = models.get("old")
+    assert before.info.digest is None
+    assert models.verify("old") == []
+    after = models.get("old")
+    assert (after.info.digest, after.info.files) == (before.digest, before.tree)
+    assert (old / "model.yaml").read_text().startswith(OLD + "digest: sha256:")
+    assert after.info.labels == {"stage": "prod"}
+    flip(old / "w")
+    with pytest.raises(BentoMLException, match="`w` has other content"):
+        models.get("old")
+    assert [damage.path for damage in models.verify()] == ["w"]
+
+
+@pytest.mark.parametrize("form", ["{%s}", "%s\n...\n", "---\n%s\n"], ids=["flow", "end", "begin"])
+def test_an_old_manifest_of_another_form_is_never_broken(models: ModelStore, old: Path, form: str) -> None:
+    lines = [line.replace(": ''", ": ' '") for line in OLD.splitlines()]
+    text = form % (", " if "{" in form else "\n").join(lines)
+    (old / "model.yaml").write_text(text)
+    assert models.verify("old") == []
+    assert models.get("old").info.labels == {"stage": "prod"}
+
+
+def test_an_old_item_that_can_have_no_digest(models: ModelStore, old: Path) -> None:
+    (old / "link").symlink_to("/etc/hostname")
+    (damage,) = models.verify("old")
+    assert (damage.path, damage.what.partition(":")[0]) == (".", "has no digest and can get none")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Generic
 
 from ..config import Home
-from ..exceptions import BentoMLException, NotFound
+from ..exceptions import BentoMLException, InvalidArgument, NotFound
 from ..paths import fsync_folder, write_atomic
 from ..tag import Tag
 from . import refs
@@ -238,6 +238,8 @@ class Shelf(Generic[InfoT]):
             if info.digest is None:
                 self._record_digest(tag)
             return find_damage(folder, info, reading)
+        except InvalidArgument as e:  # a link that leaves it, say
+            return [Damage(self._kind.KIND, tag, ".", f"has no digest and can get none: {e}")]
         except BentoMLException as e:
             gone = not folder.exists()  # deleted while we looked
             return [] if gone else [Damage(self._kind.KIND, tag, self._kind.FILE, f"cannot be read: {e}")]
