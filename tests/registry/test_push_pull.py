@@ -225,7 +225,7 @@ def test_a_flipped_bit_that_no_time_tells_is_found_when_it_is_sent(
 def test_a_missing_tag_names_those_that_there_are(registry: FakeRegistry, here: Home, there: Home) -> None:
     model = save_model(here)
     pushed(registry, here, model)
-    with pytest.raises(NotFound, match=rf"no image `team/iris:latest`.*it has `{model.tag.version}`"):
+    with pytest.raises(NotFound, match=rf"has no `team/iris:latest`.*it has `{model.tag.version}`"):
         pulled(registry, there, model, "team/iris:latest")
 
 

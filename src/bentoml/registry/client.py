@@ -227,7 +227,7 @@ class Registry:
         """Return how an error calls what was asked for."""
         kind, _, name = place.partition("/")
         if kind == "manifests" and ":" not in name:
-            return f"image `{self.repository}:{name}`"
+            return f"`{self.repository}:{name}`"
         if kind in ("manifests", "blobs") and name.startswith("sha256:"):
             return f"`{name}` in `{self.repository}`"
         return f"`{place.partition('?')[0]}`" if "://" not in place else f"an upload to `{self.repository}`"

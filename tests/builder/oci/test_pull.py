@@ -231,7 +231,7 @@ def test_an_unreachable_registry_says_what_else_can_be_used(cache: Path) -> None
 
 
 def test_an_unknown_image_is_not_found(registry: FakeRegistry, cache: Path) -> None:
-    with pytest.raises(NotFound, match=r"has no image `team/app:2`; check"):
+    with pytest.raises(NotFound, match=r"has no `team/app:2`; check"):
         opened(registry, cache, "team/app:2")
 
 
