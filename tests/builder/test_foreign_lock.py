@@ -123,7 +123,9 @@ def test_the_uv_lock_beside_a_pyproject_is_taken(project: tuple[Path, dict[str, 
     found = project_requirements(folder, load_config(folder).python, env)
     assert "lib==1.0" in found.lines
     assert not any("only-for-me" in line for line in found.lines), "a group for development"
-    assert "lib==1.0" in found.checked, "its hashes are those that count; a folder of wheels has none in uv.lock"
+    assert "lib==1.0" in found.checked, (
+        "its hashes are those that count; a folder of wheels has none in uv.lock"
+    )
     assert [source.path for source in found.sources if isinstance(source, PathSource)] == ["./libs/local"]
 
 
@@ -136,6 +138,15 @@ def test_a_stale_uv_lock_is_refused_with_the_command_that_renews_it(
     with pytest.raises(
         BentoMLConfigException, match=r"is not what `pyproject\.toml` asks for; run `uv lock` and commit it"
     ):
+        project_requirements(folder, load_config(folder).python, env)
+
+
+def test_a_uv_lock_for_another_python_is_not_called_stale(project: tuple[Path, dict[str, str]]) -> None:
+    folder, env = project
+    for name in ("pyproject.toml", "uv.lock"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace(">=3.11", ">=3.99"))
+    with pytest.raises(BentoMLConfigException, match="run `bentoml` with a Python that `requires-python`"):
         project_requirements(folder, load_config(folder).python, env)
 
 

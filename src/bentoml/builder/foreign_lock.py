@@ -51,6 +51,11 @@ def _uv_lock(file: Path, env: Mapping[str, str]) -> tuple[str, ...]:
     try:
         _uv(["lock", "--check", "--offline"], folder, env)
     except CommandFailed as e:
+        if "Python requirement" in e.output:
+            raise BentoMLConfigException(
+                "`uv.lock` cannot be read here: run `bentoml` with a Python that `requires-python` of `pyproject.toml` "
+                f"allows\n{_last(e.output)}"
+            ) from e
         raise BentoMLConfigException(
             f"`uv.lock` is not what `pyproject.toml` asks for; run `uv lock` and commit it\n{_last(e.output)}"
         ) from e

@@ -177,9 +177,7 @@ def _explain(request: LockRequest, output: str) -> str:
         f"the requirements cannot be resolved for {request.platform} with Python {request.python_version}:",
         *_PLACE.sub("", output.strip()).replace(_PROJECT, "the bento").splitlines()[:_SHOWN],
     ]
-    if request.offline:
-        pass  # what is missing need not be missing elsewhere
-    elif "wheels" in output:
+    if "wheels" in output and not request.offline:
         lines.append(
             "an image is made of wheels: ask for a version that has one for this platform, or build the wheel yourself and "
             "name its folder in `python.find_links`"
