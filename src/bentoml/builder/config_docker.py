@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from .cuda import CUDA_VERSIONS
 from .fields import Fields
 
-__all__ = ["DOCKER_KEYS", "VARIABLE", "Distro", "DockerConfig", "read_docker"]
+__all__ = ["DOCKER_KEYS", "PYTHON_VERSION", "VARIABLE", "Distro", "DockerConfig", "read_docker"]
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ Distro = Literal["debian", "alpine", "ubi8", "amazonlinux"]
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"[A-Za-z0-9][\w./:@~+-]*", re.ASCII)
 _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*")
-_PYTHON = re.compile(r"3\.(1[1-9])(\.\d+)?")
+PYTHON_VERSION = re.compile(r"3\.(1[1-9])(\.\d+)?")
 _FILE = re.compile(r"(?!/|~|(.*/)?\.\.(/|$)).+")
 
 DOCKER_KEYS = (
@@ -87,7 +87,7 @@ def _cuda_version(fields: Fields, distro: Distro) -> str:
 
 def _python_version(fields: Fields) -> str:
     value = fields.plain("python_version")
-    match = _PYTHON.fullmatch(value)
+    match = PYTHON_VERSION.fullmatch(value)
     if value and match is None:
         rule = "the runtime needs 3.11 or later" + (
             "; write it in quotes, as '3.10' is not 3.1" if value == "3.1" else ""

@@ -49,6 +49,7 @@ COMMANDS: dict[str, Entry] = {
     "models": Entry("", "Work with the models of the local store.", group="models", commands=MODELS),
     "pull": Entry("remote", "Pull a bento and its models from an OCI registry.", "pull_app", "bentos"),
     "push": Entry("remote", "Push a bento and its models to an OCI registry.", "push_app", "bentos"),
+    "schema": Entry("start", "Print the JSON Schema of bentofile.yaml, for editors.", "schema_app"),
     "serve": Entry("serve", "Serve a bento, a project or a service.", group="serve"),
     "serve-http": Entry("serve", "The same as serve.", group="serve", hidden=True),
     "verify": Entry("store", "Read bentos and models, and name each damaged file.", "verify_app"),
