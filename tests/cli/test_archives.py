@@ -161,5 +161,5 @@ def test_a_bento_whose_model_is_another_one_cannot_be_exported(home: Home, shop:
     ModelStore(home).delete("iris:v1")
     with ModelStore(home).create("iris:v1"):
         pass
-    with pytest.raises(library.exceptions.BentoMLException, match="was built with another `iris:v1`"):
+    with pytest.raises(library.exceptions.BentoMLException, match="was built with another model `iris:v1`"):
         shop.export(home.root.parent / "x.tar")

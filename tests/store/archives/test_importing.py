@@ -144,6 +144,23 @@ def test_a_folder_of_weights(here: Home, tmp_path: Path) -> None:
     assert [entry.path for entry in model.tree.entries] == ["config.json", "sub/model.bin"]
 
 
+def test_a_folder_of_anything(here: Home, tmp_path: Path) -> None:
+    (tmp_path / "anything").mkdir()
+    (tmp_path / "anything" / "notes.txt").write_text("x")
+    with pytest.raises(BentoMLException, match=r"it has no `model.yaml`; to store the folder as it is"):
+        take(tmp_path / "anything", here)
+    assert take(tmp_path / "anything", here, name="notes").tag.name == "notes"
+    with pytest.raises(BentoMLException, match=r"neither `model\.yaml` nor"):
+        take(tmp_path / "anything", here, "folder")
+
+
+def test_nothing_said(here: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.bin").write_text("x")
+    with pytest.raises(NotFound, match="nothing says what to import"):
+        take("", here)
+
+
 def test_weights_that_are_packed_stay_as_they_are(here: Home, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({}))

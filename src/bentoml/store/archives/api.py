@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 from ...config import Home
-from ...exceptions import BentoMLException
 from ...tag import Tag
 from .. import current
 from ..bentos import Bento
@@ -144,10 +143,6 @@ def _models_of(bento: Bento, store: ModelStore) -> Sequence[Model]:
     found = {}
     for ref in bento.info.all_models:
         model = store.get(ref.tag)
-        if ref.digest is not None and ref.digest != model.digest:
-            raise BentoMLException(
-                f"bento `{bento.tag}` was built with another `{ref.tag}`: that was {ref.digest}, this is {model.digest}; "
-                "build the bento again"
-            )
+        ref.check(model.digest, bento.tag)
         found[model.tag] = model
     return list(found.values())

@@ -53,7 +53,7 @@ def import_item(
         target = folder / "item"
         target.mkdir()
         if kind is Model and wanted is None and is_plain(source, place.name):
-            info = ModelInfo(tag=model_tag(name, place.name, is_folder=source.is_dir()))
+            info = ModelInfo(tag=model_tag(name, source, place.name))
             place_weights(source, os.path.basename(place.name), target)
             return [receive_files(target, info, home=home, origin=place.name, trust=trust)]
         members = _unpacked(source, place.name, wanted, target)
@@ -80,6 +80,8 @@ def _at_hand(place: Place, folder: Path) -> Path:
     if not isinstance(place, LocalPlace):
         place.fetch(folder / "archive")
         return folder / "archive"
+    if place.is_unsaid:
+        raise NotFound("nothing says what to import; give the path of an archive or a folder")
     if not (os.path.isdir(place.path) or os.path.isfile(place.path)):
         there = os.path.lexists(place.path)
         raise NotFound(f"`{place.name}` {'is neither a file nor a folder' if there else 'does not exist'}")

@@ -30,6 +30,7 @@ class LocalPlace:
 
     path: Path
     means_folder: bool = False
+    is_unsaid: bool = False  # it is the current folder, because nothing was said
 
     @property
     def name(self) -> str:
@@ -147,6 +148,8 @@ def open_place(
         MissingDependencyException: a library must be installed for the protocol.
     """
     text = os.fspath(path)
+    if "\0" in text:
+        raise ValueError(f"{text!r} is no path")
     words = [word for word in (protocol, user, passwd, params, subpath) if word]
     url = _URL.match(text)
     if url and words:
@@ -165,7 +168,9 @@ def open_place(
         raise ValueError(
             "user, passwd and params are for a place that `protocol` says how to reach; give it, too"
         )
-    return LocalPlace(Path(whole).expanduser().absolute(), whole == "" or whole.endswith("/"))
+    return LocalPlace(
+        Path(whole).expanduser().absolute(), not whole or whole.endswith("/"), is_unsaid=not whole
+    )
 
 
 def _of_url(protocol: str, rest: str, options: Mapping[str, Any]) -> Place:

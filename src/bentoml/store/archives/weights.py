@@ -74,17 +74,21 @@ def is_plain(source: Path, name: str) -> bool:
         return format is None or not _holds_item(file, format)
 
 
-def model_tag(name: str | Tag | None, place: str, *, is_folder: bool) -> Tag:
+def model_tag(name: str | Tag | None, source: Path, place: str) -> Tag:
     """Return the name that a person gave, or the one that a path or URL suggests.
 
     Raises:
-        BentoMLException: none is given, and the file is not called as weights are, or the path has no usable name.
+        BentoMLException: none is given, and nothing there is called as weights are, or the path has no usable name.
     """
     if name is not None:
         return Tag.from_taglike(name)
     stem, ending = os.path.splitext(os.path.basename(place.rstrip("/")))
-    if is_folder:
+    if source.is_dir():
         stem, ending = stem + ending, ""
+        if not any(path.suffix.lower() in _WEIGHTS for path in source.rglob("*")):
+            raise BentoMLException(
+                "it has no `model.yaml`; to store the folder as it is, give the model a name"
+            )
     elif ending.lower() not in _WEIGHTS:
         raise BentoMLException("it is no archive; to store the file as it is, give the model a name")
     word = re.sub(r"[^a-z0-9._-]+", "-", stem.lower())[:_LONGEST].strip("-._")
