@@ -72,7 +72,7 @@ def test_a_changed_or_added_file_changes_its_bundle_alone() -> None:
 
 def test_bundles_do_not_grow_without_bounds() -> None:
     tree = Tree.of([entry(f"f{number:04}", 60_000) for number in range(2000)])
-    assert max(piece.size for piece in pieces(tree)) <= 16 << 20
+    assert max(piece.size for piece in pieces(tree)) <= 4 << 20
 
 
 CONFIG = Artifact.config_of("bento", b"config")

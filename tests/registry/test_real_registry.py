@@ -18,7 +18,7 @@ from tests.registry.items import save_bento, save_model
 from tests.registry.real import real_registry
 
 from bentoml.config import Home
-from bentoml.exceptions import NotFound
+from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.registry.pull import Pulling, pull
 from bentoml.registry.push import Pushing, push
 from bentoml.registry.reference import Reference
@@ -73,6 +73,21 @@ def test_skopeo_reads_and_copies_what_was_pushed(tmp_path: Path, host: str) -> N
     run(["skopeo", "copy", *insecure, f"docker://{place}", copy])
     back = pull("model", Reference.parse(f"{host}/copied/iris@{digest}"), Pulling(there, {}))
     assert scan(Path(back.item.path), skip="model.yaml") == model.tree
+
+
+def test_a_full_disk_is_left_as_it_was(tmp_path: Path, host: str) -> None:
+    here, small = Home(tmp_path / "here"), tmp_path / "small"
+    model = save_model(here, weights=noise(6_000_000))
+    place = Reference.parse(f"{host}/team/iris:1")
+    push(model, place, Pushing(here, {}))
+    small.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(small)])
+    try:
+        with pytest.raises(BentoMLException, match="No space left on device: nothing was stored"):
+            pull("model", place, Pulling(Home(small / "home"), {}))
+        assert [path for path in small.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+    finally:
+        run(["umount", str(small)])
 
 
 # Runs one transfer; the test kills it at a random moment.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -218,7 +219,12 @@ class _Puller:
         if self._how.expected is not None:
             self._how.expected(sum(draft.wanted[number].descriptor.size for draft, number in wanted))
         tasks = [partial(draft.place, number, self._fetch) for draft, number in wanted]
-        in_parallel(tasks, threads=self._how.threads, flow=self._flow)
+        try:
+            in_parallel(tasks, threads=self._how.threads, flow=self._flow)
+        except OSError as e:
+            if e.errno in (errno.ENOSPC, errno.EDQUOT):  # what has arrived is what fills the disk
+                self._partials.drop(draft.wanted[number].descriptor for draft, number in wanted)
+            raise
 
     def _fetch(self, descriptor: Descriptor, target: Path) -> None:
         fetched = self._partials.fetch(self._registry, descriptor, target, self._flow.moved)
