@@ -21,7 +21,7 @@ from .packed_wheel import PackedWheel
 from .uv_command import uv_command, uv_environment, uv_options
 from .uv_sources import UvSources
 
-__all__ = ["UvResolver", "merged", "temporary"]
+__all__ = ["UvResolver", "temporary"]
 
 _TIMEOUT = 900.0
 _SHOWN = 25  # lines of what uv says
@@ -79,7 +79,7 @@ class UvResolver:
             exact = replace(request, requirements=tuple(resolved.splitlines()), wheels=())
             self._compile(request, folder, (_write_requirements(exact, folder), *_NAME_FILES))
             locked = _with_hashes(resolved, tomllib.loads((folder / "pylock.toml").read_text()))
-            return merged(locked, own)
+            return _merged(locked, own)
 
     def _compile(self, request: LockRequest, folder: Path, step: Sequence[str], *options: str) -> None:
         command = [
@@ -95,7 +95,7 @@ class UvResolver:
             raise BentoMLException(_explain(request, e.output.replace(str(folder), "."))) from e
 
 
-def merged(pins: str, own: Sequence[str]) -> str:
+def _merged(pins: str, own: Sequence[str]) -> str:
     """Return pins with those of a bento's own wheels between them, in the order of names."""
     blocks = [*re.findall(r"^\S.*\n(?:[ \t].*\n)*", pins, re.MULTILINE), *(f"{line}\n" for line in own)]
     return "".join(sorted(blocks))
