@@ -109,6 +109,13 @@ def test_a_damaged_alias_is_an_error_of_ours(
         models.get("iris@prod")
     assert models.list() == [models.get("iris:v1")]
     assert models.aliases() == {}
+    assert [str(damage) for damage in models.verify()] == [
+        "model `iris`: `@prod` names no version that is there"
+    ]
+    models.set_alias("iris@prod", "iris:v1")
+    assert models.verify() == [] and models.get("iris@prod")
+    (home.aliases / "models/iris/prod").write_bytes(content)
+    assert models.delete_alias("iris@prod") is None
     assert str(models.delete("iris:v1").tag) == "iris:v1"
 
 

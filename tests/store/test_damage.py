@@ -175,6 +175,23 @@ def test_a_file_that_cannot_be_read_is_named(save: Save) -> None:
     assert [(damage.path, damage.what) for damage in model.damage()] == [("a/b", "is missing")]
 
 
+@pytest.mark.parametrize("content", [b"v9", b"", b"\xff", b"v1 v2"], ids=repr)
+def test_a_pointer_to_the_latest_that_is_wrong(
+    models: ModelStore, save: Save, home: Home, content: bytes
+) -> None:
+    model = save("iris:v1", FILES)
+    save("rose:v1", FILES)
+    (home.models / "iris/latest").write_bytes(content)
+    assert models.get("iris") == model, "the newest is meant"
+    for tag in ("iris", "iris:v1", None):
+        assert [str(damage) for damage in models.verify(tag)] == [
+            "model `iris`: `latest` names no version that is there"
+        ]
+    assert models.verify("rose") == []
+    save("iris:v1", FILES)
+    assert models.verify() == []
+
+
 OLD = """\
 name: old
 version: v1

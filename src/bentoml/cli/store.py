@@ -234,8 +234,8 @@ def _alias(
     if alias is None:
         if delete or log:
             raise typer.BadParameter("name the alias, as in `iris@prod`")
-        named = {str(alias): str(tag) for alias, tag in store.aliases().items()}
-        _print_rows(["alias", "tag"], [[*pair] for pair in named.items()], output)
+        rows = [[str(one), str(named)] for one, named in store.aliases().items()]
+        _print_rows(["alias", "tag"], rows, output)
         return
     text = parse_alias(alias)
     if log:
@@ -243,7 +243,7 @@ def _alias(
         rows = [[local_time(m.time), m.before or "-", m.after or "-"] for m in moves]
         _print_rows(["time", "before", "after"], rows, output)
     elif delete:
-        print(f"{text} deleted; it named {store.delete_alias(text)}.")
+        print(f"{text} deleted; it named {store.delete_alias(text) or 'nothing'}.")
     elif tag is None:
         print(store.alias(text))
     else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,24 +91,34 @@ class Aliases:
 
         Raises:
             NotFound: there is no such alias.
+            BentoMLException: it is damaged.
         """
-        if (version := self._read(alias)) is None:
-            raise NotFound(
-                f"{self._kind} alias `{alias}` not found; `{self._commands} alias` lists those that there are, "
-                f"`{self._commands} alias {alias} TAG` makes one"
+        version = self.find(alias)
+        if version is None and self._file(alias).exists():
+            raise BentoMLException(
+                f"`{self._file(alias)}` of the store holds no version; move the alias anew with "
+                f"`{self._commands} alias {alias} TAG`"
             )
+        if version is None:
+            raise self._not_found(alias)
         return Tag(alias.name, version)
 
     def all(self, name: str | None = None) -> dict[Alias, Tag]:
         """Return what each alias names, or each one of a name, in their order; a damaged one is logged and left out."""
         found = {}
-        for alias in sorted(self._aliases(name)):
-            try:
-                if version := self._read(alias):
-                    found[alias] = Tag(alias.name, version)
-            except BentoMLException as e:
-                logger.warning("%s", e)
+        for alias in self.names(name):
+            if version := self.find(alias):
+                found[alias] = Tag(alias.name, version)
+            elif self._file(alias).exists():
+                logger.warning("%s alias `%s` is damaged; move it anew, or delete it", self._kind, alias)
         return found
+
+    def names(self, name: str | None = None) -> list[Alias]:
+        """Return all aliases, or those of a name, in order; damaged ones included."""
+        folders = _entries(self._root) if name is None else [name]
+        files = [(folder, file) for folder in folders for file in _entries(self._root / folder)]
+        found = (_alias(folder, file) for folder, file in files if not file.startswith("."))
+        return sorted(alias for alias in found if alias)
 
     def of(self, tag: Tag) -> list[Alias]:
         """Return the aliases that name an item."""
@@ -117,24 +126,26 @@ class Aliases:
 
     def move(self, alias: Alias, tag: Tag) -> Tag | None:
         """Let an alias name an item and return what it named before; the log is written first, so that it is never short."""
-        before = self._read(alias)
+        before = self.find(alias)
         if before != tag.version:
             self._file(alias).parent.mkdir(parents=True, exist_ok=True)
             self._append(alias, before, tag.version)
             write_atomic(self._file(alias), str(tag.version).encode())
         return None if before is None else Tag(alias.name, before)
 
-    def remove(self, alias: Alias) -> Tag:
-        """Remove an alias and return what it named; its log stays.
+    def remove(self, alias: Alias) -> Tag | None:
+        """Remove an alias and return what it named, if it is not damaged; its log stays.
 
         Raises:
             NotFound: there is none.
         """
-        named = self.get(alias)
-        self._append(alias, named.version, None)
+        named = self.find(alias)
+        if named is None and not self._file(alias).exists():
+            raise self._not_found(alias)
+        self._append(alias, named, None)
         self._file(alias).unlink()
         fsync_folder(self._file(alias).parent)
-        return named
+        return Tag(alias.name, named) if named else None
 
     def log(self, alias: Alias) -> list[Move]:
         """Return the moves of an alias, the oldest first; those of one that was removed, too.
@@ -149,22 +160,18 @@ class Aliases:
             return []
         return [move for line in lines if (move := _move(line))]
 
-    def _read(self, alias: Alias) -> str | None:
+    def find(self, alias: Alias) -> str | None:
+        """Return the version that an alias names; None if there is no such alias, or it is damaged."""
         try:
             return Tag(alias.name, self._file(alias).read_text("utf-8").strip() or "?").version
-        except (FileNotFoundError, NotADirectoryError):
+        except (OSError, BentoMLException, ValueError):
             return None
-        except (BentoMLException, ValueError) as e:
-            raise BentoMLException(
-                f"`{self._file(alias)}` of the store holds no version; remove it, or write it anew with "
-                f"`{self._commands} alias {alias} TAG`"
-            ) from e
 
-    def _aliases(self, name: str | None) -> Iterator[Alias]:
-        for folder in _entries(self._root) if name is None else [name]:
-            for file in _entries(self._root / folder):
-                if not file.startswith(".") and (alias := _alias(folder, file)):
-                    yield alias
+    def _not_found(self, alias: Alias) -> NotFound:
+        return NotFound(
+            f"{self._kind} alias `{alias}` not found; `{self._commands} alias` lists those that there are, "
+            f"`{self._commands} alias {alias} TAG` makes one"
+        )
 
     def _append(self, alias: Alias, before: str | None, after: str | None) -> None:
         line = {"time": datetime.now(UTC).isoformat(), "before": before, "after": after}

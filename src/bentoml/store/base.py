@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic
 
+from ..exceptions import BentoMLException
 from ..tag import Tag
 from .aliases import Alias, Move
 from .damage import Damage, Reading
@@ -41,16 +42,17 @@ class ItemStore(Generic[InfoT]):
     def verify(self, tag: str | Tag | None = None, reading: Reading | None = None) -> list[Damage]:
         """Read all files of all items, of those with a name, or of one, and return what is wrong with them.
 
-        An item of BentoML 1.x, whose manifest names no digest, gets one now.
+        So is a file `latest` or an alias that names nothing. An item of BentoML 1.x, whose manifest names no digest, gets one now.
 
         Raises:
             NotFound: the tag means no item.
         """
         tags = self._shelf.tags_of(tag)
+        names = self._shelf.verify_names(tags[0].name if tag and tags else None)
         if reading is None:
             with Reading() as own:
-                return self._verify(tags, own)
-        return self._verify(tags, reading)
+                return [*self._verify(tags, own), *names]
+        return [*self._verify(tags, reading), *names]
 
     def _verify(self, tags: list[Tag], reading: Reading) -> list[Damage]:
         with ThreadPoolExecutor(_ITEMS_AT_ONCE) as threads:
@@ -72,20 +74,31 @@ class ItemStore(Generic[InfoT]):
             NotFound: the tag means no item.
             BentoMLException: the alias is not of the form ``name@alias``, or the item has another name.
         """
-        return self._shelf.set_alias(alias, tag)
+        parsed = Alias.parse(alias)
+        self._shelf.resolve(tag)  # before anything is written
+        with self._shelf.publishing():
+            named = self._shelf.resolve(tag)
+            if named.name != parsed.name:
+                raise BentoMLException(
+                    f"alias `{parsed}` can name a version of `{parsed.name}` only, not `{named}`"
+                )
+            return named, self._shelf.aliases.move(parsed, named)
 
-    def delete_alias(self, alias: str) -> Tag:
-        """Remove an alias and return what it named; `NotFound` says that there is no such alias."""
-        return self._shelf.delete_alias(alias)
+    def delete_alias(self, alias: str) -> Tag | None:
+        """Remove an alias and return what it named, if it is not damaged; `NotFound` says that there is no such alias."""
+        parsed = Alias.parse(alias)
+        if parsed not in self._shelf.aliases.names(parsed.name):
+            self._shelf.aliases.get(parsed)  # says that it is not there, before anything is written
+        with self._shelf.publishing():
+            return self._shelf.aliases.remove(parsed)
 
     def alias_log(self, alias: str) -> list[Move]:
         """Return the moves of an alias, the oldest first; also of one that was removed."""
         return self._shelf.aliases.log(Alias.parse(alias))
 
     def dangling(self) -> list[Alias]:
-        """Return the aliases that name nothing."""
-        tags = set(self._shelf.tags())
-        return [alias for alias, tag in self.aliases().items() if tag not in tags]
+        """Return the aliases that name what is not there."""
+        return self._shelf.dangling()
 
     def delete_dangling(self, alias: str) -> None:
         """Remove an alias that names nothing; to be called under the store's publishing lock."""

@@ -16,7 +16,7 @@ from ..exceptions import BentoMLException
 from ..paths import write_atomic
 from ..tag import Tag
 
-__all__ = ["LATEST", "read_latest", "resolve", "tag_of", "versions", "write_latest"]
+__all__ = ["LATEST", "is_latest_wrong", "read_latest", "resolve", "tag_of", "versions", "write_latest"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,11 @@ def read_latest(folder: Path) -> str | None:
     except OSError as e:
         raise BentoMLException(f"`{folder / LATEST}` of the store cannot be read: {e.strerror}") from e
     return version if version in versions(folder) else None
+
+
+def is_latest_wrong(folder: Path) -> bool:
+    """Say whether there is a file `latest` that names no version: the newest is meant then."""
+    return (folder / LATEST).exists() and read_latest(folder) is None
 
 
 def write_latest(folder: Path, version: str | None) -> None:

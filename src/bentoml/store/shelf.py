@@ -6,7 +6,7 @@ import builtins
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -244,6 +244,29 @@ class Shelf(Generic[InfoT]):
             gone = not folder.exists()  # deleted while we looked
             return [] if gone else [Damage(self._kind.KIND, tag, self._kind.FILE, f"cannot be read: {e}")]
 
+    def verify_names(self, name: str | None = None) -> builtins.list[Damage]:
+        """Return what is wrong with that which names items, of one name or all: `latest` and aliases."""
+        if not self._wrong_names(name):
+            return []
+        with suppress(BentoMLException), self.publishing():  # whoever is at it has done by then
+            pass
+        wrong = self._wrong_names(name)
+        return [
+            Damage(self._kind.KIND, Tag(one), path, "names no version that is there") for one, path in wrong
+        ]
+
+    def _wrong_names(self, name: str | None) -> builtins.list[tuple[str, str]]:
+        names = refs.versions(self._root) if name is None else [name]
+        latest = [(one, refs.LATEST) for one in names if refs.is_latest_wrong(self._root / one)]
+        return latest + [(a.name, f"{MARK}{a.alias}") for a in self.aliases.names(name) if self._is_lost(a)]
+
+    def dangling(self) -> builtins.list[Alias]:
+        """Return the aliases that name what is not there; not those that are damaged, which somebody has to look at."""
+        return [alias for alias in self.aliases.all() if self._is_lost(alias)]
+
+    def _is_lost(self, alias: Alias) -> bool:
+        return self.aliases.find(alias) not in refs.versions(self._root / alias.name)
+
     def _record_digest(self, tag: Tag) -> None:
         """Write the digest of an item of BentoML 1.x behind what its manifest says, if this user can."""
         files = scan(self._folder(tag), skip=self._kind.FILE)
@@ -259,35 +282,9 @@ class Shelf(Generic[InfoT]):
                 put_stamp(folder / self._kind.FILE)
                 os.replace(folder / self._kind.FILE, self._folder(tag) / self._kind.FILE)
 
-    # -- naming
-
-    def set_alias(self, text: str, taglike: str | Tag) -> tuple[Tag, Tag | None]:
-        """Let an alias name the item that a tag means; return its tag, and the one that the alias named before.
-
-        Raises:
-            NotFound: the tag means no item.
-            BentoMLException: the alias is not of the form ``name@alias``, or the item has another name.
-        """
-        alias = Alias.parse(text)
-        self.resolve(taglike)  # before anything is written
-        with self._staging.publishing():
-            tag = self.resolve(taglike)
-            if tag.name != alias.name:
-                raise BentoMLException(
-                    f"alias `{alias}` can name a version of `{alias.name}` only, not `{tag}`"
-                )
-            return tag, self.aliases.move(alias, tag)
-
-    def delete_alias(self, text: str) -> Tag:
-        """Remove an alias and return what it named.
-
-        Raises:
-            NotFound: there is none.
-        """
-        alias = Alias.parse(text)
-        self.aliases.get(alias)
-        with self._staging.publishing():
-            return self.aliases.remove(alias)
+    def publishing(self) -> AbstractContextManager[None]:
+        """Hold the lock under which items and aliases appear and disappear."""
+        return self._staging.publishing()
 
     # -- deleting
 
