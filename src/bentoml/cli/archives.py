@@ -8,13 +8,14 @@ from typing import Annotated, TypeAlias, TypeVar
 import typer
 
 from ..store import current
-from ..store.archives.api import trust_model
+from ..store.archives.api import export_item, trust_model
 from ..store.archives.importing import import_item
 from ..store.archives.places import open_place
 from ..store.bentos import Bento
 from ..store.models import Model
 from ..store.receive import Received
-from ._steps import step, talk
+from ._progress import progress
+from ._steps import talk
 from ._tags import parse_tag
 
 __all__ = ["export_app", "export_models_app", "import_app", "import_models_app", "trust_app"]
@@ -76,9 +77,11 @@ def import_one_bento(
     trust: _Trust = False,
 ) -> None:
     """Take in a bento and its models."""
-    with step(f"importing {path}"):
-        place = _usage(lambda: open_place(path))
-        received = _usage(lambda: import_item(Bento, place, input_format, home=current.home(), trust=trust))
+    place = _usage(lambda: open_place(path))
+    with progress(f"importing {place.name}") as shown:
+        received = _usage(
+            lambda: import_item(Bento, place, input_format, home=current.home(), trust=trust, watch=shown)
+        )
     _tell(received)
 
 
@@ -94,10 +97,12 @@ def import_one_model(
 ) -> None:
     """Take in a model, or weights as a model."""
     tag = None if name is None else parse_tag(name)
-    with step(f"importing {path}"):
-        place = _usage(lambda: open_place(path))
+    place = _usage(lambda: open_place(path))
+    with progress(f"importing {place.name}") as shown:
         received = _usage(
-            lambda: import_item(Model, place, input_format, home=current.home(), trust=trust, name=tag)
+            lambda: import_item(
+                Model, place, input_format, home=current.home(), trust=trust, name=tag, watch=shown
+            )
         )
     _tell(received)
 
@@ -116,8 +121,8 @@ def trust_one_model(
 
 
 def _export(item: Model | Bento, path: str, output_format: str | None) -> None:
-    with step(f"exporting {item.tag}"):
-        place = _usage(lambda: item.export(path, output_format))
+    with progress(f"exporting {item.tag}") as shown:
+        place = _usage(lambda: export_item(item, path, output_format, watch=shown))
     print(f"{item} exported to {place}.")
 
 

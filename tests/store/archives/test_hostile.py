@@ -30,6 +30,7 @@ from bentoml.exceptions import BentoMLException
 from bentoml.store.archives.importing import import_item
 from bentoml.store.archives.places import open_place
 from bentoml.store.archives.unpack import unpack
+from bentoml.store.archives.watch import Unwatched
 from bentoml.store.archives.zstandard import zst
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.models import Model, ModelStore
@@ -399,7 +400,7 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / "archive").open("rb") as file,
         pytest.raises(BentoMLException, match="more than 4 files"),
     ):
-        unpack(file, "tar", tmp_path / "target", most=4)
+        unpack(file, "tar", tmp_path / "target", watch=Unwatched(), most=4)
 
 
 def bento(*parts: bytes) -> bytes:

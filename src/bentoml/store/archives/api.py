@@ -16,6 +16,7 @@ from ..trust import Receipt, Trust
 from .exporting import export
 from .importing import import_item
 from .places import open_place
+from .watch import Watch
 
 __all__ = ["export_bento", "export_item", "export_model", "import_bento", "import_model", "trust_model"]
 
@@ -120,6 +121,8 @@ def export_item(
     item: object,
     path: str | os.PathLike[str],
     output_format: str | None,
+    *,
+    watch: Watch | None = None,
     **words: str | Mapping[str, str] | None,
 ) -> str:
     """Write a model or bento that is at hand, with its models from the same store."""
@@ -127,9 +130,9 @@ def export_item(
     match item:
         case Bento():
             models = _models_of(item, ModelStore(Home(Path(item.path).parents[2])))
-            return export(item, place, output_format, models=models)
+            return export(item, place, output_format, models=models, watch=watch)
         case Model():
-            return export(item, place, output_format)
+            return export(item, place, output_format, watch=watch)
     raise TypeError(f"`{item!r}` is neither a model nor a bento")
 
 

@@ -23,6 +23,7 @@ from .contents import contents
 from .formats import NATIVE, Format, by_name, by_suffix
 from .packing import pack
 from .places import LocalPlace, Place, RemotePlace, WebPlace
+from .watch import Unwatched, Watch
 
 __all__ = ["export"]
 
@@ -30,7 +31,12 @@ logger = logging.getLogger(__name__)
 
 
 def export(
-    item: Model | Bento, place: Place, output_format: str | None = None, *, models: Sequence[Model] = ()
+    item: Model | Bento,
+    place: Place,
+    output_format: str | None = None,
+    *,
+    models: Sequence[Model] = (),
+    watch: Watch | None = None,
 ) -> str:
     """Write an item to a place, and return which it was; ``models`` are those that travel with a bento.
 
@@ -48,17 +54,17 @@ def export(
     target, format = _target(item, place, output_format)
     for part in (item, *models):
         part.check()
-    entries = contents(item, models)
+    entries, watch = contents(item, models), watch or Unwatched()
     if isinstance(target, LocalPlace):
         with _in_place(target.path, format) as draft:
-            pack(entries, format, draft)
+            pack(entries, format, draft, watch)
         return str(target.path)
     if format == "folder":
         raise BentoMLException(
             "a folder can only be written to this machine; choose a format that is one file"
         )
     with staged(Home(Path(item.path).parents[2])) as folder:
-        pack(entries, format, folder / "archive")
+        pack(entries, format, folder / "archive", watch)
         return target.put(folder / "archive")
 
 

@@ -20,6 +20,7 @@ from .formats import Format, by_content, by_name, by_suffix
 from .members import Member
 from .places import LocalPlace, Place
 from .unpack import copy_folder, unpack
+from .watch import Unwatched, Watch
 from .weights import is_plain, model_tag, place_weights
 
 __all__ = ["import_item"]
@@ -36,6 +37,7 @@ def import_item(
     home: Home,
     trust: bool = False,
     name: str | Tag | None = None,
+    watch: Watch | None = None,
 ) -> list[Received[Model] | Received[Bento]]:
     """Take in the item that an archive or a folder holds, with the models of a bento, and return them, the item itself last.
 
@@ -56,7 +58,7 @@ def import_item(
             info = ModelInfo(tag=model_tag(name, source, place.name))
             place_weights(source, os.path.basename(place.name), target)
             return [receive_files(target, info, home=home, origin=place.name, trust=trust)]
-        members = _unpacked(source, place.name, wanted, target)
+        members = _unpacked(source, place.name, wanted, target, watch or Unwatched())
         folders = _items(target, members, folder / MODELS)
         _check_kind(kind, target)
         if name is not None:
@@ -88,7 +90,7 @@ def _at_hand(place: Place, folder: Path) -> Path:
     return place.path
 
 
-def _unpacked(source: Path, name: str, wanted: Format | None, target: Path) -> list[Member]:
+def _unpacked(source: Path, name: str, wanted: Format | None, target: Path, watch: Watch) -> list[Member]:
     """Put what an archive or a folder holds into an empty folder."""
     if source.is_dir():
         if wanted not in (None, "folder"):
@@ -97,7 +99,7 @@ def _unpacked(source: Path, name: str, wanted: Format | None, target: Path) -> l
     with source.open("rb") as file:
         format = _format(file.read(_HEAD), name, wanted)
         file.seek(0)
-        return unpack(file, format, target)
+        return unpack(file, format, target, watch=watch)
 
 
 def _format(head: bytes, name: str, wanted: Format | None) -> Format:

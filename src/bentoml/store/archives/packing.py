@@ -13,6 +13,7 @@ from .blocks import shrinks
 from .formats import Format
 from .gz import gz
 from .tar import Tar, TarEntry
+from .watch import Watch, counted
 from .xz import xz
 from .zstandard import zst
 
@@ -38,34 +39,35 @@ _COMPRESSORS: dict[Format, Callable[[Iterable[bytes]], Iterator[bytes]]] = {
 }
 
 
-def pack(entries: Sequence[TarEntry], format: Format, target: Path) -> None:
+def pack(entries: Sequence[TarEntry], format: Format, target: Path, watch: Watch) -> None:
     """Write an archive, or a folder, to a place where nothing is."""
+    watch.expect(sum(entry.size for entry in entries))
     match format:
         case "folder":
-            _write_folder(entries, target)
+            _write_folder(entries, target, watch)
         case "zip":
-            _write_zip(entries, target)
+            _write_zip(entries, target, watch)
         case _:
             with target.open("xb") as file:
-                for piece in _COMPRESSORS[format](Tar.of(entries).chunks()):
+                for piece in _COMPRESSORS[format](counted(Tar.of(entries).chunks(), watch)):
                     file.write(piece)
                 os.fsync(file.fileno())
 
 
-def _write_zip(entries: Iterable[TarEntry], target: Path) -> None:
+def _write_zip(entries: Iterable[TarEntry], target: Path, watch: Watch) -> None:
     with target.open("x+b") as file:
         with zipfile.ZipFile(file, "w") as archive:
             for entry in entries:
-                _add(archive, entry)
+                _add(archive, entry, watch)
         os.fsync(file.fileno())
 
 
-def _add(archive: zipfile.ZipFile, entry: TarEntry) -> None:
+def _add(archive: zipfile.ZipFile, entry: TarEntry, watch: Watch) -> None:
     kinds = {"dir": stat.S_IFDIR, "symlink": stat.S_IFLNK, "file": stat.S_IFREG}
     info = zipfile.ZipInfo(entry.path + "/" * (entry.kind == "dir"), _EPOCH)
     info.create_system = _UNIX
     info.external_attr = (kinds[entry.kind] | entry.mode) << 16
-    pieces = entry.chunks()
+    pieces = counted(entry.chunks(), watch)
     first = next(pieces, b"")
     if shrinks(first):
         info.compress_type = zipfile.ZIP_DEFLATED
@@ -76,7 +78,7 @@ def _add(archive: zipfile.ZipFile, entry: TarEntry) -> None:
             member.write(piece)
 
 
-def _write_folder(entries: Iterable[TarEntry], target: Path) -> None:
+def _write_folder(entries: Iterable[TarEntry], target: Path, watch: Watch) -> None:
     target.mkdir()
     target.chmod(0o755)
     for entry in entries:
@@ -89,6 +91,6 @@ def _write_folder(entries: Iterable[TarEntry], target: Path) -> None:
                 continue
             case _:
                 with place.open("xb") as file:
-                    for piece in entry.chunks():
+                    for piece in counted(entry.chunks(), watch):
                         file.write(piece)
         place.chmod(entry.mode)

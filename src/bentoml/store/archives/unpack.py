@@ -13,6 +13,7 @@ from .formats import Format
 from .members import Member, Names, checked_path
 from .tar_reader import tar_members
 from .unpacking import Stream, unpacked
+from .watch import Watch
 from .zip_reader import zip_members
 
 __all__ = ["copy_folder", "unpack"]
@@ -24,16 +25,19 @@ _RATIO = 200  # is how often an archive may hold its own size
 _MODES = {False: 0o644, True: 0o755}
 
 
-def unpack(file: BinaryIO, format: Format, folder: Path, *, most: int = _MOST_MEMBERS) -> list[Member]:
+def unpack(
+    file: BinaryIO, format: Format, folder: Path, *, watch: Watch, most: int = _MOST_MEMBERS
+) -> list[Member]:
     """Write all that an archive holds, at ``most`` so many members, into an empty folder, and return what it is.
 
     Raises:
         BentoMLException: it is damaged, or holds something that has no place in a folder.
     """
     members = zip_members(file) if format == "zip" else tar_members(Stream(unpacked(file, format)))
-    unpacking = _Unpacking(folder, os.fstat(file.fileno()).st_size, most)
+    packed = os.fstat(file.fileno()).st_size
+    reading, unpacking = _Reading(file, packed, watch), _Unpacking(folder, packed, most)
     for member, content in members:
-        unpacking.add(member, content)
+        unpacking.add(member, reading.of(content))
     return unpacking.finish()
 
 
@@ -152,6 +156,24 @@ class _Unpacking:
 
     def _place(self, path: str) -> Path:
         return self._folder / path
+
+
+class _Reading:
+    """Tell a watch how far the reading of a file is; behind the last member are a few bytes more."""
+
+    def __init__(self, file: BinaryIO, size: int, watch: Watch) -> None:
+        self._file = file
+        self._watch = watch
+        self._done = 0
+        self._watch.expect(size)
+
+    def of(self, content: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the content of a member."""
+        for piece in content:
+            yield piece
+            further = self._file.tell() - self._done
+            self._watch.add(further)
+            self._done += further
 
 
 def _exhaust(content: Iterator[bytes]) -> None:
