@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ..builder.config import load_config
 from ..exceptions import InvalidArgument
 from ..registry import remote
 from ..registry.artifact import ItemKind
@@ -131,11 +130,14 @@ def pull_model(
     """Pull a model, or those of a build file, from an OCI registry into the local store."""
     if (tag is None) == (bentofile is None):
         raise typer.BadParameter("name a model, or give `--bentofile`", param_hint="TAG")
-    wanted = (
-        [tag] if bentofile is None else [spec.tag for spec in load_config(bentofile.parent, bentofile).models]
-    )
-    for each in wanted:
+    for each in [tag] if bentofile is None else _models_in(bentofile):
         _pull("model", str(each), registry, True, force, trust, threads)
+
+
+def _models_in(bentofile: Path) -> list[str]:
+    from ..builder.config import load_config
+
+    return [spec.tag for spec in load_config(bentofile.parent, bentofile).models]
 
 
 def _push(

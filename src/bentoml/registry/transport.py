@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -33,6 +34,7 @@ _READ_SECONDS = 60.0
 _STORE_SECONDS = 600.0  # until a registry has stored what it was sent: it may move gigabytes
 _MAX_HOPS = 5
 _CONNECTIONS = 64
+_IDLE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class Transport:
 
     def __init__(self, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._pause = pause
-        self._opened: httpx2.Client | None = None
+        self._opened: dict[bool, httpx2.Client] = {}  # by whether it speaks in the clear
+        self._lock = threading.Lock()
 
     @contextmanager
     def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Iterator[Answer]:
@@ -117,20 +120,30 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections."""
-        if self._opened is not None:
-            self._opened.close()
+        for client in self._opened.values():
+            client.close()
 
-    def _client(self) -> httpx2.Client:
-        """Return the client, which is made for the first request: much of our work needs none."""
+    def _client(self, url: str) -> httpx2.Client:
+        """Return the client for an address, which is made for the first request: much of our work needs none.
+
+        What goes in the clear has one of its own, so that nobody waits for certificates who needs none.
+        """
+        import ssl
+
         import httpx2
 
-        if self._opened is None:
-            headers = {"Accept-Encoding": "identity", "User-Agent": "bentoml"}
-            limits = httpx2.Limits(
-                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=30
-            )
-            self._opened = httpx2.Client(verify=_tls(), limits=limits, headers=headers)
-        return self._opened
+        is_plain = url.startswith("http://")
+        with self._lock:
+            if is_plain not in self._opened:
+                headers = {"Accept-Encoding": "identity", "User-Agent": "bentoml"}
+                limits = httpx2.Limits(
+                    max_connections=_CONNECTIONS,
+                    max_keepalive_connections=_CONNECTIONS,
+                    keepalive_expiry=_IDLE_SECONDS,
+                )
+                verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else _tls()  # one trusts nobody
+                self._opened[is_plain] = httpx2.Client(verify=verify, limits=limits, headers=headers)
+            return self._opened[is_plain]
 
     def _answer(
         self, stack: ExitStack, method: str, url: str, headers: Mapping[str, str], body: Body
@@ -166,12 +179,14 @@ class Transport:
         """Return the response at the end of all redirects, and whether that is on another host."""
         import httpx2
 
-        client, content = self._client(), body() if callable(body) else body
+        content = body() if callable(body) else body
         patience = _READ_SECONDS if body is None else _STORE_SECONDS
         timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, read=patience, pool=None)
-        request = client.build_request(method, url, headers=dict(headers), content=content, timeout=timeout)
+        request = self._client(url).build_request(
+            method, url, headers=dict(headers), content=content, timeout=timeout
+        )
         for _ in range(_MAX_HOPS + 1):
-            response = client.send(request, stream=True)
+            response = self._client(str(request.url)).send(request, stream=True)
             if callable(body) or response.next_request is None:
                 return response, str(response.url.netloc) != str(httpx2.URL(url).netloc)
             response.close()
