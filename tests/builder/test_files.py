@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,6 +133,20 @@ def test_a_bentoignore_may_include_again_what_lies_beside_it(tmp_path: Path) -> 
     make(tmp_path, "data/x", "data/keep")
     (tmp_path / "data" / ".bentoignore").write_text("!keep\n")
     assert found(tmp_path, exclude=("data/*",)) == ["data/keep"]
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_excluded_files_cost_nothing(tmp_path: Path) -> None:
+    make(tmp_path, "service.py", "data/cache/x")
+    folder = os.open(tmp_path / "data" / "cache", os.O_RDONLY)
+    for n in range(200_000):
+        os.close(os.open(f"f{n}", os.O_CREAT, dir_fd=folder))
+    os.close(folder)
+    (tmp_path / "data" / ".bentoignore").write_text("cache/\n")
+    find_files(tmp_path)  # loads the library of patterns
+    start = time.process_time()
+    assert [file.path for file in find_files(tmp_path)] == ["data/.bentoignore", "service.py"]
+    assert time.process_time() - start < 0.05
 
 
 def test_links_inside_are_kept_as_links(tmp_path: Path) -> None:
