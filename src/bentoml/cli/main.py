@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "export": Entry("archives", "Write a bento and its models to one file.", "export_app", "bentos"),
     "get": Entry("bentos", "Show one bento of the local store.", "get_app", "bentos"),
     "import": Entry("archives", "Take in a bento and its models.", "import_app", "bentos"),
+    "init": Entry("start", "Start a project that builds and serves at once.", "init_app"),
     "list": Entry("bentos", "List the bentos of the local store.", "list_app", "bentos"),
     "models": Entry("", "Work with the models of the local store.", group="models", commands=MODELS),
     "pull": Entry("remote", "Pull a bento and its models from an OCI registry.", "pull_app", "bentos"),
