@@ -59,6 +59,12 @@ def npy(array: Any) -> bytes:
     return buffer.getvalue()
 
 
+def npy_of(dtype: str) -> bytes:
+    """Return the file of an array whose elements are said to be of this type."""
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': (1,), }}\n".encode()
+    return b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + pickle.dumps(Evil())
+
+
 def npz(**arrays: Any) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -103,6 +109,11 @@ PICKLED: dict[str, bytes] = {
     "array of objects": npy(OBJECTS),
     "record with an object": npy(np.zeros(2, dtype=[("a", "f4"), ("b", "O")])),
     "npz with objects": npz(a=np.zeros(3), b=OBJECTS),
+    "array of objects by another name": npy_of("object"),
+    "array of objects by an escape": npy_of("\\x4f"),
+    "array of objects by number": npy_of("2O"),
+    "array of objects among others": npy_of("f4,O"),
+    "array whose header is none": npy_of("'"),
     "bz2 that is not": b"BZh\x00\x00" + b"x" * 0x685A + b"".join([pickle.dumps(Evil(), 2)]),
 }
 
@@ -124,6 +135,7 @@ PLAIN: dict[str, bytes] = {
     "like a protocol, then noise": b"\x80\x02" + b"\xff" * 100,
     "array": npy(np.zeros((3, 4))),
     "array of words": npy(np.array(["Otto", "O"])),
+    "record": npy(np.zeros(2, dtype=[("Open", "f4"), ("Other", "i8")])),
     "npz": npz(a=np.zeros(3), O=np.ones(2)),
     "zip": zipped(**{"config.json": b"{}", "weights.bin": bytes(100)}),
     "tar": tarred(**{"weights.bin": bytes(2000)}),

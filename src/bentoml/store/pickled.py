@@ -6,6 +6,7 @@ pickle in them (as torch.save writes them); and NumPy's arrays of objects. What 
 
 from __future__ import annotations
 
+import ast
 import bz2
 import gzip
 import io
@@ -26,7 +27,7 @@ _HEAD = 1 << 16  # bytes of a packed file that are looked at
 _DEEPEST = 3  # archives in archives
 _MOST_MEMBERS = 100_000
 _NPY = b"\x93NUMPY"
-_OBJECTS = re.compile(rb"['\"][|<>=]?O\d*['\"]")
+_OBJECTS = re.compile(r"(?<![A-Za-z_])O(?![A-Za-z_])|object")
 _OPAQUE = (b"\x04\x22\x4d\x18", b"ZF0x", b"\x28\xb5\x2f\xfd")  # lz4, joblib's old format, zstd
 _ZIP = b"PK"
 
@@ -64,8 +65,14 @@ def _looks_pickled(stream: BinaryIO, is_whole: bool, depth: int) -> bool:
 def _has_objects(head: bytes, stream: BinaryIO) -> bool:
     """Say whether an array's header declares elements that are Python objects."""
     size = int.from_bytes(head[8:10] if head[6:7] == b"\x01" else head[8:12], "little")
-    header = head + stream.read(_HEAD)
-    return size > _HEAD or bool(_OBJECTS.search(header[8 : size + 12]))
+    header = (head + stream.read(_HEAD))[10 if head[6:7] == b"\x01" else 12 :][:size].decode("latin-1")
+    try:
+        said = repr(
+            ast.literal_eval(header.strip())
+        )  # as NumPy reads it, so that a letter may be written in many ways
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return True
+    return size > _HEAD or bool(_OBJECTS.search(said))
 
 
 def _unpacked(head: bytes, stream: BinaryIO) -> tuple[BinaryIO, bool] | None:
