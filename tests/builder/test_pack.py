@@ -54,6 +54,15 @@ def test_a_folder_becomes_the_same_wheel_wherever_it_is_built(tmp_path: Path) ->
         assert (modes["run.sh"], modes["demo.py"]) == (0o755, 0o644)
 
 
+def test_the_project_itself_may_be_a_package_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    first, second = package(tmp_path / "one"), package(tmp_path / "two")
+    (second / "bentofile.lock").write_text("made by the build itself")
+    assert (
+        packer(first, "a").pack(source("."), {}).identity
+        == packer(second, "b").pack(source("."), {}).identity
+    )
+
+
 def test_other_content_is_another_wheel(tmp_path: Path) -> None:
     project = tmp_path / "project"
     package(project / "demo", value=1)

@@ -117,11 +117,12 @@ class Packer:
         if not path.exists():
             raise BentoMLException(f"`{source.line}`: `{source.path}` is not there")
         files = _files(path)
-        content = Digest.of_json(["path", path.name, _content(files)])
+        name = "package" if path.is_dir() else path.name  # what the project's folder is called means nothing
+        content = Digest.of_json(["path", name, _content(files)])
         kept = self.cache / Digest.of_json([_FORMAT, str(content)]).hex
         if not _wheels(kept):
             with self.scratch() as folder:  # nothing is written beside the user's files
-                copy = folder / path.name
+                copy = folder / name
                 copy_files(files, copy if path.is_dir() else folder)
                 self._build(source, copy, kept)
         return self._kept(source, kept, str(content))
