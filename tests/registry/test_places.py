@@ -30,7 +30,7 @@ HOME = {"BENTOML_REGISTRY": "registry.example/team"}
 def test_where_a_push_goes(repository: str | None, registry: str | None, expected: str) -> None:
     place = push_place(IRIS, repository, registry, HOME)
     assert str(place) == expected
-    assert place.plain_http == ((repository or registry or "").startswith("http://"))
+    assert place.plain_http == (True if (repository or registry or "").startswith("http://") else None)
 
 
 @pytest.mark.parametrize(

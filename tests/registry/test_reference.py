@@ -26,7 +26,7 @@ PIN = Digest.of(noise(1))
         (f"reg.example/app@{PIN}", Reference("reg.example", "app", None, PIN)),
         (f"app:1@{PIN}", Reference("docker.io", "library/app", "1", PIN)),
         ("http://reg.example/app:1", Reference("reg.example", "app", "1", plain_http=True)),
-        ("https://reg.example/app:1", Reference("reg.example", "app", "1")),
+        ("https://reg.example/app:1", Reference("reg.example", "app", "1", plain_http=False)),
     ],
 )
 def test_references_are_read(text: str, expected: Reference) -> None:

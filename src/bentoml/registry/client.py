@@ -45,9 +45,8 @@ class Registry:
         self.host = reference.host
         self.repository = reference.repository
         self._endpoint = _DEFAULT_ENDPOINT if self.host == DEFAULT_HOST else self.host
-        self._root = (
-            f"{'http' if reference.plain_http or is_loopback(self._endpoint) else 'https'}://{self._endpoint}"
-        )
+        plain = is_loopback(self._endpoint) if reference.plain_http is None else reference.plain_http
+        self._root = f"{'http' if plain else 'https'}://{self._endpoint}"
         self._env = env
         self._transport = transport
         self._authorization: str | None = None

@@ -26,13 +26,14 @@ class Reference:
     repository: str
     tag: str | None
     digest: Digest | None = None
-    plain_http: bool = False
+    plain_http: bool | None = None  # as the host suggests
 
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Parse a reference; without a tag and a digest it means ``latest``.
 
-        With ``http://`` before it, the registry is spoken to in the clear, which is else done on loopback only.
+        With ``http://`` before it, the registry is spoken to in the clear, which is else done on loopback only; with
+        ``https://`` it never is.
 
         Raises:
             InvalidArgument: the text is not a reference.
@@ -60,7 +61,8 @@ class Reference:
             raise InvalidArgument(
                 f"`{text}` is not an image reference; it looks like `python:3.11-slim` or `localhost:5000/team/app:1`"
             )
-        return cls(host, repository, tag or (None if pin else "latest"), pin, scheme == "http")
+        plain = {"http": True, "https": False}.get(scheme)
+        return cls(host, repository, tag or (None if pin else "latest"), pin, plain)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
