@@ -132,12 +132,18 @@ def test_names_without_a_version_and_files_half_written(home: Home, temporary: P
         folder.mkdir()
         (folder / "latest").write_text("v1")
     (theirs / "notes.txt").write_text("mine")
-    drafts = [home.models / "iris/.latest.0123456789ab", home.aliases / "models/iris/.prod.0123456789ab"]
+    drafts = [
+        home.models / "iris/.latest.0123456789ab",
+        home.aliases / "models/iris/.prod.0123456789ab",
+        home.root / "received/.aa.0123456789ab",
+    ]
     for draft in drafts:
+        draft.parent.mkdir(exist_ok=True)
         draft.write_text("v")
     found = collect(home, temporary=temporary)
     assert {piece.name for piece in found} == {
         "models/empty", "models/iris/.latest.0123456789ab", "aliases/models/iris/.prod.0123456789ab",
+        "received/.aa.0123456789ab",
     }  # fmt: skip
     assert not empty.exists() and not any(draft.exists() for draft in drafts)
     assert (theirs / "notes.txt").read_text() == "mine"

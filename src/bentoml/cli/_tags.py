@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Protocol
 import typer
 
 from ..exceptions import BentoMLException, CLIException
-from ..store.aliases import MARK, Alias
+from ..store.aliases import Alias, parse_taglike
 from ..tag import Tag
 
 __all__ = [
@@ -47,10 +47,8 @@ class TagStore(Protocol):
 
 def parse_tag(text: str) -> str | Tag:
     """Read a tag or an alias (which stays text); one that breaks the grammar is a usage error."""
-    if MARK in text:
-        return parse_alias(text)
     try:
-        return Tag.from_str(text)
+        return parse_taglike(text)
     except (ValueError, BentoMLException) as e:
         raise typer.BadParameter(str(e)) from e
 

@@ -150,17 +150,20 @@ def _forgotten(temporary: Path) -> Iterator[Path]:
 
 def _leftovers(home: Home) -> list[Path]:
     """Return what killed processes left beside items and aliases: files half written, names without a version."""
-    found = []
+    found = _drafts(home.root / "received")
     for root in (home.models, home.bentos, home.aliases / "models", home.aliases / "bentos"):
-        for name in versions(root):
-            folder = root / name
+        for folder in (root / name for name in versions(root)):
             if folder.is_symlink():
                 continue
-            files = list(folder.iterdir())
-            drafts = [path for path in files if _DRAFT.fullmatch(path.name) and path.is_file()]
-            is_left = {path.name for path in files} - {path.name for path in drafts} <= {LATEST}
-            found += [folder] if is_left and root in (home.models, home.bentos) else drafts
+            drafts = _drafts(folder)
+            rest = {path.name for path in folder.iterdir()} - {path.name for path in drafts}
+            is_empty = rest <= {LATEST} and root in (home.models, home.bentos)
+            found += [folder] if is_empty else drafts
     return found
+
+
+def _drafts(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(".*") if _DRAFT.fullmatch(path.name) and path.is_file()]
 
 
 def _blobs(home: Home) -> Iterator[tuple[Path, os.stat_result]]:
