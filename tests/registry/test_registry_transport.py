@@ -146,6 +146,16 @@ def test_two_may_fetch_the_same_blob_at_once(
     assert [bool(target.stat().st_mode & 0o100) for target in targets] == [False, True] * 3
 
 
+def test_a_blob_that_another_process_is_at_is_not_dropped(client: Registry, tmp_path: Path) -> None:
+    partials = Partials(tmp_path / "partial")
+
+    def dropping(count: int) -> None:
+        partials.drop([BLOB])
+
+    partials.fetch(client, BLOB, tmp_path / "blob", dropping)
+    assert (tmp_path / "blob").read_bytes() == DATA
+
+
 def test_the_first_failure_ends_all_transfers() -> None:
     flow, began = Flow(lambda count: None), threading.Event()
     ended: list[str] = []

@@ -63,7 +63,7 @@ class Partials:
                 with suppress(FileNotFoundError):
                     old = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
                     if path.name.partition(".")[0] in whole or old:
-                        path.unlink()
+                        _unlink_unless_claimed(path)
 
     @contextmanager
     def _claimed(self, descriptor: Descriptor) -> Iterator[tuple[Path, int]]:
@@ -98,6 +98,15 @@ def _is_ours(file: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(file), os.stat(path))
     except (BlockingIOError, FileNotFoundError):
         return False
+
+
+def _unlink_unless_claimed(path: Path) -> None:
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        if _is_ours(file, path):
+            path.unlink()
+    finally:
+        os.close(file)
 
 
 def _give(path: Path, target: Path) -> None:
