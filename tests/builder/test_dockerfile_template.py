@@ -42,6 +42,11 @@ def test_what_a_template_sees() -> None:
     assert text == "iris v1 bentoml 1034 /home/bentoml/ debian 3.11 {{ 7 * 7 }} {% x %} []\n"
 
 
+def test_a_template_may_have_variables_of_its_own() -> None:
+    text = "{% set x = bento__path %}{% for bento in range(2) %}{% if bento %}{% continue %}{% endif %}{{ x }}{% endfor %}"
+    assert rendered(text) == "/home/bentoml/bento\n"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -55,6 +60,7 @@ def test_what_a_template_sees() -> None:
         "{% do __options__env.update({'B': 1}) %}{{ __options__env }}",
         "{% for i in range(10000000) %}x{% endfor %}",
         "{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
+        "{% set bento__home = '/tmp' %}{% extends bento_base_template %}",
         "{{ 1 / 0 }}",
         "{{ 'a' + 1 }}",
         "{% block x %}",

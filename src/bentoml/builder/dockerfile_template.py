@@ -26,7 +26,7 @@ def render_template(text: str, spec: DockerfileSpec, *, name: str, version: str)
         MissingDependencyException: Jinja2 is not installed.
     """
     try:
-        from jinja2 import DictLoader, StrictUndefined, TemplateError
+        from jinja2 import DictLoader, StrictUndefined, TemplateError, nodes
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ImportError as e:
         raise MissingDependencyException(
@@ -47,6 +47,11 @@ def render_template(text: str, spec: DockerfileSpec, *, name: str, version: str)
     )
     variables = {_BASE: _BASE, "__head": head, "__blocks": parts, **_variables(spec, name, version)}
     try:
+        names = sandbox.parse(text).find_all(nodes.Name)
+        if fixed := sorted({name.name for name in names if name.ctx == "store"} & variables.keys()):
+            raise BentoMLConfigException(
+                f"`docker.dockerfile_template` sets `{fixed[0]}`, which is fixed; replace the block that uses it instead"
+            )
         return _limited(sandbox.get_template("dockerfile_template").generate(variables))
     except TemplateError as e:
         place = f", line {lineno}" if (lineno := getattr(e, "lineno", None)) else ""
