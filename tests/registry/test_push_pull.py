@@ -260,6 +260,19 @@ def test_a_damaged_item_of_the_store_is_mended(registry: FakeRegistry, here: Hom
     assert_same(model, ModelStore(there).get(model.tag))
 
 
+def test_pickled_content_is_trusted_on_request_alone(registry: FakeRegistry, here: Home, there: Home) -> None:
+    with ModelStore(here).create("m", custom_objects={"number": 5}) as model:
+        pass
+    bento = save_bento(here, model)
+    pushed(registry, here, bento)
+    (untrusted, _) = pulled(registry, there, bento).received
+    assert untrusted.untrusted == ("custom_objects.pkl",)
+    with pytest.raises(BentoMLException, match="holds pickled content"):
+        _ = ModelStore(there).get("m").custom_objects
+    pulled(registry, there, bento, trust=True)
+    assert ModelStore(there).get("m").custom_objects == {"number": 5}
+
+
 def test_the_manifest_is_what_other_tools_read(registry: FakeRegistry, here: Home) -> None:
     model = save_model(here)
     digest = pushed(registry, here, model).digest

@@ -17,6 +17,7 @@ from ..store.digest import Digest
 from ..store.manifest import BentoInfo, Manifest, ModelInfo
 from ..store.models import Model, ModelStore
 from ..store.receive import Received, check_length, receive, staged
+from ..store.trust import Trust
 from ..tag import Tag
 from .artifact import Artifact, ItemKind, Layer
 from .client import Registry
@@ -108,9 +109,18 @@ class _Puller:
         wanted = [*(self._models(root) if self._how.with_models else ()), root]
         missing = [each for each in wanted if self._stored(each.info) is None]
         received = self._received(missing) if missing else ()
+        if self._how.trust:
+            self._trust(root.info)
         item = self._stored(root.info)
         assert item is not None  # it was there, or has just come in
         return Pulled(item, received, self._fetched)
+
+    def _trust(self, info: ModelInfo | BentoInfo) -> None:
+        """Trust also what came in before, without being trusted."""
+        digests = [ref.digest for ref in info.all_models] if isinstance(info, BentoInfo) else [info.digest]
+        for digest in digests:
+            if digest is not None:
+                Trust(self._how.home).trust(digest)
 
     def _read(self, name: str | Digest, kind: ItemKind) -> _Wanted:
         """Read the artifact and the manifest of an item, and make sure that they fit one another."""
