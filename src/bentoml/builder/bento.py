@@ -42,7 +42,17 @@ from .sources import PathSource
 from .uv_resolver import UvResolver
 from .wheel import Wheel, runtime_requirements, runtime_wheel
 
-__all__ = ["DEFAULTS", "LOCK_FILE", "BuildOptions", "bento_name", "build"]
+__all__ = [
+    "DEFAULTS",
+    "LOCK_FILE",
+    "BuildOptions",
+    "bento_name",
+    "build",
+    "check_holds_service",
+    "describe_project",
+    "lock_request",
+    "project_files",
+]
 
 LOCK_FILE = "bentofile.lock"
 
@@ -93,15 +103,15 @@ def build(
     docker_files = read_docker_files(project, docker)
     requirements = project_requirements(project, config.python, env)
     with options.step("Importing the service"):
-        description = _describe(project, config, home, env)
+        description = describe_project(project, config, home, env)
     tag = Tag(bento_name(config.name or description.name), options.version)
     with options.step("Packing the project's own packages"):
         packed = _packed(project, requirements, home, env, options)
     image = image_of(config, requirements, platform, packed.commits)
     info = _manifest(tag, config, description, ModelStore(home), image, options.labels)
     with options.step("Collecting the files"):
-        files = _files(project, config, home)
-        _check_holds_service(files, description.service, project)
+        files = project_files(project, config, home)
+        check_holds_service(files, description.service, project)
         tell_size(files)
     with options.step("Locking the requirements"):
         resolver = resolver or _resolver(requirements, home, env)
@@ -123,7 +133,13 @@ def build(
     return draft.saved
 
 
-def _describe(project: Path, config: BuildConfig, home: Home, env: Mapping[str, str]) -> Description:
+def describe_project(project: Path, config: BuildConfig, home: Home, env: Mapping[str, str]) -> Description:
+    """Return what the service of a project says of itself; its code runs in a child process.
+
+    Raises:
+        ImportServiceError: the project has no service, or its code fails; the message holds the traceback.
+        BentoMLException: there is no such service, or it needs a model that is not there.
+    """
     is_src_layout = config.python.is_src_layout
     places = [project, project / "src"] if is_src_layout else [project]
     modules = ("service.py", "service/__init__.py")
@@ -224,14 +240,30 @@ def _pins(
 
     It is locked, or holds the requirements as they are written if the build file wants no lock.
     """
-    lines = tuple(sorted({*requirements.lines, *runtime_requirements(requirements.extras)}))
     if not requirements.is_locked:
         unpacked = (source.line for source in requirements.unpacked)
-        return "".join(f"{line}\n" for line in (*lines, *unpacked)), packed.wheels
+        return "".join(f"{line}\n" for line in (*_lines(requirements), *unpacked)), packed.wheels
+    request = lock_request(
+        project, config.docker.python_version, requirements, packed, platform, options, env
+    )
+    pins = lock_requirements(request, options.lock_file or project / LOCK_FILE, resolver, options.lock_mode)
+    return split_wheels(pins, packed.wheels)
+
+
+def lock_request(
+    project: Path,
+    python_version: str,
+    requirements: ProjectRequirements,
+    packed: Packed,
+    platform: LockPlatform,
+    options: BuildOptions,
+    env: Mapping[str, str],
+) -> LockRequest:
+    """Return what has to be resolved for the project's requirements and those of the runtime."""
     python = requirements.python
-    request = LockRequest(
-        requirements=lines,
-        python_version=config.docker.python_version,
+    return LockRequest(
+        requirements=_lines(requirements),
+        python_version=python_version,
         platform=platform,
         indexes=Indexes.choose(python, pip_settings(env), project),
         declared=Indexes.choose(python, {}, Path()),
@@ -245,16 +277,19 @@ def _pins(
         resolver="" if python.resolver == "uv" else python.resolver,
         offline=options.offline,
     )
-    pins = lock_requirements(request, options.lock_file or project / LOCK_FILE, resolver, options.lock_mode)
-    return split_wheels(pins, packed.wheels)
 
 
-def _files(project: Path, config: BuildConfig, home: Home) -> list[SourceFile]:
+def _lines(requirements: ProjectRequirements) -> tuple[str, ...]:
+    return tuple(sorted({*requirements.lines, *runtime_requirements(requirements.extras)}))
+
+
+def project_files(project: Path, config: BuildConfig, home: Home) -> list[SourceFile]:
+    """Return the files of a project that belong to its bento."""
     files = find_files(project, config.include, [*config.exclude, *_places_of(home, project)])
     return without_src(files) if config.python.is_src_layout else files
 
 
-def _check_holds_service(files: Sequence[SourceFile], service: str, project: Path) -> None:
+def check_holds_service(files: Sequence[SourceFile], service: str, project: Path) -> None:
     """Make sure that the module of the service is in the bento, if the project is where it comes from."""
     stem = service.partition(":")[0].replace(".", "/")
     modules = {f"{stem}.py", f"{stem}/__init__.py"}
