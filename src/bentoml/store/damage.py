@@ -127,7 +127,7 @@ def _verdict(
     except (FileNotFoundError, NotADirectoryError):
         return "is missing"
     except OSError as e:
-        return "is not a link" if entry.link is not None and e.errno is not None else unreadable(e)
+        return unreadable(e) if entry.link is None else "is not a link"
     if not stat.S_ISREG(found.st_mode):
         return "is not a file"
     if found.st_size != entry.size:
