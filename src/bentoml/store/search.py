@@ -11,7 +11,7 @@ __all__ = ["has_labels", "has_metadata"]
 def has_labels(labels: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
     """Say whether all wanted labels are there, each with its value; None stands for any value."""
     return all(
-        key in labels and (value is None or str(labels[key]) == value) for key, value in wanted.items()
+        key in labels and (value is None or str(labels[key]) == str(value)) for key, value in wanted.items()
     )
 
 
