@@ -273,6 +273,34 @@ def test_pickled_content_is_trusted_on_request_alone(registry: FakeRegistry, her
     assert ModelStore(there).get("m").custom_objects == {"number": 5}
 
 
+def test_a_model_of_bentoml_1_travels_and_gets_its_digest(
+    registry: FakeRegistry, here: Home, there: Home
+) -> None:
+    folder = here.models / "old" / "m7lmf5ac2cmubnnz"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.txt").write_text("weights")
+    (folder / "model.yaml").write_text(
+        "name: old\nversion: m7lmf5ac2cmubnnz\nmodule: bentoml.sklearn\nlabels: {}\noptions: {}\nmetadata: {}\n"
+        "context:\n  framework_name: sklearn\n  framework_versions: {}\n  bentoml_version: 1.4.39\n"
+        "  python_version: 3.11.7\nsignatures:\n  predict:\n    batchable: false\napi_version: v1\n"
+        "creation_time: '2025-06-01T12:00:00+00:00'\n"
+    )
+    old = ModelStore(here).get("old")
+    assert old.info.digest is None
+    pushed(registry, here, old)
+    new = pulled(registry, there, old).item
+    assert new.info.digest == new.digest == old.digest
+    assert Path(new.path, "saved_model.txt").read_text() == "weights"
+    assert isinstance(new, Model) and new.info.module == "bentoml.sklearn"
+
+
+def test_an_empty_model_travels(registry: FakeRegistry, here: Home, there: Home) -> None:
+    with ModelStore(here).create("nothing", labels={"a": "b"}) as model:
+        pass
+    pushed(registry, here, model)
+    assert_same(model, pulled(registry, there, model).item)
+
+
 def test_the_manifest_is_what_other_tools_read(registry: FakeRegistry, here: Home) -> None:
     model = save_model(here)
     digest = pushed(registry, here, model).digest
