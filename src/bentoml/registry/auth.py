@@ -147,28 +147,8 @@ def fetch_token(
     Raises:
         BentoMLException: the token service is somewhere where credentials must not go, or refuses.
     """
-    realm = challenge.parameters.get("realm", "")
-    _check_realm(realm, registry_url)
-    service, scope = challenge.parameters.get("service"), challenge.parameters.get("scope")
-    wanted = list(scopes) or ([scope] if scope else [])
-    asked = {"service": service} if service else {}
-    headers: dict[str, str] = {}
-    if credentials is not None and not credentials.username:
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": credentials.secret,
-            "client_id": "bentoml",
-            **asked,
-            **({"scope": " ".join(wanted)} if wanted else {}),
-        }
-        method, url, body = "POST", realm, urlencode(form).encode()
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-    else:
-        query = urlencode([*asked.items(), *(("scope", scope) for scope in wanted)])
-        method, url, body = "GET", f"{realm}{'&' if urlsplit(realm).query else '?'}{query}", None
-        if credentials is not None:
-            headers["Authorization"] = credentials.basic
-    with transport.send(method, url, headers, body) as answer:
+    _check_realm(challenge.parameters.get("realm", ""), registry_url)
+    with transport.send(*_token_request(challenge, credentials, scopes)) as answer:
         data = answer.read(_MAX_ANSWER)
     host = urlsplit(registry_url).netloc
     if answer.status != 200:
@@ -182,6 +162,27 @@ def fetch_token(
         raise BentoMLException(
             f"the token service of registry `{host}` gave an answer that cannot be read"
         ) from e
+
+
+def _token_request(
+    challenge: Challenge, credentials: Credentials | None, scopes: Sequence[str]
+) -> tuple[str, str, dict[str, str], bytes | None]:
+    """Return method, address, headers and body of the request for a token."""
+    realm, service = challenge.parameters["realm"], challenge.parameters.get("service")
+    wanted = list(scopes) or [challenge.parameters[key] for key in ("scope",) if key in challenge.parameters]
+    asked = [("service", service)] if service else []
+    if credentials is not None and not credentials.username:
+        form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", credentials.secret),
+            ("client_id", "bentoml"),
+        ]
+        form += [*asked, *([("scope", " ".join(wanted))] if wanted else [])]
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return "POST", realm, headers, urlencode(form).encode()
+    query = urlencode([*asked, *(("scope", scope) for scope in wanted)])
+    headers = {} if credentials is None else {"Authorization": credentials.basic}
+    return "GET", f"{realm}{'&' if urlsplit(realm).query else '?'}{query}", headers, None
 
 
 def _check_realm(realm: str, registry_url: str) -> None:

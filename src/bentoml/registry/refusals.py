@@ -22,41 +22,38 @@ def refused(answer: Answer, host: str, repository: str, what: str, *, writing: b
         ServiceUnavailable: the registry may do it later.
         BentoMLException: it will not do it.
     """
-    registry, said = f"registry `{host}`", words_of(answer)
-    match answer.status:
-        case 401 | 403 if not writing:
-            raise NotFound(
-                f"{registry} does not show `{repository}` to us (status {answer.status}{said}); "
-                f"check the name, or `docker login {host}`"
-            )
+    kind, text = _meaning(answer, host, repository, what, writing)
+    raise kind(f"registry `{host}` {text}")
+
+
+def _meaning(
+    answer: Answer, host: str, repository: str, what: str, writing: bool
+) -> tuple[type[BentoMLException], str]:
+    said, status = words_of(answer), answer.status
+    login = f"`docker login {host}`"
+    match status:
+        case 401 | 403 if writing:
+            text = f"does not let us write to `{repository}` (status {status}{said}); {login} with an account that may"
+            return BentoMLException, text
         case 401 | 403:
-            raise BentoMLException(
-                f"{registry} does not let us write to `{repository}` (status {answer.status}{said}); "
-                f"`docker login {host}` with an account that may"
-            )
+            text = f"does not show `{repository}` to us (status {status}{said}); check the name, or {login}"
+            return NotFound, text
         case 404 if writing:
-            raise NotFound(
-                f"{registry} has no repository `{repository}` to write to (status 404{said}); "
-                "check the name; some registries want a repository to be made first"
-            )
+            text = f"has no repository `{repository}` to write to (status 404{said}); check the name; some registries want"
+            return NotFound, f"{text} a repository to be made first"
         case 404:
-            raise NotFound(f"{registry} has no {what}; check the name and the tag")
+            return NotFound, f"has no {what}; check the name and the tag"
         case 405:
-            raise BentoMLException(
-                f"{registry} takes no uploads (status 405{said}); it may be a mirror, or read-only"
-            )
+            return BentoMLException, f"takes no uploads (status 405{said}); it may be a mirror, or read-only"
         case 413:
-            raise BentoMLException(
-                f"{registry} refuses {what} as too large (status 413{said}); the limit is often that of a proxy before it"
-            )
+            text = f"refuses {what} as too large (status 413{said}); the limit is often that of a proxy before it"
+            return BentoMLException, text
         case 429:
-            raise ServiceUnavailable(
-                f"{registry} still asks us to slow down (status 429{said}); try later, or with fewer `--threads`"
-            )
-        case status if 300 <= status < 500 and status != 408 and writing:
-            raise BentoMLException(f"{registry} refuses {what} (status {status}{said})")
-        case status:
-            raise ServiceUnavailable(f"{registry} answered {status} for {what}{said}")
+            text = f"still asks us to slow down (status 429{said}); try later, or with fewer `--threads`"
+            return ServiceUnavailable, text
+        case _ if 300 <= status < 500 and status != 408 and writing:
+            return BentoMLException, f"refuses {what} (status {status}{said})"
+    return ServiceUnavailable, f"answered {status} for {what}{said}"
 
 
 def words_of(answer: Answer) -> str:
