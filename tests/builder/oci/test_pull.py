@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.registry.fake_registry import TOKEN, FakeRegistry, running
 from tests.builder.oci.images import content, small_image
+from tests.registry.fake_registry import TOKEN, FakeRegistry, running
 
 from bentoml.builder.oci.bases import open_base
 from bentoml.builder.oci.model import Base, Platform
