@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,16 @@ def test_without_pickled_content_nothing_is_asked(save: Save, here: Home, tmp_pa
     model = take(path, here)
     assert model.custom_objects == {}
     assert Trust(here).receipt(model.digest) is None
+
+
+def test_without_objects_there_is_nothing_to_refuse(save: Save, here: Home, tmp_path: Path) -> None:
+    path = Path(export(save("plain", {"w.pkl": "N."}), open_place(tmp_path / "plain.tar")))
+    Path(tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "w.bin").write_bytes(pickle.dumps([1]))
+    assert take(path, here).custom_objects == {}
+    model = take(tmp_path / "folder", here)
+    assert Trust(here).receipt(model.digest) is not None
+    assert model.custom_objects == {}
 
 
 def test_a_receipt_that_cannot_be_read_is_no_trust(archive: Path, here: Home) -> None:

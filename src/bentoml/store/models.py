@@ -43,7 +43,8 @@ class Model(Item[ModelInfo]):
             BentoMLException: the model came from elsewhere, and nobody said that it is trusted.
         """
         if self._objects is None:
-            Trust(Home(self._folder.parents[2])).check(self.tag, self.digest)
+            if (self._folder / pickles.FILE).exists():
+                Trust(Home(self._folder.parents[2])).check(self.tag, self.digest)
             self._objects = pickles.load(self._folder)
         return self._objects
 
