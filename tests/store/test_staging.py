@@ -65,3 +65,14 @@ def test_a_home_that_is_a_file_is_said_clearly(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
     with pytest.raises(BentoMLException, match="BENTOML_HOME"), Staging(Home(tmp_path / "home")).folder():
         pass
+
+
+def test_a_folder_that_is_gone_was_not_abandoned(home: Home) -> None:
+    """Whoever looks while an owner ends must not take that for a death: a sweep of all blobs would follow."""
+    staging = Staging(home)
+    with staging.folder() as folder:
+        assert not staging.remove(folder) and folder.exists()
+    assert not staging.remove(folder)
+    folder.mkdir()
+    assert staging.remove(folder) and not folder.exists()
+    assert list(home.staging.iterdir()) == []

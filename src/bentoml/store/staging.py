@@ -66,8 +66,9 @@ class Staging:
     def remove(self, folder: Path) -> bool:
         """Remove a folder of this place unless a process that lives has it; return whether it had none."""
         lock = folder.with_suffix(".lock")
-        with suppress(FileExistsError), lock.open("xb"):
-            pass  # a folder without a lock has no owner, either
+        if not lock.exists() and folder.exists():  # its owner, if it had one, would have removed it before the lock
+            with suppress(FileExistsError), lock.open("xb"):
+                pass
         with abandoned(lock) as dead:
             if dead:
                 remove(folder)
