@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -176,3 +179,25 @@ def test_the_first_failure_ends_all_transfers() -> None:
     with pytest.raises(BentoMLException, match="the reason"):
         in_parallel([endless, failing, lambda: ended.append("never")], threads=2, flow=flow)
     assert ended == ["cancelled"]
+
+
+def test_all_tasks_are_done_once() -> None:
+    done: list[int] = []
+    in_parallel([lambda n=n: done.append(n) for n in range(5000)], threads=16, flow=Flow())  # type: ignore[misc]
+    assert sorted(done) == list(range(5000))
+    in_parallel([], threads=4, flow=Flow())
+
+
+def test_an_interrupt_is_not_kept_waiting() -> None:
+    silent = threading.Event()
+    interrupt = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        in_parallel([lambda: None, lambda: _ignore(silent.wait(30))], threads=2, flow=Flow())
+    assert time.monotonic() - began < 10
+    silent.set()
+
+
+def _ignore(value: bool) -> None:
+    pass

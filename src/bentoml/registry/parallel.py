@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from ..exceptions import BentoMLException
 
 __all__ = ["Cancelled", "Flow", "in_parallel"]
+
+_GRACE_SECONDS = 1.0
 
 
 class Cancelled(BentoMLException):
@@ -41,13 +43,34 @@ class Flow:
 
 
 def in_parallel(tasks: Iterable[Callable[[], None]], *, threads: int, flow: Flow) -> None:
-    """Run tasks in up to so many threads; raise what the first one that failed raised, once all have ended."""
-    with ThreadPoolExecutor(threads, "transfer") as pool:
-        futures = [pool.submit(task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                future.result()
-        except BaseException:
-            flow.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    """Run tasks in up to so many threads; raise what the first one that failed raised, once all have ended.
+
+    An interrupt is not kept waiting by a registry that says nothing: its threads are left to end with the process.
+    """
+    waiting, failed = deque(tasks), list[BaseException]()
+
+    def work() -> None:
+        while not failed:
+            try:
+                task = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                task()
+            except BaseException as e:  # raised again by who waits for the threads
+                failed.append(e)
+                flow.cancel()
+
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(min(threads, len(waiting)))]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    except BaseException:
+        flow.cancel()
+        for worker in workers:
+            worker.join(_GRACE_SECONDS / len(workers))
+        raise
+    if failed:
+        raise failed[0]
