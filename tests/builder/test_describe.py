@@ -79,12 +79,15 @@ def test_what_a_service_says_of_itself() -> None:
     ]
 
 
-def test_a_model_that_a_bento_cannot_hold_is_refused(tmp_path: Path) -> None:
+def test_models_on_hugging_face_are_named_and_not_asked_for(tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(
-        "import bentoml\n@bentoml.service\nclass A:\n    weights = bentoml.models.HuggingFaceModel('org/name')\n"
+        "import bentoml\n@bentoml.service\nclass A:\n"
+        "    weights = bentoml.models.HuggingFaceModel('org/name', endpoint='http://127.0.0.1:9', include=('*.json',))\n"
     )
-    with pytest.raises(BentoMLException, match=r"`A\.weights` is the model `org/name` of Hugging Face"):
-        describe(tmp_path, "service:A", env=os.environ)
+    arguments = {"model_id": "org/name", "revision": "main", "endpoint": "http://127.0.0.1:9"}
+    assert describe(tmp_path, "service:A", env=os.environ).hub_models == {
+        "A": [{**arguments, "include": ["*.json"], "exclude": None}]
+    }
 
 
 def test_what_the_module_prints_does_not_disturb(tmp_path: Path) -> None:

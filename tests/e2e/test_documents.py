@@ -19,6 +19,7 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
+from tests.hub import Hub, serving
 from tests.support import Project
 
 import bentoml
@@ -134,6 +135,20 @@ def test_outlines(tmp_path: Path) -> None:
         assert done.stdout == f"{character}\n"
         with bentoml.SyncHTTPClient(url) as client:
             assert client.generate(json_schema='{"properties": {"age": {}}}') == {"age": 15}
+
+
+def test_outlines_with_a_model_of_the_hub(tmp_path: Path) -> None:
+    project = document("outlines", tmp_path)
+    hub, files = Hub(), {"config.json": b"{}", "tokenizer.json": b"{}", "model.safetensors": b"w" * 300}
+    hub.commit("mistralai/Mistral-7B-v0.1", files | {"pytorch_model.bin": b"b" * 300})
+    with serving(hub) as url:
+        project.env |= {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "hf")}
+        run(project, "import_model.py")
+    stored = Path(project.bentoml("models", "get", "mistralai--mistral-7b-v0.1", "-o", "path").stdout.strip())
+    kept = {path.name: path.read_bytes() for path in stored.iterdir() if path.name != "model.yaml"}
+    assert kept == files
+    with project.serve(".") as address, bentoml.SyncHTTPClient(address) as client:
+        assert client.generate()["name"] == "Aura"
 
 
 def test_inference_graph(tmp_path: Path) -> None:

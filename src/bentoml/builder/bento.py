@@ -23,6 +23,7 @@ from .context import check_links, tell_size
 from .describe import Description, describe, import_string_of
 from .docker_files import read_docker_files
 from .files import SourceFile, find_files, without_src
+from .hub_models import hub_models
 from .indexes import Indexes, pip_settings
 from .lock import (
     LockMode,
@@ -108,7 +109,10 @@ def build(
     with options.step("Packing the project's own packages"):
         packed = _packed(project, requirements, home, env, options)
     image = image_of(config, requirements, platform, packed.commits)
-    info = _manifest(tag, config, description, ModelStore(home), image, options.labels)
+    with options.step("Finding the models"):
+        file = options.lock_file or project / LOCK_FILE
+        hub = hub_models(description, file, options.lock_mode, offline=options.offline)
+    info = _manifest(tag, config, description, ModelStore(home), image, options.labels, hub)
     with options.step("Collecting the files"):
         files = project_files(project, config, home)
         check_holds_service(files, description.service, project)
@@ -170,6 +174,7 @@ def _manifest(
     models: ModelStore,
     image: dict[str, Any],
     labels: Mapping[str, str],
+    hub: Mapping[str, Sequence[ModelRef]],
 ) -> BentoInfo:
     """Return what `bento.yaml` says; each model is named by its exact version and digest."""
     declared = parse_config({"labels": description.labels, "envs": description.envs}, source="the service")
@@ -186,7 +191,7 @@ def _manifest(
             for spec in config.models
         ),
         services=tuple(
-            {**service, "models": [_used_model(models, *used).to_data() for used in service["models"]]}
+            {**service, "models": [ref.to_data() for ref in _used_models(models, service, hub)]}
             for service in description.services
         ),
         envs=tuple(envs.values()),
@@ -197,9 +202,14 @@ def _manifest(
     )
 
 
-def _used_model(models: ModelStore, tag: str, alias: str) -> ModelRef:
-    """Return what a bento says of a model that a service asks for; an alias means this one there, wherever it is moved."""
-    return ModelRef.of(models.get(tag).info, alias=alias or None)
+def _used_models(
+    models: ModelStore, service: Mapping[str, Any], hub: Mapping[str, Sequence[ModelRef]]
+) -> list[ModelRef]:
+    """Return what a bento says of the models of a service; an alias means the one that it names now, wherever it is moved."""
+    used = [
+        ModelRef.of(models.get(tag).info, alias=alias or None) for tag, alias in sorted(service["models"])
+    ]
+    return [*used, *hub.get(service["name"], ())]
 
 
 def _packed(

@@ -138,6 +138,7 @@ def _dockerfile_spec(contents: Contents) -> DockerfileSpec:
         secrets=tuple(v["name"] for v in contents.info.envs if v["stage"] == "build"),
         system_packages=(*docker.system_packages, *needs_git),
         models=tuple(sorted({ref.tag for ref in contents.info.all_models})),
+        hub_models=tuple(sorted({ref.tag.name for ref in contents.info.hub_models})),
         is_locked=requirements.is_locked,
         index_url=requirements.python.index_url,
         extra_index_url=requirements.all_extra_indexes,

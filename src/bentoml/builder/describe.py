@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,7 +20,8 @@ REFUSED = "refused"  # the key of an answer that is nothing but a message
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a bento records of its services; the ``models`` of each are the tags that its class attributes mean.
+    """What a bento records of its services; the ``models`` of each are the tags that its class attributes mean, and
+    ``hub_models`` names the models on Hugging Face, by service.
 
     ``envs`` are those of all services; of a name that several set, the last counts, and the entry service's come last.
     """
@@ -33,6 +34,7 @@ class Description:
     schema: dict[str, Any]
     openapi: dict[str, Any]
     services: list[dict[str, Any]]
+    hub_models: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 def import_string_of(service: str, *, is_src_layout: bool) -> str:

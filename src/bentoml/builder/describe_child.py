@@ -17,7 +17,6 @@ from ..sdk.configuration.arguments import WrongArguments
 from ..sdk.dependency import Dependency
 from ..sdk.loader import Target, load_target
 from ..sdk.openapi import openapi
-from ..sdk.references import HuggingFaceModel
 from ..sdk.service import Service
 from .describe import REFUSED
 
@@ -39,16 +38,13 @@ def described(service: Service[Any], import_string: str) -> dict[str, Any]:
         "schema": service.schema(),
         "openapi": openapi(service, version=None),
         "services": [_entry(one) for one in services],
+        "hub_models": {
+            one.name: [model.declared() for model in one.hub_models] for one in services if one.hub_models
+        },
     }
 
 
 def _entry(service: Service[Any]) -> dict[str, Any]:
-    for name, value in vars(service.inner).items():
-        if isinstance(value, HuggingFaceModel):  # nothing would say which files it was built with
-            raise BentoMLConfigException(
-                f"`{service.name}.{name}` is the model `{value.model_id}` of Hugging Face, which a bento cannot hold yet; "
-                "save it with `bentoml.models.create` and get it with `bentoml.models.get`"
-            )
     return {
         "name": service.name,
         "service": "",

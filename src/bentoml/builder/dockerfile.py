@@ -13,6 +13,7 @@ from string import Template
 from ..tag import Tag
 from .config_docker import Distro
 from .cuda import cuda_image
+from .oci.place import HUB
 
 __all__ = ["BLOCKS", "DockerfileSpec", "base_image_of", "blocks", "entrypoint", "lacks_python", "render"]
 
@@ -62,6 +63,9 @@ class DockerfileSpec:
     secrets: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     models: tuple[Tag, ...] = ()
+    hub_models: tuple[
+        str, ...
+    ] = ()  # the names of those on Hugging Face, which a container fetches when it starts
     is_locked: bool = True
     index_url: str = ""
     extra_index_url: tuple[str, ...] = ()
@@ -128,7 +132,7 @@ def _values(spec: DockerfileSpec) -> dict[str, str]:
         else "",
         "system_packages": _system_packages(spec),
         "models_stage": "FROM scratch AS models\nCOPY models/ /" if spec.models else "",
-        "models": "\n".join(_model(tag) for tag in spec.models),
+        "models": "\n".join([*map(_model, spec.models), *_hub_models(spec)]),
         "setup_script": _SETUP.format(secrets=secrets) if spec.has_setup_script else "",
         "conda": _CONDA.format(secrets=secrets, version=spec.python_version) if spec.has_conda else "",
         "links": "\n".join(f"COPY {_copied(link)}/ ./{_copied(link)}/" for link in _folders(spec)),
@@ -146,6 +150,16 @@ def _model(tag: Tag) -> str:
     return f"COPY --from=models /{place} /home/bentoml/models/{place}"
 
 
+def _hub_models(spec: DockerfileSpec) -> list[str]:
+    if not spec.hub_models:
+        return []
+    names = ", ".join(spec.hub_models)
+    return [
+        f"# {names}: fetched from Hugging Face when the container starts, at the commit that `bento.yaml` names",
+        f"ENV BENTOML_HF_CACHE_DIR=/{HUB}",
+    ]
+
+
 def _system_packages(spec: DockerfileSpec) -> str:
     if not spec.system_packages:
         return ""
@@ -157,7 +171,8 @@ def _secrets(spec: DockerfileSpec) -> str:
     """Return what makes the secrets variables of one `RUN`: by hand, as older engines cannot mount one as a variable."""
     mounts = (f"--mount=type=secret,id={name} " for name in spec.secrets)
     exports = (
-        f'[ ! -f /run/secrets/{name} ] || export {name}="$(cat /run/secrets/{name})"; ' for name in spec.secrets
+        f'[ ! -f /run/secrets/{name} ] || export {name}="$(cat /run/secrets/{name})"; '
+        for name in spec.secrets
     )
     return "".join([*mounts, *exports])
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from ..config import Home
 from ..exceptions import BentoMLException, NotFound
+from ..sdk.references import HuggingFaceModel
 from ..store.bentos import Bento
 from ..store.digest import Digest
 from ..store.models import Model, ModelStore
@@ -28,6 +29,7 @@ from .oci.bases import open_base
 from .oci.cache import Cache, DamagedCache
 from .oci.codec import Codec, gzip_codec, stored_codec
 from .oci.engine import connected
+from .oci.hub_layers import HubFiles, hub_layers
 from .oci.layers import bento_layer, model_layers, user_layer
 from .oci.model import Base, Blob, Image, Sink
 from .oci.place import VENV
@@ -138,6 +140,7 @@ def _made(
     with step(f"Packing the models ({_megabytes(model.tree.size() for model in models)})"):
         below = (
             *model_layers(models, cache, epoch=plan.epoch, codec=codec),
+            *hub_layers(_hub_files(bento, offline=offline), cache, epoch=plan.epoch, codec=codec),
             user_layer(rootfs, epoch=plan.epoch),
         )
     with step("Installing the packages"):
@@ -178,6 +181,13 @@ def _models(bento: Bento, store: ModelStore) -> list[Model]:
         ref.check(model.digest, bento.tag)
         found[model.tag] = model
     return list(found.values())
+
+
+def _hub_files(bento: Bento, *, offline: bool) -> Iterator[HubFiles]:
+    """Yield the models on Hugging Face, each at the commit that the bento was built with; what is not here is fetched."""
+    models = {str(ref.tag): HuggingFaceModel.from_info(ref) for ref in bento.info.hub_models}
+    for _, model in sorted(models.items()):
+        yield HubFiles(f"{model.model_id}@{model.revision[:12]}", model.files(offline=offline))
 
 
 def _verify(*items: Bento | Model) -> None:

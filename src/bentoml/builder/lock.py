@@ -7,11 +7,11 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from ..exceptions import BentoMLException
 from ..paths import write_atomic
@@ -29,6 +29,7 @@ __all__ = [
     "LockRequest",
     "Pins",
     "Resolver",
+    "lock_models",
     "lock_requirements",
     "read_lock_file",
     "split_wheels",
@@ -46,6 +47,7 @@ _PIN = re.compile(
 )
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB = "huggingface"
 _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 
 
@@ -130,10 +132,11 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The content of a lock file; ``str()`` and ``parse()`` are inverses."""
+    """The content of a lock file; ``str()`` and ``parse()`` are inverses. ``models`` are those on Hugging Face."""
 
     entries: Mapping[str, Pins] = field(default_factory=dict)
     commits: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Lock:
@@ -143,26 +146,23 @@ class Lock:
         data = tomllib.loads(text)
         if data.pop("version", None) != _VERSION:
             raise ValueError(f"its `version` is not {_VERSION}")
-        commits = data.pop("git", {})
-        if not isinstance(commits, dict) or not all(_COMMIT.fullmatch(str(c)) for c in commits.values()):
-            raise ValueError("`git` does not hold commits")
+        commits, models = _commits(data, "git"), _commits(data, _HUB)
         entries = {}
         for key, entry in data.items():
             if not isinstance(entry, dict) or set(entry) != {"inputs", "requirements"}:
                 raise ValueError(f"`{key}` does not hold `inputs` and `requirements`")
             requirements = _checked(entry["requirements"])
             entries[key] = Pins(Digest.parse(entry["inputs"]), requirements)
-        return cls(entries, commits)
+        return cls(entries, commits, models)
 
     def __str__(self) -> str:
         tables = (
             f"\n[{_quoted(key)}]\ninputs = \"{pins.inputs}\"\nrequirements = '''\n{_checked(pins.requirements)}'''\n"
             for key, pins in sorted(self.entries.items())
         )
-        commits = "".join(
-            f'{json.dumps(place)} = "{commit}"\n' for place, commit in sorted(self.commits.items())
-        )
-        return _HEADER + (f"\n[git]\n{commits}" if commits else "") + "".join(tables)
+        named = {"git": self.commits, _HUB: self.models}
+        commits = (_table(name, places) for name, places in named.items() if places)
+        return _HEADER + "".join(commits) + "".join(tables)
 
 
 def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode: LockMode = "reuse") -> str:
@@ -183,14 +183,33 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
         )
     resolved = _resolved(_with_mode(request, pins, mode), resolver, file)
     resolved = with_declared_hashes((*request.requirements, *request.checked), resolved)
-    try:
-        _write(file, request, Pins(request.inputs, resolved))
-    except OSError as e:
-        raise BentoMLException(
-            f"`{file}` cannot be written: {e.strerror}; build once where it can, and commit it, or set "
-            "`python.lock_packages: false`"
-        ) from e
+    pins = Pins(request.inputs, resolved)
+    _change(
+        file,
+        lambda lock: replace(lock, entries={**lock.entries, request.key: pins}, commits=request.commits),
+    )
     return resolved
+
+
+def lock_models(
+    wanted: Sequence[str], file: Path, commit_of: Callable[[str], str], mode: LockMode = "reuse"
+) -> dict[str, str]:
+    """Return the commit of each model on Hugging Face: that of the lock file, else the one of now, which is kept there.
+
+    ``wanted`` are ``model@revision``. ``update`` asks anew for all; ``locked`` never writes the file.
+
+    Raises:
+        BentoMLException: the file is not a lock, or in mode ``locked`` it would change.
+    """
+    known = {} if mode == "update" else read_lock_file(file).models
+    if mode == "locked" and (missing := [name for name in wanted if name not in known]):
+        raise BentoMLException(
+            f"`{file.name}` has no commit for model `{missing[0]}`; run `bentoml build` without `--locked` and commit the file"
+        )
+    found = {name: known.get(name) or commit_of(name) for name in sorted(wanted)}
+    if found != read_lock_file(file).models and mode != "locked":
+        _change(file, lambda lock: replace(lock, models=found))
+    return found
 
 
 def split_wheels(pins: str, wheels: Sequence[PackedWheel]) -> tuple[str, tuple[PackedWheel, ...]]:
@@ -214,13 +233,23 @@ def _resolved(request: LockRequest, resolver: Resolver, file: Path) -> str:
         ) from e
 
 
-def _write(file: Path, request: LockRequest, pins: Pins) -> None:
-    """Put an entry into the file, beside those that other builds may have put there meanwhile."""
+def _change(file: Path, change: Callable[[Lock], Lock]) -> None:
+    """Change what the file holds, whatever other builds may have put there meanwhile."""
+    try:
+        _write(file, change)
+    except OSError as e:
+        raise BentoMLException(
+            f"`{file}` cannot be written: {e.strerror}; build once where it can, and commit it, or set "
+            "`python.lock_packages: false`"
+        ) from e
+
+
+def _write(file: Path, change: Callable[[Lock], Lock]) -> None:
     with _alone_in(file.parent):
         for draft in file.parent.glob(f".{file.name}.*"):  # of a build that was killed here
             draft.unlink()
         try:
-            text = str(Lock({**read_lock_file(file).entries, request.key: pins}, request.commits))
+            text = str(change(read_lock_file(file)))
         except ValueError as e:
             raise BentoMLException(f"the resolver gave an answer that cannot be locked: {e}") from e
         write_atomic(file, text.encode())
@@ -267,6 +296,18 @@ def _checked(requirements: object) -> str:
         if not _PIN.fullmatch(line):
             raise ValueError(f"{line!r} is not a pinned requirement")
     return requirements
+
+
+def _commits(data: dict[str, Any], name: str) -> dict[str, str]:
+    commits = data.pop(name, {})
+    if not isinstance(commits, dict) or not all(_COMMIT.fullmatch(str(c)) for c in commits.values()):
+        raise ValueError(f"`{name}` does not hold commits")
+    return commits
+
+
+def _table(name: str, places: Mapping[str, str]) -> str:
+    lines = (f'{json.dumps(place)} = "{commit}"\n' for place, commit in sorted(places.items()))
+    return f"\n[{name}]\n" + "".join(lines)
 
 
 def _quoted(key: str) -> str:

@@ -10,7 +10,7 @@ from ..exceptions import BentoMLException, InvalidArgument
 from ..registry.reference import Reference
 from ..store.manifest import BentoInfo
 from .oci.model import Platform
-from .oci.place import BENTO, HOME, UID, VENV
+from .oci.place import BENTO, HOME, HUB, UID, VENV
 
 __all__ = ["ImagePlan", "docker_build_command", "plan_image", "uses_gpu"]
 
@@ -167,7 +167,8 @@ def _env(info: BentoInfo, requirements: str) -> dict[str, str]:
         if variable.get("stage") != "build" and variable.get("value")
     }
     gpu = {**_GPU_ENV, **_cuda_of(requirements)} if uses_gpu(info) else {}
-    return {**_PYTHON_ENV, **gpu, **_docker_env(info), **declared, **_BENTO_ENV}
+    hub = {"BENTOML_HF_CACHE_DIR": f"/{HUB}"} if info.hub_models else {}
+    return {**_PYTHON_ENV, **gpu, **_docker_env(info), **declared, **_BENTO_ENV, **hub}
 
 
 def _cuda_of(requirements: str) -> dict[str, str]:

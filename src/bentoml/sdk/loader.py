@@ -19,6 +19,7 @@ from ..store import current, document
 from ..store.bentos import Bento, BentoStore
 from ..store.manifest import BentoInfo
 from ..tag import Tag
+from . import hub
 from .configuration.arguments import give_arguments, plain
 from .service import Service
 
@@ -98,6 +99,7 @@ def load_target(target: Target, *, home: Home) -> Service[Any]:
     """
     bento = None if target.bento_tag is None else _bento_at(target.working_dir.parent)
     current.use(_home_of(bento, home), _pins(bento.info) if bento else {})
+    hub.pin((ref.requested, ref.metadata) for ref in (bento.info.hub_models if bento else ()))
     if bento:
         _check(bento)
     give_arguments(target.args)

@@ -20,7 +20,7 @@ from .method import APIMethod
 from .mounting import bind_routes, declared_mounts, mounted_app, mounted_paths, wsgi_as_asgi
 from .openapi import openapi
 from .proxy import Loops, ServiceProxy, TaskDesk
-from .references import BentoModel
+from .references import BentoModel, HuggingFaceModel
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -80,6 +80,7 @@ class Service(Generic[T]):
         self.bento: Bento | None = None
         members = {name: inspect.getattr_static(inner, name) for name in dir(inner)}
         self._models = [m for m in members.values() if isinstance(m, Model | BentoModel)]
+        self.hub_models = [m for m in members.values() if isinstance(m, HuggingFaceModel)]
         self.dependencies: dict[str, Dependency[Any]] = {
             name: m for name, m in members.items() if isinstance(m, Dependency)
         }
@@ -149,7 +150,7 @@ class Service(Generic[T]):
 
     @property
     def models(self) -> list[Model]:
-        """The models that are attributes of the class.
+        """The models of the store that are attributes of the class; ``hub_models`` are those on Hugging Face.
 
         Raises:
             NotFound: a ``BentoModel`` is not in the store.

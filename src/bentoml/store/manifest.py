@@ -22,7 +22,7 @@ from .metadata import identity_of
 from .reader import Reader
 from .tree import Entry, Tree
 
-__all__ = ["BentoInfo", "Manifest", "ModelContext", "ModelInfo", "ModelRef"]
+__all__ = ["HUGGING_FACE", "BentoInfo", "Manifest", "ModelContext", "ModelInfo", "ModelRef"]
 
 _FILES = "\nfiles:\n"
 _OTHER_LINE = re.compile(r'^(?!- \{")', re.MULTILINE)
@@ -36,6 +36,8 @@ _BENTO_KEYS = frozenset(
      "services", "envs", "schema", "args", "image", *_SEAL)
 )  # fmt: skip
 _SPEC = 2
+
+HUGGING_FACE = "huggingface"  # the `registry` of a model that is not in the store but on that hub
 
 
 def _now() -> datetime:
@@ -214,7 +216,11 @@ class ModelInfo(Manifest):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRef:
-    """A model that a bento needs. `digest` names its content, which `tag` alone does not for an explicit version."""
+    """A model that a bento needs. `digest` names its content, which `tag` alone does not for an explicit version.
+
+    With a ``registry`` it is not in the store but there, as its ``metadata`` says; ``requested`` is the revision that the
+    code asks for.
+    """
 
     tag: Tag
     module: str = ""
@@ -222,6 +228,8 @@ class ModelRef:
     alias: str | None = None
     digest: Digest | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    registry: str = ""
+    requested: str = ""
 
     @classmethod
     def of(cls, info: ModelInfo, *, alias: str | None = None) -> ModelRef:
@@ -247,6 +255,8 @@ class ModelRef:
             alias=data.text("alias") or None,
             digest=data.digest("digest"),
             metadata=data.mapping("metadata"),
+            registry=data.text("registry"),
+            requested=data.text("requested"),
         )
 
     def to_data(self) -> dict[str, Any]:
@@ -257,6 +267,8 @@ class ModelRef:
             "creation_time": self.creation_time and self.creation_time.isoformat(),
             "alias": self.alias,
             "digest": self.digest and str(self.digest),
+            "registry": self.registry,
+            "requested": self.requested,
             "metadata": self.metadata,
         }
         return {key: value for key, value in data.items() if value or key in ("tag", "module")}
@@ -309,11 +321,21 @@ class BentoInfo(Manifest):
 
     @cached_property
     def all_models(self) -> tuple[ModelRef, ...]:
-        """The models of the bento and of each of its services, each tag and alias once."""
+        """The models of the store that the bento and its services need, each tag and alias once."""
+        return tuple(ref for ref in self._every_model if ref.registry != HUGGING_FACE)
+
+    @cached_property
+    def hub_models(self) -> tuple[ModelRef, ...]:
+        """The models on Hugging Face that the bento and its services need."""
+        return tuple(ref for ref in self._every_model if ref.registry == HUGGING_FACE)
+
+    @cached_property
+    def _every_model(self) -> tuple[ModelRef, ...]:
         services = [
             ModelRef.from_data(m) for service in self.services for m in Reader(service).items("models")
         ]
-        return tuple({(ref.tag, ref.alias): ref for ref in [*services, *self.models]}.values())
+        every = [*services, *self.models]
+        return tuple({(ref.tag, ref.alias, ref.requested): ref for ref in every}.values())
 
     def to_data(self) -> dict[str, Any]:
         return {

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 from ...store.archives.tar import TarEntry
 
-__all__ = ["APP", "BENTO", "HOME", "MODELS", "UID", "USER", "VENV", "folders"]
+__all__ = ["APP", "BENTO", "HOME", "HUB", "MODELS", "UID", "USER", "VENV", "folders"]
 
 APP = "app"
 VENV = f"{APP}/.venv"
 HOME = "home/bentoml"
 BENTO = f"{HOME}/bento"
 MODELS = f"{HOME}/models"
+HUB = f"{HOME}/hf-models"  # the cache of Hugging Face's library
 USER = "bentoml"
 UID = 1034  # of the user and of its group
 
