@@ -45,6 +45,25 @@ def test_init_refuses_a_second_time_and_wrong_usage(bentoml: Command, tmp_path: 
     assert not (tmp_path / "y").exists()
 
 
+def test_check_says_it_to_people_and_programs(bentoml: Command, tmp_path: Path) -> None:
+    (tmp_path / "bentofile.yaml").write_text("servcie: x\ndocker: {distro: windows}\n")
+    done = bentoml("check", str(tmp_path))
+    assert done.code == 1
+    assert [line[:22] for line in done.lines] == ["error    configuration"] * 2 + ["note     configuration"]
+    assert done.err == "2 errors, 0 warnings\n"
+    data = json.loads(bentoml("check", str(tmp_path), "-o", "json").out)
+    assert set(data) == {"findings", "files", "size", "largest"}
+    assert set(data["findings"][0]) == {"level", "about", "message", "fix"}
+    assert bentoml("check", str(tmp_path / "nowhere")).code == 2
+
+
+def test_check_finds_no_error_in_what_init_writes(bentoml: Command, tmp_path: Path) -> None:
+    assert bentoml("init", str(tmp_path / "x"), "-t", "stream").code == 0
+    done = bentoml("check", str(tmp_path / "x"))
+    assert done.code == 0, done.out
+    assert "The bento would hold 2 files" in done.out
+
+
 ASKED = {
     "plain": ("greet", {"name": "bento"}, "Hello, bento!"),
     "sklearn": ("classify", {"flowers": [[5.1, 3.5, 1.4, 0.2]]}, '["setosa"]'),

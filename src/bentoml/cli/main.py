@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
         "store", "Let an alias name a version of a bento; list the aliases.", "alias_app", "bentos"
     ),
     "build": Entry("build", "Build a bento from a project."),
+    "check": Entry("start", "Say what is wrong with a project, and what to do about it.", "check_app"),
     "containerize": Entry(
         "containerize", "Turn a bento into an OCI image, with or without a container engine."
     ),

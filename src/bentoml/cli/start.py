@@ -1,20 +1,25 @@
-"""`bentoml init` and `schema`: what helps before there is a bento."""
+"""`bentoml init`, `check` and `schema`: what helps before there is a bento."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from ..builder.check import Checked, check_project
 from ..builder.json_schema import bentofile_schema, pyproject_schema
 from ..builder.scaffold import TEMPLATES, default_name, scaffold
+from ..config import Home, environment
 from ..exceptions import InvalidArgument
-from ._output import print_json
-from ._steps import talk
+from ._output import print_json, size
+from ._steps import step, talk
+from ._tags import TableOrJson
 
-__all__ = ["init_app", "schema_app"]
+__all__ = ["check_app", "init_app", "schema_app"]
 
+check_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 init_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 schema_app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -56,3 +61,57 @@ def schema(
 ) -> None:
     """Print the JSON Schema of bentofile.yaml, by which editors complete and check it."""
     print_json(pyproject_schema() if pyproject else bentofile_schema())
+
+
+_MARKS = {"error": "error  ", "warning": "warning", "note": "note   "}
+
+
+@check_app.command()
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="The project's folder.")
+    ] = Path(),
+    bentofile: Annotated[
+        Path | None,
+        typer.Option("-f", "--bentofile", metavar="FILE", help="The build file, if not the project's own."),
+    ] = None,
+    output: Annotated[TableOrJson, typer.Option("-o", "--output", help="How to print it.")] = "table",
+) -> None:
+    """Say what is wrong with a project, and what to do about it."""
+    env = environment()
+    with step("Looking at the project"):
+        checked = check_project(folder, bentofile, home=Home.from_environment(env), env=env)
+    if output == "json":
+        print_json(_as_data(checked))
+    else:
+        _print_findings(checked)
+    errors = sum(finding.level == "error" for finding in checked.findings)
+    warnings = sum(finding.level == "warning" for finding in checked.findings)
+    talk(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    if errors:
+        raise typer.Exit(1)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _print_findings(checked: Checked) -> None:
+    for finding in checked.findings:
+        lines = [*finding.message.splitlines(), *([f"fix: {finding.fix}"] if finding.fix else [])]
+        print(f"{_MARKS[finding.level]}  {finding.about}: {lines[0]}")
+        for line in lines[1:]:
+            print(f"         {line}")
+    if checked.files:
+        print(f"The bento would hold {len(checked.files)} files, {size(checked.size)}; the largest:")
+    for file in checked.largest:
+        print(f"{size(file.size):>12}  {file.path}")
+
+
+def _as_data(checked: Checked) -> dict[str, Any]:
+    return {
+        "findings": [asdict(finding) for finding in checked.findings],
+        "files": len(checked.files),
+        "size": checked.size,
+        "largest": [{"path": file.path, "size": file.size} for file in checked.largest],
+    }
