@@ -289,3 +289,14 @@ def test_update_moves_the_commit_and_locked_keeps_it(tmp_path: Path) -> None:
     assert first in bento.info.image["python_requirements"]
     assert second in moved.info.image["python_requirements"]
     assert list(read_lock_file(project / "bentofile.lock").commits.values()) == [second]
+
+
+def test_without_a_lock_the_extras_of_own_packages_are_asked_for(tmp_path: Path) -> None:
+    project = project_in(tmp_path, "minimal")
+    package(project / "libs" / "demo")
+    (project / "bentofile.yaml").write_text(
+        "python: {packages: ['demo[fast] @ ./libs/demo'], lock_packages: false}\n"
+    )
+    bento = built(project, Home(tmp_path / "home"), dict(os.environ))
+    assert "demo[fast]\n" in Path(bento.path_of("env/python/requirements.txt")).read_text()
+    assert "env/python/wheels/*.whl" in Path(bento.path_of("env/docker/Dockerfile")).read_text()

@@ -252,7 +252,9 @@ def _pins(
     """
     if not requirements.is_locked:
         unpacked = (source.line for source in requirements.unpacked)
-        return "".join(f"{line}\n" for line in (*_lines(requirements), *unpacked)), packed.wheels
+        extras = (f"{wheel.name}[{wheel.extras}]" for wheel in packed.wheels if wheel.extras)
+        lines = (*_lines(requirements), *extras, *unpacked)
+        return "".join(f"{line}\n" for line in lines), packed.wheels
     request = lock_request(
         project, config.docker.python_version, requirements, packed, platform, options, env
     )
