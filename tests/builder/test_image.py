@@ -28,6 +28,7 @@ from bentoml.store.bentos import Bento
 from bentoml.store.digest import Digest
 from bentoml.store.manifest import BentoInfo
 from bentoml.store.models import ModelStore
+from bentoml.store.trust import Trust
 
 
 class Bench:
@@ -284,6 +285,18 @@ def test_a_model_that_is_gone(bench: Bench) -> None:
     ModelStore(bench.home).delete(model.tag)
     with pytest.raises(NotFound, match=f"bento `{bento.tag}` needs model `{model.tag}`"):
         bench.make(bento)
+
+
+def test_a_model_from_elsewhere_that_nobody_trusts(bench: Bench) -> None:
+    with ModelStore(bench.home).create("words", custom_objects={"key": "value"}) as model:
+        Path(model.path, "words.txt").write_text("hello")
+    bento = save_bento(bench.home, bench.wheels, models=(model,))
+    door = Trust(bench.home)
+    door.received(model.digest, "an archive", ["custom_objects.pkl"], is_trusted=False)
+    with pytest.raises(BentoMLException, match=f"bentoml models trust {model.tag}"):
+        bench.make(bento)
+    door.trust(model.digest)
+    bench.make(bento)
 
 
 def test_a_bento_of_another_program(bench: Bench) -> None:

@@ -179,6 +179,7 @@ def _models(bento: Bento, store: ModelStore) -> list[Model]:
                 f"bento `{bento.tag}` needs model `{ref.tag}`, which is not in the store: {e}"
             ) from e
         ref.check(model.digest, bento.tag)
+        model.check_trusted()  # in the image, nothing tells any more where it came from
         found[model.tag] = model
     return list(found.values())
 

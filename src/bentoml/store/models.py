@@ -43,10 +43,18 @@ class Model(Item[ModelInfo]):
             BentoMLException: the model came from elsewhere, and nobody said that it is trusted.
         """
         if self._objects is None:
-            if (self._folder / pickles.FILE).exists():
-                Trust(Home(self._folder.parents[2])).check(self.tag, self.digest)
+            self.check_trusted()
             self._objects = pickles.load(self._folder)
         return self._objects
+
+    def check_trusted(self) -> None:
+        """Make sure that the Python objects of the model, if there are any, may be unpickled.
+
+        Raises:
+            BentoMLException: it came from elsewhere, and nobody said that it is trusted.
+        """
+        if (self._folder / pickles.FILE).exists():
+            Trust(Home(self._folder.parents[2])).check(self.tag, self.digest)
 
 
 class ModelStore(ItemStore[ModelInfo]):
