@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,17 @@ from pathlib import Path
 
 from .exceptions import BentoMLException
 
-__all__ = ["CommandFailed", "run"]
+__all__ = ["CommandFailed", "run", "without_credentials"]
 
 logger = logging.getLogger(__name__)
 
 _LAST_LINES = 40
+_CREDENTIALS = re.compile(r"://[^/\s@]*@")
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without the user names and passwords of its URLs."""
+    return _CREDENTIALS.sub("://***@", text)
 
 
 class CommandFailed(BentoMLException):
@@ -22,7 +29,8 @@ class CommandFailed(BentoMLException):
 
     def __init__(self, argv: Sequence[str], returncode: int, output: str) -> None:
         tail = "\n".join(output.strip().splitlines()[-_LAST_LINES:])
-        super().__init__(f"`{shlex.join(argv)}` ended with exit code {returncode}\n{tail}".rstrip())
+        said = f"`{shlex.join(argv)}` ended with exit code {returncode}\n{tail}"
+        super().__init__(without_credentials(said).rstrip())
         self.argv = tuple(argv)
         self.returncode = returncode
         self.output = output
@@ -42,7 +50,7 @@ def run(
         CommandFailed: it ended with an exit code other than 0, was not found (127) or took longer than ``timeout``
             seconds (124); the message holds the command and the last lines of its output.
     """
-    logger.debug("running %s", shlex.join(argv))
+    logger.debug("running %s", without_credentials(shlex.join(argv)))
     try:
         done = subprocess.run(
             list(argv), cwd=cwd, env=env, input=input, stdin=subprocess.DEVNULL if input is None else None,

@@ -9,8 +9,9 @@ from types import NoneType
 from typing import Any
 
 from ..nearest import nearest
+from ..process import without_credentials
 
-__all__ = ["CONTROL", "Fields", "without_credentials"]
+__all__ = ["CONTROL", "Fields"]
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _KINDS = {
@@ -25,12 +26,6 @@ _KINDS = {
     NoneType: "null, which is what YAML makes of nothing",
 }
 _LONGEST = 10_000  # characters of a value
-_CREDENTIALS = re.compile(r"://[^/\s@]*@")
-
-
-def without_credentials(text: str) -> str:
-    """Return a text without the user names and passwords of its URLs."""
-    return _CREDENTIALS.sub("://***@", text)
 
 
 class Fields:

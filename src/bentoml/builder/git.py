@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..exceptions import BentoMLException
-from ..process import CommandFailed, run
-from .fields import without_credentials
+from ..process import CommandFailed, run, without_credentials
 from .sources import GitSource
 
 __all__ = ["checked_out", "commit_of"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..exceptions import BentoMLConfigException
-from .fields import without_credentials
+from ..process import without_credentials
 from .pip_args import INDEX_OPTIONS, split_option
 from .sources import parse_source, source_problem
 
