@@ -40,7 +40,6 @@ def test_reference_names_nothing_that_does_not_exist() -> None:
         ("runner_service", "`bentoml.depends`"),
         ("sklearn", "`bentoml.models.create`"),
         ("containerize", "`bentoml.container.build`"),
-        ("images", "bentofile.yaml"),
     ],
 )
 def test_a_name_that_bentoml_has_says_what_to_use(name: str, hint: str) -> None:

@@ -17,6 +17,7 @@ if _TYPE_CHECKING:
     from . import container as container
     from . import exceptions as exceptions
     from . import gradio as gradio
+    from . import images as images
     from . import io as io
     from . import metrics as metrics
     from . import models as models
@@ -83,6 +84,7 @@ _PUBLIC: dict[str, str | None] = {
     "get": ".bentos",
     "get_current_service": ".sdk.service",
     "gradio": None,
+    "images": None,
     "import_bento": ".bentos",
     "importing": ".sdk.configuration.arguments",
     "io": None,
@@ -122,7 +124,6 @@ _ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("legacy", "runner_service", "server", "set_serialization_strategy", "triton"), _OLD),
     "batch": "ask a served service from Spark with `bentoml.SyncHTTPClient`",
     "containerize": "use `bentoml.container.build`",
-    "images": "say what the image holds under `docker` and `python` of bentofile.yaml",
     "load_config": "settings are read from the file that `BENTOML_CONFIG` names",
     "ray": "serve with `bentoml.serve`, or mount the application of `Service.to_asgi()`",
     "save_config": "settings are read from the file that `BENTOML_CONFIG` names",
@@ -161,6 +162,7 @@ __all__ = [
     "get",
     "get_current_service",
     "gradio",
+    "images",
     "import_bento",
     "importing",
     "io",

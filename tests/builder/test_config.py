@@ -290,7 +290,11 @@ def test_the_example_is_what_the_parser_reads(tmp_path: Path) -> None:
     (tmp_path / "bentofile.yaml").write_text("\n".join(settings))
     config = load_config(tmp_path)
     default = BuildConfig()
-    not_shown = {"is_pyproject", "cuda_version"}  # the first is no key, the second gives way to `base_image`
+    not_shown = {
+        "is_pyproject",
+        "image_requirements",
+        "cuda_version",
+    }  # the first two are no keys, the last gives way to `base_image`
     for part, plain in ((config, default), (config.python, default.python), (config.docker, default.docker)):
         for name in sorted(part.__dataclass_fields__.keys() - not_shown):
             assert getattr(part, name) != getattr(plain, name), f"the example does not show `{name}`"

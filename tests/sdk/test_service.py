@@ -329,7 +329,7 @@ def test_a_service_class_of_ones_own() -> None:
 
 
 def test_an_image_is_kept() -> None:
-    image = object()
+    image = bentoml.images.Image()
     assert bentoml.service(image=image)(type("Made", (), {})).image is image
 
 

@@ -39,6 +39,7 @@ from .pack import Packed, Packer, pinned_commits
 from .packed_wheel import PackedWheel
 from .pip_tools_resolver import PipToolsResolver
 from .project import ProjectRequirements, project_requirements
+from .service_image import image_steps, with_image
 from .sources import PathSource
 from .uv_resolver import UvResolver
 from .wheel import Wheel, runtime_requirements, runtime_wheel
@@ -99,16 +100,18 @@ def build(
         BentoMLException: the service cannot be imported, a model or file is missing, the requirements have no solution,
             or the version exists with other content.
     """
+    with options.step("Importing the service"):
+        description = describe_project(project, config, home, env)
+    config = with_image(config, description.image, project)
+    steps = image_steps(description.image, project)
     docker = config.docker
     platform = LockPlatform.parse(options.platform, distro=docker.distro, cuda_version=docker.cuda_version)
     docker_files = read_docker_files(project, docker)
     requirements = project_requirements(project, config.python, env)
-    with options.step("Importing the service"):
-        description = describe_project(project, config, home, env)
     tag = Tag(bento_name(config.name or description.name), options.version)
     with options.step("Packing the project's own packages"):
         packed = _packed(project, requirements, home, env, options)
-    image = image_of(config, requirements, platform, packed.commits)
+    image = {**image_of(config, requirements, platform, packed.commits), **steps.manifest()}
     with options.step("Finding the models"):
         file = options.lock_file or project / LOCK_FILE
         hub = hub_models(description, file, options.lock_mode, offline=options.offline)
@@ -130,6 +133,7 @@ def build(
         (runtime_wheel(), *(Wheel(wheel.file.name, wheel.file.read_bytes()) for wheel in wheels)),
         description.openapi,
         description.about,
+        steps,
     )
     with options.step("Storing the bento"), BentoStore(home).create(tag.name, version=tag.version) as draft:
         write(contents, files, draft.path)

@@ -56,6 +56,7 @@ class PythonConfig:
     no_index: bool = False
     is_src_layout: bool = False
     is_pyproject: bool = False
+    image_requirements: str = ""  # the text of a requirements file: what the service's image names, and the packages
 
 
 def read_python(fields: Fields) -> PythonConfig:

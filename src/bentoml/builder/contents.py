@@ -18,6 +18,7 @@ from .files import SourceFile, copy_files
 from .lock import LockPlatform
 from .plan import uses_gpu
 from .project import ProjectRequirements
+from .service_image import ImageSteps
 from .wheel import Wheel
 
 __all__ = ["Contents", "image_of", "write"]
@@ -43,6 +44,7 @@ class Contents:
     wheels: tuple[Wheel, ...]  # the runtime, and what the project brings as code
     openapi: Mapping[str, Any]
     about: str  # what the service says of itself
+    steps: ImageSteps
 
 
 def image_of(
@@ -95,7 +97,7 @@ def write(contents: Contents, files: Sequence[SourceFile], folder: Path) -> None
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-        target.chmod(0o755 if target.name in _EXECUTABLE else 0o644)
+        target.chmod(0o755 if target.name in _EXECUTABLE or target.name.startswith("script__") else 0o644)
 
 
 def _rendered(contents: Contents, source: Path) -> dict[str, bytes]:
@@ -112,6 +114,7 @@ def _rendered(contents: Contents, source: Path) -> dict[str, bytes]:
         "env/python/requirements.in": contents.info.image["python_requirements"],
         "env/python/requirements.txt": contents.pins,
     }
+    texts |= {f"env/docker/{name}": text for name, text in contents.steps.scripts.items()}
     wheels = {f"env/python/wheels/{wheel.name}": wheel.data for wheel in contents.wheels}
     return {path: text.encode() for path, text in texts.items() if text or path not in _RARE} | wheels
 
@@ -139,6 +142,10 @@ def _dockerfile_spec(contents: Contents) -> DockerfileSpec:
         system_packages=(*docker.system_packages, *needs_git),
         models=tuple(sorted({ref.tag for ref in contents.info.all_models})),
         hub_models=tuple(sorted({ref.tag.name for ref in contents.info.hub_models})),
+        commands=contents.steps.commands,
+        post_commands=contents.steps.post_commands,
+        build_include=contents.steps.build_include,
+        scripts=tuple(sorted(contents.steps.scripts)),
         is_locked=requirements.is_locked,
         index_url=requirements.python.index_url,
         extra_index_url=requirements.all_extra_indexes,

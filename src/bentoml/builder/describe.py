@@ -35,6 +35,7 @@ class Description:
     openapi: dict[str, Any]
     services: list[dict[str, Any]]
     hub_models: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    image: dict[str, Any] = field(default_factory=dict)  # what `Image.declared` gives, if the service has one
 
 
 def import_string_of(service: str, *, is_src_layout: bool) -> str:

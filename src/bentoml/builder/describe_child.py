@@ -38,6 +38,7 @@ def described(service: Service[Any], import_string: str) -> dict[str, Any]:
         "schema": service.schema(),
         "openapi": openapi(service, version=None),
         "services": [_entry(one) for one in services],
+        "image": service.image.declared() if service.image is not None else {},
         "hub_models": {
             one.name: [model.declared() for model in one.hub_models] for one in services if one.hub_models
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -66,6 +67,10 @@ class DockerfileSpec:
     hub_models: tuple[
         str, ...
     ] = ()  # the names of those on Hugging Face, which a container fetches when it starts
+    commands: tuple[str, ...] = ()
+    post_commands: tuple[str, ...] = ()
+    build_include: tuple[str, ...] = ()  # paths below `src` that are there before the packages
+    scripts: tuple[str, ...] = ()  # files in `env/docker` that the commands run
     is_locked: bool = True
     index_url: str = ""
     extra_index_url: tuple[str, ...] = ()
@@ -135,6 +140,9 @@ def _values(spec: DockerfileSpec) -> dict[str, str]:
         "models": "\n".join([*map(_model, spec.models), *_hub_models(spec)]),
         "setup_script": _SETUP.format(secrets=secrets) if spec.has_setup_script else "",
         "conda": _CONDA.format(secrets=secrets, version=spec.python_version) if spec.has_conda else "",
+        "commands": "\n".join([*_scripts(spec), *_runs(spec.commands, secrets)]),
+        "post_commands": "\n".join(_runs(spec.post_commands, secrets)),
+        "build_include": "\n".join(f"COPY src/{path} ./src/{path}" for path in spec.build_include),
         "links": "\n".join(f"COPY {_copied(link)}/ ./{_copied(link)}/" for link in _folders(spec)),
         "secrets": secrets,
         "python": _PYTHON if spec.brings_python and not spec.has_conda else "",
@@ -158,6 +166,28 @@ def _hub_models(spec: DockerfileSpec) -> list[str]:
         f"# {names}: fetched from Hugging Face when the container starts, at the commit that `bento.yaml` names",
         f"ENV BENTOML_HF_CACHE_DIR=/{HUB}",
     ]
+
+
+def _scripts(spec: DockerfileSpec) -> Iterable[str]:
+    return (f"COPY env/docker/{name} ./env/docker/{name}" for name in spec.scripts)
+
+
+def _runs(commands: Iterable[str], secrets: str) -> list[str]:
+    """Return an instruction for each command. One of several lines is written as an argument list, where it stays data."""
+    return [
+        f"RUN {secrets}{command}" if _is_one_line(command) else f"RUN {secrets}{_shell(command)}"
+        for command in commands
+    ]
+
+
+def _is_one_line(command: str) -> bool:
+    return (
+        "\n" not in command and not command.endswith("\\") and command[0] not in "[-<" and "<<" not in command
+    )
+
+
+def _shell(command: str) -> str:
+    return json.dumps(["/bin/sh", "-c", command], ensure_ascii=False)
 
 
 def _system_packages(spec: DockerfileSpec) -> str:

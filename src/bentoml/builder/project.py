@@ -10,9 +10,9 @@ from typing import Any
 
 from ..exceptions import BentoMLConfigException, InvalidArgument
 from ..paths import under
+from ..process import without_credentials
 from .config import PythonConfig, parse_config
 from .documents import read_document, read_text
-from .fields import without_credentials
 from .foreign_lock import read_lock
 from .hashes import without_hashes
 from .requirements import Requirements, problem_of, read_requirements, split_runtime
@@ -22,6 +22,8 @@ from .uv_sources import UvSources, read_uv_sources
 __all__ = ["ProjectRequirements", "project_requirements"]
 
 logger = logging.getLogger(__name__)
+
+_IMAGE = "the service's image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,11 @@ def project_requirements(
                     key,
                     python.requirements_txt,
                 )
-        found = read_requirements(python.requirements_txt, lambda name: _read(project, name))
-        python = _with_options(python, found.options)
+    file = _IMAGE if python.image_requirements else python.requirements_txt
+    if file:
+        texts = {_IMAGE: python.image_requirements}
+        found = read_requirements(file, lambda name: texts.get(name) or _read(project, name))
+        python = _with_options(python, found.options, file)
     pins = _locked(project, python, found.lines, env or {})
     named = found.lines if pins else _applied(uv, found.lines)  # a lock knows the commits
     others, extras = split_runtime([*named, *map(without_hashes, pins)])
@@ -181,12 +186,12 @@ def _read(project: Path, name: str) -> str:
         raise BentoMLConfigException(f"requirements file: {e}") from e
 
 
-def _with_options(python: PythonConfig, options: Mapping[str, list[str]]) -> PythonConfig:
+def _with_options(python: PythonConfig, options: Mapping[str, list[str]], source: str) -> PythonConfig:
     """Return the settings with the options of a requirements file where they say nothing; checked as in a build file."""
     data: dict[str, Any] = {**options}
     if "index_url" in data:
         data["index_url"] = data["index_url"][-1]
     if "no_index" in data:
         data["no_index"] = True
-    found = parse_config({"python": data}, source=python.requirements_txt).python
+    found = parse_config({"python": data}, source=source).python
     return replace(python, **{key: getattr(found, key) for key in data if not getattr(python, key)})

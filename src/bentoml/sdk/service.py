@@ -16,6 +16,7 @@ from .configuration.sections import ServiceConfig
 from .configuration.settings import ServiceSettings, read_declaration
 from .dependency import RESOLVER, Dependency, LocalServices, Resolver
 from .hooks import HookKind, hooks_of
+from .image import Image
 from .method import APIMethod
 from .mounting import bind_routes, declared_mounts, mounted_app, mounted_paths, wsgi_as_asgi
 from .openapi import openapi
@@ -44,7 +45,7 @@ class Service(Generic[T]):
         inner: type[T],
         *,
         name: str | None = None,
-        image: Any = None,
+        image: Image | None = None,
         description: str | None = None,
         path_prefix: str = "",
         envs: Sequence[Mapping[str, str]] = (),
@@ -62,6 +63,10 @@ class Service(Generic[T]):
             labels=labels,
             cmd=cmd,
         )
+        if image is not None and not isinstance(image, Image):
+            raise BentoMLConfigException(
+                f"`image` of service `{declared.name}` is a `bentoml.images.Image`, not {image!r}"
+            )
         self.inner = inner
         self.name = declared.name
         self.image = image
@@ -315,7 +320,7 @@ def service(inner: type[T], /) -> Service[T]: ...
 def service(
     *,
     name: str | None = None,
-    image: Any = None,
+    image: Image | None = None,
     description: str | None = None,
     path_prefix: str = "",
     envs: Sequence[Mapping[str, str]] = (),
