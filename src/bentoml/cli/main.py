@@ -15,7 +15,7 @@ from .. import __version__
 from ..exceptions import BentoMLException, StateException
 from ._table import CommandTable, Entry, options_of
 
-__all__ = ["COMMANDS", "run"]
+__all__ = ["COMMANDS", "root_table", "run"]
 
 _ABOUT = "Package models as versioned bentos, serve them, and turn them into OCI images."
 
@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "build": Entry("build", "Build a bento from a project."),
     "check": Entry("start", "Say what is wrong with a project, and what to do about it.", "check_app"),
+    "completion": Entry("completion", "Print a script that completes commands and tags in a shell."),
     "containerize": Entry(
         "containerize", "Turn a bento into an OCI image, with or without a container engine."
     ),
@@ -73,19 +74,23 @@ def _on_its_own(
     """Declare the options of `bentoml` without a command."""
 
 
+def root_table() -> CommandTable:
+    """Return the program: every command, and what it does without one."""
+    return CommandTable(COMMANDS, name="bentoml", help=_ABOUT, params=options_of(_on_its_own))
+
+
 def run(argv: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("bentoml").setLevel(logging.INFO)
     args = sys.argv[1:] if argv is None else argv
-    root = CommandTable(COMMANDS, name="bentoml", help=_ABOUT, params=options_of(_on_its_own))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
             errors="backslashreplace"
         )  # rather than stop at a letter that the locale lacks
     try:
         try:
-            root.main(args=args, prog_name="bentoml")
+            root_table().main(args=args, prog_name="bentoml")
         finally:
             if sys.stdout:
                 sys.stdout.flush()  # here, where what goes wrong can still be told
