@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "delete": Entry("bentos", "Delete bentos from the local store.", "delete_app", "bentos"),
     "du": Entry("store", "Show how much room names, items and caches take.", "du_app"),
+    "env": Entry("env", "Print what a bug report needs: variables, versions, packages."),
     "gc": Entry("store", "Remove what nobody needs from the store.", "gc_app"),
     "export": Entry("archives", "Write a bento and its models to one file.", "export_app", "bentos"),
     "get": Entry("bentos", "Show one bento of the local store.", "get_app", "bentos"),
