@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.registry.fake_registry import FakeRegistry, running
 
 from bentoml.builder.lock import Lock, LockPlatform, LockRequest, Pins
 from bentoml.builder.wheel import runtime_requirements
@@ -141,3 +142,33 @@ def test_a_real_lock_is_kept_and_moved(home: Home, capsys: pytest.CaptureFixture
         assert bentoml("-o", "tag", option) == 0
         assert capsys.readouterr().out == first
         assert Path("bentofile.lock").read_text() == lock
+
+
+def test_an_image_at_once(
+    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENTOML_CONTAINERIZE_BACKEND", "no-such-engine")
+    assert bentoml("-o", "tag", "--containerize") != 0
+    out, err = capsys.readouterr()
+    (bento,) = BentoStore(home).list()
+    assert out == f"__tag__:{bento.tag}\n"
+    assert "no-such-engine" in err
+
+
+def test_pushed_at_once(
+    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = FakeRegistry()
+    with running(registry):
+        monkeypatch.setenv("BENTOML_REGISTRY", f"{registry.host}/team")
+        assert bentoml("--push", "--threads", "2") == 0
+    (bento,) = BentoStore(home).list()
+    built, pushed = capsys.readouterr().out.splitlines()
+    assert built == f'Successfully built Bento(tag="{bento.tag}").'
+    assert f"{registry.host}/team/{bento.tag}" in pushed
+
+
+def test_one_of_both(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bentoml("--push", "--containerize") == 2
+    assert "--containerize and --push exclude each other" in capsys.readouterr().err
+    assert BentoStore(home).list() == []

@@ -72,13 +72,20 @@ def build_bentofile(
     labels: Mapping[str, str] | None = None,
     build_ctx: str | Path | None = None,
     platform: str | None = None,
+    bare: bool = False,
+    reload: bool = False,
     args: Mapping[str, Any] | None = None,
 ) -> Bento:
     """Build the bento that a build file describes, by default that of ``build_ctx``; what is given here goes before it.
 
+    ``reload`` changes nothing: the service is imported in a process of its own each time.
+
     Raises:
+        InvalidArgument: ``bare`` is asked for.
         BentoMLException: as `bentoml build` says on the command line.
     """
+    if bare:
+        raise InvalidArgument("`bare` bentos, which hold no service, are not made; leave it away")
     return build_project(
         Path(build_ctx or "."),
         None if bentofile is None else Path(bentofile),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,9 +13,12 @@ from ..builder.api import build_project, split_target
 from ..builder.bento import BuildOptions
 from ..builder.lock import LockMode
 from ..config import Home, environment
+from ..registry.push import THREADS
 from ..sdk.configuration.argument_file import read_argument_file
 from ._arguments import ArgFileOption, ArgOption, read_words
 from ._steps import is_quiet, step
+from .containerize import containerize as containerize_bento
+from .remote import push_bento
 
 __all__ = ["app"]
 
@@ -58,8 +62,22 @@ def build(
     offline: Annotated[
         bool, typer.Option("--offline", help="Connect to nothing: use bentofile.lock, or say what it lacks.")
     ] = False,
+    containerize: Annotated[
+        bool, typer.Option("--containerize", help="Make its image, too, as `bentoml containerize` does.")
+    ] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Push it to the registry BENTOML_REGISTRY, as `bentoml push` does.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --push: take the tag away from something else.")
+    ] = False,
+    threads: Annotated[
+        int, typer.Option(min=1, max=64, help="With --push: how many blobs travel at a time.")
+    ] = THREADS,
 ) -> None:
     """Build a bento from a project: its source, models and locked requirements under one tag."""
+    if containerize and push:
+        raise typer.BadParameter("--containerize and --push exclude each other; give one of them")
     if update and offline:
         raise typer.BadParameter("--update asks the indexes and --offline forbids it; give one of them")
     if update and locked:
@@ -83,12 +101,15 @@ def build(
             step=step,
         ),
     )
-    if output == "tag":
-        print(f"__tag__:{bento.tag}")
-        return
-    print(f"Successfully built {bento}.")
-    if not is_quiet():
-        print(f"Next: `bentoml serve {bento.tag}`, `bentoml containerize {bento.tag}`", file=sys.stderr)
+    print(f"__tag__:{bento.tag}" if output == "tag" else f"Successfully built {bento}.", flush=True)
+    with redirect_stdout(sys.stderr) if output == "tag" else nullcontext():
+        if containerize:
+            backend = environment().get("BENTOML_CONTAINERIZE_BACKEND") or "docker"
+            containerize_bento(str(bento.tag), backend=backend, offline=offline)
+        elif push:
+            push_bento(str(bento.tag), force=force, threads=threads)
+        elif output != "tag" and not is_quiet():
+            print(f"Next: `bentoml serve {bento.tag}`, `bentoml containerize {bento.tag}`", file=sys.stderr)
 
 
 def _label(text: str) -> tuple[str, str]:
