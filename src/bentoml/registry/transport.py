@@ -158,9 +158,7 @@ class Transport:
             except httpx2.InvalidURL as e:
                 raise BentoMLException(f"`{url}` is not an address: {e}") from e
             except httpx2.RequestError as e:
-                broke = isinstance(
-                    e, httpx2.ReadError | httpx2.RemoteProtocolError | httpx2.ReadTimeout | httpx2.WriteError
-                )
+                broke = isinstance(e, httpx2.ReadError | httpx2.RemoteProtocolError | httpx2.WriteError)
                 if not (broke and repeatable and self.wait(attempt)):
                     host = httpx2.URL(url).netloc.decode()
                     said = f"the connection to `{host}` broke" if broke else f"`{host}` cannot be reached"
