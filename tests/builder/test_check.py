@@ -11,6 +11,7 @@ import yaml
 from bentoml.builder.check import Checked, check_project
 from bentoml.builder.describe import Description
 from bentoml.config import Home
+from bentoml.images import Image
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 SERVICE = "import bentoml\n\n\n@bentoml.service\nclass Greeter:\n    @bentoml.api\n    def greet(self) -> str:\n        return ''\n"
@@ -99,6 +100,18 @@ def test_an_error_of_the_services_own_has_its_traceback(trial: Trial) -> None:
     assert one_with(found, "error service", "ZeroDivisionError", 'service.py", line 1')
 
 
+def test_a_service_that_lies_outside_or_declares_what_a_bento_refuses(trial: Trial) -> None:
+    found = trial.config(service="../other.py:Greeter").found(described=None)
+    assert one_with(
+        found, "error service", "`../other.py:Greeter` is neither a folder nor a service in the project"
+    )
+    bad = replace(GREETER, envs=[{"name": "A B", "value": "1", "stage": "all"}])
+    assert one_with(trial.config().found(described=bad), "error service", "`envs[0].name`")
+    assert one_with(
+        trial.found(described=replace(GREETER, name="Größe")), "error service", "cannot be called"
+    )
+
+
 def test_what_is_imported_has_to_be_required(trial: Trial) -> None:
     trial.write("service.py", "import numpy\nimport sklearn\nimport joblib\nimport anyio\n" + SERVICE)
     found = trial.found()
@@ -111,6 +124,17 @@ def test_what_is_imported_has_to_be_required(trial: Trial) -> None:
     trial.write("requirements.txt", "scikit-learn>=1.6\njoblib>=1\n")
     found = trial.config(python={"requirements_txt": "requirements.txt"}).found()
     assert one_with(found, "note requirements", "add `numpy` to `requirements.txt`")
+
+
+def test_what_the_service_declares_of_its_image_counts(trial: Trial) -> None:
+    trial.write("service.py", "import numpy\n" + SERVICE)
+    image = Image(python_version="3.12" if HERE != "3.12" else "3.13").python_packages("numpy>=2")
+    found = trial.found(described=replace(GREETER, image=image.declared()))
+    assert not any("error" in line for line in found)
+    assert one_with(found, "warning python")
+    image = Image().run("pip install numpy")
+    found = trial.found(described=replace(GREETER, image=image.declared()))
+    assert one_with(found, "warning requirements", "imports `numpy`")
 
 
 def test_a_service_that_would_be_left_out(trial: Trial) -> None:

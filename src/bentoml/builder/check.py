@@ -19,12 +19,13 @@ from ..store.models import ModelStore
 from .bento import (
     DEFAULTS,
     LOCK_FILE,
+    bento_name,
     check_holds_service,
     describe_project,
     lock_request,
     project_files,
 )
-from .config import BuildConfig, load_config
+from .config import BuildConfig, load_config, parse_config
 from .context import largest
 from .describe import Description, import_string_of
 from .docker_files import read_docker_files
@@ -34,6 +35,7 @@ from .lock import LockPlatform, LockRequest, Pins, read_lock_file
 from .model_specs import model_info
 from .pack import Packed
 from .project import ProjectRequirements, project_requirements
+from .service_image import ImageSteps, image_steps, with_image
 from .suspects import secrets_among
 from .wheel import runtime_requirements
 
@@ -123,17 +125,25 @@ class _Checker:
     lock: Path
     describe: Describe
     description: Description | None = None
+    steps: ImageSteps = field(default_factory=ImageSteps)
     selected: list[SourceFile] = field(default_factory=list)
 
     @property
     def module(self) -> str:
-        """The module of the service, as a bento imports it."""
+        """The module of the service, as a bento imports it; empty if it cannot be one."""
         is_src_layout = self.config.python.is_src_layout
-        return import_string_of(self.config.service, is_src_layout=is_src_layout).partition(":")[0]
+        try:
+            return import_string_of(self.config.service, is_src_layout=is_src_layout).partition(":")[0]
+        except ImportServiceError:  # as `service` says
+            return ""
 
     def service(self) -> Iterator[Finding]:
         try:
-            self.description = self.describe(self.project, self.config, self.home, self.env)
+            self.description = found = self.describe(self.project, self.config, self.home, self.env)
+            bento_name(self.config.name or found.name)
+            self.config = with_image(self.config, found.image, self.project)
+            self.steps = image_steps(found.image, self.project)
+            parse_config({"labels": found.labels, "envs": found.envs}, source="the service")
         except ImportServiceError as e:
             missing = _MISSING.findall(str(e))
             yield Finding("error", "service", str(e), _how_to_import(missing[-1]) if missing else "")
@@ -207,8 +217,7 @@ class _Checker:
         brought = with_what_they_need(declared - {"bentoml"}) | own
         if pins is not None:
             brought |= package_names(pins.requirements.splitlines())
-        others = requirements.sources, config.docker.base_image, config.docker.setup_script, conda
-        is_all = not any((*others, requirements.python.wheels, config.docker.dockerfile_template))
+        tells_all = self._tells_all(requirements)
         start = "" if self.description is None and not config.service else self.module
         imports = foreign_imports(self.selected, start)
         installed = packages_distributions() if imports else {}
@@ -216,7 +225,16 @@ class _Checker:
             packages, is_known = packages_of(one.module, installed)
             if packages & declared:
                 continue
-            yield from self._undeclared(one, packages, brought, "error" if is_known and is_all else "warning")
+            yield from self._undeclared(
+                one, packages, brought, "error" if is_known and tells_all else "warning"
+            )
+
+    def _tells_all(self, requirements: ProjectRequirements) -> bool:
+        """Say whether nothing is installed but what the names of the requirements tell."""
+        docker, python = self.config.docker, requirements.python
+        code = requirements.sources or requirements.unpacked or python.wheels
+        made = docker.base_image or docker.setup_script or docker.dockerfile_template or self.config.conda
+        return not (code or made or self.steps.commands or self.steps.post_commands)
 
     def _undeclared(
         self, one: Import, packages: set[str], brought: set[str], level: Level

@@ -103,7 +103,9 @@ def _print_findings(checked: Checked) -> None:
         for line in lines[1:]:
             print(f"         {line}")
     if checked.files:
-        print(f"The bento would hold {len(checked.files)} files, {size(checked.size)}; the largest:")
+        print(
+            f"The bento would hold {_count(len(checked.files), 'file')}, {size(checked.size)}; the largest:"
+        )
     for file in checked.largest:
         print(f"{size(file.size):>12}  {file.path}")
 
