@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -211,23 +212,24 @@ class _Checker:
         yield Finding("warning", "lock", said, "`bentoml build` renews it; commit it")
 
     def _missing(self, requirements: ProjectRequirements, pins: Pins | None) -> Iterator[Finding]:
-        config, conda = self.config, self.config.conda
-        declared = package_names((*requirements.written({}), *conda.dependencies, *conda.pip)) | {"bentoml"}
-        own = package_names(runtime_requirements(requirements.extras))
-        brought = with_what_they_need(declared - {"bentoml"}) | own
+        conda = self.config.conda
+        named = (*requirements.written({}), *conda.dependencies, *conda.pip)
+        declared = package_names((*named, *runtime_requirements(requirements.extras))) | {"bentoml"}
+        brought = with_what_they_need(declared - {"bentoml"})
         if pins is not None:
             brought |= package_names(pins.requirements.splitlines())
-        tells_all = self._tells_all(requirements)
-        start = "" if self.description is None and not config.service else self.module
-        imports = foreign_imports(self.selected, start)
+        imports = foreign_imports(self.selected, self.module)
         installed = packages_distributions() if imports else {}
+        here = package_names(name for names in installed.values() for name in names)
+        are_known = self._tells_all(requirements) and declared <= here | {"bentoml"}
         for one in imports:
             packages, is_known = packages_of(one.module, installed)
-            if packages & declared:
-                continue
-            yield from self._undeclared(
-                one, packages, brought, "error" if is_known and tells_all else "warning"
-            )
+            if not packages & declared:
+                is_certain = are_known or (is_known and self._tells_all(requirements))
+                yield from self._undeclared(one, packages, brought, "error" if is_certain else "warning")
+            elif self.description is not None and find_spec(one.module) is None:
+                said = f"{one.place} imports `{one.module}`, which is not installed here, as `bentoml serve` needs it"
+                yield Finding("warning", "service", said, f"`pip install {min(packages & declared)}`")
 
     def _tells_all(self, requirements: ProjectRequirements) -> bool:
         """Say whether nothing is installed but what the names of the requirements tell."""
@@ -244,7 +246,7 @@ class _Checker:
         if not packages & brought:
             said = f"{one.place} imports `{one.module}`, which no requirement brings"
             yield Finding(level, "requirements", said, fix)
-        elif not packages & package_names(runtime_requirements()):
+        else:
             said = f"{one.place} imports `{one.module}`, which is there only because another package needs it"
             yield Finding("note", "requirements", said, fix)
 
