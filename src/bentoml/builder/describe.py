@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from ..exceptions import BentoMLException, ImportServiceError
 from ..process import CommandFailed, run
 
 __all__ = ["REFUSED", "Description", "describe", "import_string_of"]
+
+logger = logging.getLogger(__name__)
 
 REFUSED = "refused"  # the key of an answer that is nothing but a message
 
@@ -35,6 +38,8 @@ class Description:
     openapi: dict[str, Any]
     services: list[dict[str, Any]]
     hub_models: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    lacks: str = ""  # the library for want of which the service was read instead of imported
+    unseen: list[str] = field(default_factory=list)
     image: dict[str, Any] = field(default_factory=dict)  # what `Image.declared` gives, if the service has one
 
 
@@ -91,7 +96,19 @@ def describe(
     data = json.loads(answer)
     if REFUSED in data:
         raise BentoMLException(data[REFUSED])
-    return Description(**data)
+    found = Description(**data)
+    if found.lacks:
+        logger.warning("%s", _said(found))
+    return found
+
+
+def _said(found: Description) -> str:
+    """Say that the service was read, and what could not be seen."""
+    unseen = "".join(f"\n  * {what}" for what in found.unseen)
+    return (
+        f"`{found.lacks}` is not installed here, so the service `{found.service}` was read instead of imported"
+        + (f"; what could not be seen:{unseen}" if unseen else "")
+    )
 
 
 def _how_it_ended(returncode: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from ..sdk.loader import Target, load_target
 from ..sdk.openapi import openapi
 from ..sdk.service import Service
 from .describe import REFUSED
+from .static_read import ReadService, read_service
 
 __all__ = ["described"]
 
@@ -69,9 +71,7 @@ def _main(import_string: str) -> None:
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the user's code prints is no part of the answer
     try:
-        target = Target(import_string, Path.cwd(), args=json.load(sys.stdin))
-        service = load_target(target, home=Home.from_environment(environment()))
-        description = described(service, import_string)
+        description = _description(Target(import_string, Path.cwd(), args=json.load(sys.stdin)))
     except (BentoMLConfigException, ImportServiceError, NotFound, WrongArguments) as e:
         description = {REFUSED: str(e)}
     except SystemExit as e:
@@ -83,6 +83,40 @@ def _main(import_string: str) -> None:
         json.dump(description, answer)
     sys.stdout.flush()
     os._exit(0)  # whatever threads the user's code has started, and at once
+
+
+def _description(target: Target) -> dict[str, Any]:
+    """Return the fields of a `Description`, of a service that is imported, or read where a library of it is not here."""
+    try:
+        service = load_target(target, home=Home.from_environment(environment()))
+    except ModuleNotFoundError as e:
+        read = _read(e, target.import_string)
+        if read is None:
+            raise
+        found = described(read.service, target.import_string)
+        return {**found, "lacks": str(e.name), "unseen": read.unseen}
+    return described(service, target.import_string)
+
+
+def _read(error: ModuleNotFoundError, import_string: str) -> ReadService | None:
+    """Return what the source says of a service that needs a library which is not here; None for any other error."""
+    top = (error.name or "").partition(".")[0]
+    places = [Path.cwd(), *(Path(place) for place in sys.path if Path(place) == Path.cwd() / "src")]
+    own = any((place / top).is_dir() or (place / f"{top}.py").is_file() for place in places)
+    if not top or own or top in sys.stdlib_module_names or top == "bentoml" or _is_installed(top):
+        return None
+    try:
+        found = (read_service(import_string, place) for place in places)
+        return next((one for one in found if one is not None), None)
+    except (ImportServiceError, TypeError, ValueError):  # what cannot be read so is told by the import itself
+        return None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _from_users_code(error: Exception) -> TracebackType | None:
