@@ -16,6 +16,7 @@ from tests.hub import Hub, serving
 from tests.support import Project
 
 import bentoml
+from bentoml.builder.hub_models import tell_missing_library
 from bentoml.builder.lock import Lock, lock_models, read_lock_file
 from bentoml.exceptions import BentoMLException
 from bentoml.models import HuggingFaceModel
@@ -160,3 +161,18 @@ def test_an_image_holds_the_files(
     with pytest.raises(BentoMLException, match="nothing is downloaded with `--offline`"):
         bench.make(bento, offline=True)
     assert BentoStore(bench.home).users_of(ref.tag) == []
+
+
+@pytest.mark.parametrize(
+    ("pins", "warns"),
+    [
+        ("numpy==1 \\\n    --hash=sha256:0\n", True),
+        ("huggingface-hub==1 \\\n    --hash=sha256:0\n", False),
+        ("transformers\n", False),
+    ],
+    ids=["locked without", "locked with", "not locked"],
+)
+def test_a_bento_without_the_library(pins: str, warns: bool, caplog: pytest.LogCaptureFixture) -> None:
+    hub = {"Reader": [HuggingFaceModel("org/tiny").at("a" * 40).to_info()]}
+    tell_missing_library(hub, pins)
+    assert ("add it to `python.packages`" in caplog.text) is warns

@@ -23,7 +23,7 @@ from .context import check_links, tell_size
 from .describe import Description, describe, import_string_of
 from .docker_files import read_docker_files
 from .files import SourceFile, find_files, without_src
-from .hub_models import hub_models
+from .hub_models import hub_models, tell_missing_library
 from .indexes import Indexes, pip_settings
 from .lock import (
     LockMode,
@@ -124,6 +124,7 @@ def build(
         resolver = resolver or _resolver(requirements, home, env)
         pins, wheels = _pins(project, config, requirements, packed, platform, options, env, resolver)
         check_links(project, requirements, files, pins)
+        tell_missing_library(hub, pins)
     contents = Contents(
         info,
         config,

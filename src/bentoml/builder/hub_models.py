@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +12,11 @@ from ..store.manifest import ModelRef
 from .describe import Description
 from .lock import LockMode, lock_models
 
-__all__ = ["hub_models"]
+__all__ = ["hub_models", "tell_missing_library"]
+
+logger = logging.getLogger(__name__)
+
+_LIBRARY = re.compile(r"^huggingface[-_]hub\b", re.MULTILINE | re.IGNORECASE)
 
 
 def hub_models(
@@ -38,6 +44,14 @@ def hub_models(
         service: _refs(model.at(commits[_name(model)]) for model in models)
         for service, models in declared.items()
     }
+
+
+def tell_missing_library(hub: Mapping[str, Sequence[ModelRef]], pins: str) -> None:
+    """Warn that nothing will be there to fetch a model with, where all that is installed is known."""
+    if hub and "--hash=" in pins and not _LIBRARY.search(pins):
+        logger.warning(
+            "the service uses models of Hugging Face, but no requirement brings `huggingface_hub`; add it to `python.packages`"
+        )
 
 
 def _refs(models: Iterable[HuggingFaceModel]) -> list[ModelRef]:
