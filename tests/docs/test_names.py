@@ -17,7 +17,7 @@ import bentoml
 PAGE = DOCS / "reference" / "python.md"
 NOT_RUN = {
     **dict.fromkeys(("pull", "push"), "it needs a registry; tests/registry do the same"),
-    "container": "it needs a Docker engine and a base; tests/test_container.py and tests/e2e/test_container.py do the same"
+    "container": "it needs a Docker engine and a base; tests/test_container.py and tests/e2e/test_container.py do the same",
 }
 
 _NAME = re.compile(r"^### `bentoml\.(\w+)`", re.MULTILINE)

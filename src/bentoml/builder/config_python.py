@@ -56,7 +56,7 @@ class PythonConfig:
     no_index: bool = False
     is_src_layout: bool = False
     is_pyproject: bool = False
-    image_requirements: str = ""  # the text of a requirements file: what the service's image names, and the packages
+    image_requirements: str = ""  # the text of a requirements file, from the image of the service
 
 
 def read_python(fields: Fields) -> PythonConfig:

@@ -66,7 +66,8 @@ class Staging:
     def remove(self, folder: Path) -> bool:
         """Remove a folder of this place unless a process that lives has it; return whether it had none."""
         lock = folder.with_suffix(".lock")
-        if not lock.exists() and folder.exists():  # its owner, if it had one, would have removed it before the lock
+        # Its owner, if it had one, would have removed the folder before the lock.
+        if not lock.exists() and folder.exists():
             with suppress(FileExistsError), lock.open("xb"):
                 pass
         with abandoned(lock) as dead:
