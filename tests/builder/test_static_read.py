@@ -141,3 +141,26 @@ def test_a_mistake_that_can_be_read_is_said(tmp_path: Path) -> None:
     )
     with pytest.raises(BentoMLException, match="trafic"):
         describe(tmp_path, "service:Reader", env=os.environ)
+
+
+def test_the_image_is_read(tmp_path: Path) -> None:
+    code = """
+        import no_such_library
+        import bentoml
+        from bentoml.images import Image
+
+        PACKAGES = ["no_such_library", "numpy"]
+        image = Image(python_version="3.12").python_packages(*PACKAGES)
+        image.run("echo after")
+        image.run(no_such_library.command())
+        print("not run")
+
+        @bentoml.service(image=image.run_script("setup.sh"))
+        class Reader:
+            pass
+    """
+    found = described(tmp_path, service=code)
+    assert found.image["requirements"] == ["no_such_library", "numpy"]
+    assert found.image["python_version"] == "3.12"
+    assert found.image["post_commands"][0] == "echo after"
+    assert list(found.image["scripts"].values()) == ["setup.sh"]

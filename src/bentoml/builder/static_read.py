@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 import typing
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..exceptions import ImportServiceError
 from ..sdk.dependency import depends
+from ..sdk.image import Image
 from ..sdk.method import api, task
 from ..sdk.references import BentoModel, HuggingFaceModel
 from ..sdk.service import Service, service
@@ -88,6 +90,9 @@ class _Module:
                     module.constants[node.targets[0].id] = module.value(node.value)
                 except ValueError:
                     continue
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                with suppress(ValueError):
+                    module.value(node.value)  # adds to an image, if it is a call of one
         return module
 
     def value(self, node: ast.expr) -> Any:
@@ -99,7 +104,25 @@ class _Module:
         if isinstance(node, ast.List | ast.Tuple):
             items = [self.value(item) for item in node.elts]
             return items if isinstance(node, ast.List) else tuple(items)
-        return ast.literal_eval(node)
+        return self._image(node) if isinstance(node, ast.Call) else ast.literal_eval(node)
+
+    def _image(self, call: ast.Call) -> Image:
+        """Return the image that `bentoml.images.Image().run("...")` makes; ``ValueError`` for any other call."""
+        values: list[Any] = []
+        for argument in call.args:
+            if isinstance(argument, ast.Starred):
+                values += self.value(argument.value)
+            else:
+                values.append(self.value(argument))
+        named = {keyword.arg or "": self.value(keyword.value) for keyword in call.keywords}
+        if self.ours(call) == "images.Image":
+            return Image(*values, **named)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in vars(Image):
+            base = self.value(call.func.value)
+            if isinstance(base, Image):
+                getattr(base, call.func.attr)(*values, **named)
+                return base
+        raise ValueError(ast.unparse(call))
 
     def dotted(self, node: ast.expr) -> str:
         """Return what an expression names, as `bentoml.models.get`; empty if it is no name."""
