@@ -40,7 +40,7 @@ SERVICE = """
             return n + 1
 
         @bentoml.task
-        def work(self, n: int, seconds: float = 0.0) -> int:
+        def labour(self, n: int, seconds: float = 0.0) -> int:
             note(f"{n} {os.getpid()}")
             time.sleep(seconds)
             return n + 1
@@ -140,12 +140,12 @@ def test_a_thousand_tasks_over_two_workers_run_once_each(project: Project, runs:
 
 def test_a_worker_that_is_killed_loses_nothing(project: Project, runs: Path) -> None:
     with serving(project, "--workers", "2") as jobs:
-        ids = {jobs.submit("/work", n=n, seconds=0.3): n for n in range(10)}
+        ids = {jobs.submit("/labour", n=n, seconds=0.3): n for n in range(10)}
         until(lambda: len(ran(runs)) >= 3, runs.read_text)
         victim = int(runs.read_text().splitlines()[-1].split()[1])
         os.kill(victim, signal.SIGKILL)
         for id, n in ids.items():
-            assert jobs.result(id, "/work") == str(n + 1).encode()
+            assert jobs.result(id, "/labour") == str(n + 1).encode()
     counts = ran(runs)
     assert set(counts) == set(range(10))
     assert sum(counts.values()) <= 11, "only what the dead worker ran was run again"
@@ -281,12 +281,12 @@ def test_a_server_that_is_told_to_end_lets_tasks_end_or_gives_them_back(project:
     with serving(project, "--timeout-graceful-shutdown", "1") as jobs:
         assert jobs.status(short)["status"] == "completed"
         assert jobs.result(waiting) == b"3"
-        long = jobs.submit("/work", n=3, seconds=6)
-        until(lambda: jobs.status(long, "/work")["status"] == "in_progress", lambda: "not taken")
+        long = jobs.submit("/labour", n=3, seconds=6)
+        until(lambda: jobs.status(long, "/labour")["status"] == "in_progress", lambda: "not taken")
         jobs.server.stop()
         assert "given back" in jobs.server.text()
     with serving(project) as jobs:
-        assert jobs.result(long, "/work") == b"4"
+        assert jobs.result(long, "/labour") == b"4"
     assert ran(runs) == Counter({1: 1, 2: 1, 3: 2})
 
 
@@ -310,7 +310,7 @@ def test_no_room_on_the_disk(project: Project, runs: Path, tmp_path: Path) -> No
                 while ballast.write(bytes(4096)):
                     pass
             refused = [
-                jobs.ask("POST", "/work/submit", json.dumps({"n": n, "seconds": 0}).encode())
+                jobs.ask("POST", "/labour/submit", json.dumps({"n": n, "seconds": 0}).encode())
                 for n in range(200)
             ]
             assert {code for code, _ in refused} <= {200, 507}
@@ -319,7 +319,7 @@ def test_no_room_on_the_disk(project: Project, runs: Path, tmp_path: Path) -> No
             assert jobs.result(waiting) == b"3", "its answer waited for room"
             for code, answer in refused:
                 if code == 200:
-                    jobs.result(json.loads(answer)["task_id"], "/work")
+                    jobs.result(json.loads(answer)["task_id"], "/labour")
             assert jobs.result(kept) == b"2"
             assert jobs.result(jobs.submit(n=5)) == b"6"
     finally:

@@ -375,7 +375,7 @@ DONE: list[str] = []
 @bentoml.service
 class Background:
     @bentoml.api
-    def work(self, fail: bool, ctx: bentoml.Context) -> str:
+    def labour(self, fail: bool, ctx: bentoml.Context) -> str:
         folder = Path(ctx.temp_dir)
         ctx.response.background.add_task(lambda: DONE.append(str(folder.exists())))
         if fail:
@@ -385,10 +385,10 @@ class Background:
 
 def test_background_tasks_run_after_a_good_answer_and_before_the_folder_goes() -> None:
     with served(Background) as app:
-        folders = {app.ask("/work", {"fail": False}).body for _ in range(3)}
+        folders = {app.ask("/labour", {"fail": False}).body for _ in range(3)}
         assert len(folders) == 1  # given back each time
         assert DONE == ["True"] * 3
-        assert app.ask("/work", {"fail": True}).status == 404
+        assert app.ask("/labour", {"fail": True}).status == 404
         assert len(DONE) == 3
 
 

@@ -59,7 +59,7 @@ def test_a_dropped_answer_leaves_no_file(tmp_path: Path) -> None:
     @bentoml.service
     class Slow:
         @bentoml.task
-        def work(self, text: str) -> str:
+        def labour(self, text: str) -> str:
             entered.set()
             leave.wait(10)
             return text * 2
@@ -75,15 +75,15 @@ def test_a_dropped_answer_leaves_no_file(tmp_path: Path) -> None:
 
     place = Place("test", tmp_path / "tasks.db", tmp_path)
     with client_of(Slow, place) as client:
-        for path in ("/work", "/stubborn"):
+        for path in ("/labour", "/stubborn"):
             entered.clear()
             id = submit(client, path, json={"text": "x" * 100_000})
             assert entered.wait(10)
             assert client.put(f"{path}/cancel?task_id={id}").status_code == 200
             leave.set()
             assert status(client, path, id) == "canceled"
-        last = submit(client, "/work", json={"text": "y"})
-        assert result(client, "/work", last).text == "yy"
+        last = submit(client, "/labour", json={"text": "y"})
+        assert result(client, "/labour", last).text == "yy"
         assert len(list((tmp_path / "bodies").iterdir())) == 2, "those of the requests"
 
 
@@ -126,7 +126,7 @@ def test_as_many_at_once_as_the_service_says() -> None:
     @bentoml.service(traffic={"concurrency": 3})
     class Several:
         @bentoml.task
-        async def work(self) -> None:
+        async def labour(self) -> None:
             nonlocal now, most
             now += 1
             most = max(most, now)
@@ -134,9 +134,9 @@ def test_as_many_at_once_as_the_service_says() -> None:
             now -= 1
 
     with client_of(Several) as client:
-        ids = [submit(client, "/work") for _ in range(12)]
+        ids = [submit(client, "/labour") for _ in range(12)]
         for id in ids:
-            until(client, "/work", id, "completed")
+            until(client, "/labour", id, "completed")
     assert most == 3
 
 
@@ -144,13 +144,13 @@ def test_too_many_that_wait() -> None:
     @bentoml.service(tasks={"max_pending": 2})
     class Small:
         @bentoml.task
-        async def work(self) -> None:
+        async def labour(self) -> None:
             await asyncio.sleep(60)
 
     with client_of(Small, grace=0) as client:
-        until(client, "/work", submit(client, "/work"), "in_progress")
-        codes = [client.post("/work/submit", json={}).status_code for _ in range(4)]
-        answer = client.post("/work/submit", json={})
+        until(client, "/labour", submit(client, "/labour"), "in_progress")
+        codes = [client.post("/labour/submit", json={}).status_code for _ in range(4)]
+        answer = client.post("/labour/submit", json={})
     assert codes == [200, 200, 503, 503]
     assert answer.json() == {"error": "too many tasks wait already"}
     assert answer.headers["retry-after"]
@@ -162,24 +162,24 @@ def test_submissions_count_as_requests_and_tasks_do_not() -> None:
     @bentoml.service(traffic={"max_concurrency": 1})
     class Narrow:
         @bentoml.task
-        def work(self) -> str:
+        def labour(self) -> str:
             entered.set()
             leave.wait(10)
             return "done"
 
     with client_of(Narrow) as client:
-        id = submit(client, "/work")
+        id = submit(client, "/labour")
         assert entered.wait(10)
-        other = submit(client, "/work")
-        assert client.put(f"/work/cancel?task_id={other}").status_code == 200
+        other = submit(client, "/labour")
+        assert client.put(f"/labour/cancel?task_id={other}").status_code == 200
         entered.clear()
         leave.set()
-        assert result(client, "/work", id).text == "done"
+        assert result(client, "/labour", id).text == "done"
         leave.clear()
         with ThreadPoolExecutor(1) as pool:
-            direct = pool.submit(client.post, "/work", json={})
+            direct = pool.submit(client.post, "/labour", json={})
             assert entered.wait(10)
-            answer = client.post("/work/submit", json={})
+            answer = client.post("/labour/submit", json={})
             leave.set()
             assert direct.result().text == "done"
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
@@ -274,11 +274,11 @@ def test_a_service_without_tasks_has_no_queue() -> None:
     @bentoml.service
     class Plain:
         @bentoml.api
-        def work(self) -> None: ...
+        def labour(self) -> None: ...
 
     before = _queues()
     with client_of(Plain) as client:
-        assert client.post("/work/submit").status_code == 404
+        assert client.post("/labour/submit").status_code == 404
         assert _queues() == before
         assert "_task" not in client.get("/metrics").text
 

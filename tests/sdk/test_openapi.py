@@ -251,14 +251,14 @@ def test_streams_of_events(document: dict[str, Any], api: str) -> None:
 def test_a_task() -> None:
     @bentoml.service
     class Trainer:
-        @bentoml.task(route="/work/train")
+        @bentoml.task(route="/jobs/train")
         def train(self, rounds: int) -> str:
             return ""
 
     document = openapi(cast(Any, Trainer), version=None)
     validate(document)
     paths = document["paths"]
-    assert {p.removeprefix("/work/train"): list(v) for p, v in paths.items() if p.startswith("/work")} == {
+    assert {p.removeprefix("/jobs/train"): list(v) for p, v in paths.items() if p.startswith("/jobs")} == {
         "": ["post"],
         "/submit": ["post"],
         "/status": ["get"],
@@ -266,10 +266,10 @@ def test_a_task() -> None:
         "/retry": ["post", "put"],
         "/cancel": ["put", "post"],
     }
-    assert paths["/work/train/submit"]["post"]["requestBody"] == paths["/work/train"]["post"]["requestBody"]
-    answer = paths["/work/train/get"]["get"]["responses"]["200"]
-    assert answer == paths["/work/train"]["post"]["responses"]["200"]
-    assert paths["/work/train/status"]["get"]["parameters"][0]["name"] == "task_id"
+    assert paths["/jobs/train/submit"]["post"]["requestBody"] == paths["/jobs/train"]["post"]["requestBody"]
+    answer = paths["/jobs/train/get"]["get"]["responses"]["200"]
+    assert answer == paths["/jobs/train"]["post"]["responses"]["200"]
+    assert paths["/jobs/train/status"]["get"]["parameters"][0]["name"] == "task_id"
 
 
 def test_errors(document: dict[str, Any]) -> None:
