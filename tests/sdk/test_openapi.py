@@ -283,7 +283,7 @@ def test_a_prefix_and_no_metrics() -> None:
     @bentoml.service(path_prefix="/a/b", metrics={"enabled": False}, name="Short")
     class Prefixed:
         @bentoml.api(route="/x")
-        def work(self) -> int:
+        def labour(self) -> int:
             return 1
 
     service: Any = Prefixed
@@ -318,7 +318,7 @@ def test_who_may_call() -> None:
     @bentoml.service(auth={"type": "api_key", "env": "KEYS"})
     class Guarded:
         @bentoml.api
-        def work(self) -> int:
+        def labour(self) -> int:
             return 1
 
     document = openapi(cast(Any, Guarded), version=None)
@@ -327,7 +327,7 @@ def test_who_may_call() -> None:
     assert document["security"] == [{"api_key": []}]
     assert document["paths"]["/livez"]["get"]["security"] == []
     assert "401" in document["paths"]["/metrics"]["get"]["responses"]
-    assert "401" in document["paths"]["/work"]["post"]["responses"]
+    assert "401" in document["paths"]["/labour"]["post"]["responses"]
     assert "KEYS" not in str(document)
 
 

@@ -6,7 +6,6 @@ however many files its items have.
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -20,20 +19,18 @@ from . import document
 from .digest import Digest
 from .metadata import identity_of
 from .reader import Reader
+from .seal import SEAL, checksum, sealed, split
 from .tree import Entry, Tree
 
 __all__ = ["HUGGING_FACE", "BentoInfo", "Manifest", "ModelContext", "ModelInfo", "ModelRef"]
 
-_FILES = "\nfiles:\n"
-_OTHER_LINE = re.compile(r'^(?!- \{")', re.MULTILINE)
-_SEAL = ("digest", "checksum", "files")
 _MODEL_KEYS = frozenset(
     ("name", "version", "module", "labels", "options", "metadata", "context", "signatures", "api_version",
-     "creation_time", *_SEAL)
+     "creation_time", *SEAL)
 )  # fmt: skip
 _BENTO_KEYS = frozenset(
     ("service", "name", "version", "bentoml_version", "creation_time", "labels", "description", "models", "entry_service",
-     "services", "envs", "schema", "args", "image", *_SEAL)
+     "services", "envs", "schema", "args", "image", *SEAL)
 )  # fmt: skip
 _SPEC = 2
 
@@ -101,17 +98,17 @@ class Manifest:
         Raises:
             BentoMLException: it is not.
         """
-        if self.written.get("checksum", _checksum(self.written)) != _checksum(self.written):
+        if self.written.get("checksum", checksum(self.written)) != checksum(self.written):
             raise BentoMLException("it has not its `checksum`")
 
     def to_yaml(self) -> str:
         """Return the text of the manifest."""
         text = document.dump(self.to_data())
-        return text if self.digest is None else text + _seal(self.to_data(), self.digest, self.listing)
+        return text if self.digest is None else text + sealed(self.to_data(), self.digest, self.listing)
 
     def seal(self, files: Tree) -> str:
         """Return what is to be written behind a manifest of BentoML 1.x, once its files are known."""
-        return _seal(self.written, self.identity(files), files.lines())
+        return sealed(self.written, self.identity(files), files.lines())
 
     @classmethod
     def from_yaml(cls, text: str) -> Self:
@@ -120,7 +117,7 @@ class Manifest:
         Raises:
             BentoMLException: it is not one; the message says which key is wrong.
         """
-        head, listing = _split(text)
+        head, listing = split(text)
         data = Reader(document.load(head))
         try:
             if data.has("files"):
@@ -396,21 +393,3 @@ def _timeless_service(service: dict[str, Any]) -> dict[str, Any]:
         for ref in service.get("models") or ()
     ]
     return {**service, "models": models} if models else service
-
-
-def _seal(data: dict[str, Any], digest: Digest, listing: str) -> str:
-    checksum = _checksum({**data, "digest": str(digest)})
-    files = f"files:\n{listing}" if listing else "files: []\n"
-    return f"digest: {digest}\nchecksum: {checksum}\n{files}"
-
-
-def _checksum(data: dict[str, Any]) -> str:
-    return str(Digest.of_json(identity_of({k: v for k, v in data.items() if k not in ("checksum", "files")})))
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Cut the list of files off, if it stands last and has the form in which this library writes it."""
-    head, mark, listing = text.partition(_FILES)
-    if not mark or _OTHER_LINE.search(listing.rstrip("\n")):
-        return text, ""
-    return head, listing
