@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..config import Home
-from ..exceptions import BentoMLException, NotFound
+from ..exceptions import BentoMLException
 from ..sdk.references import HuggingFaceModel
 from ..store.bentos import Bento
 from ..store.digest import Digest
@@ -169,19 +169,11 @@ def _packages(bento: Bento) -> tuple[Path, tuple[Path, ...]]:
 
 
 def _models(bento: Bento, store: ModelStore) -> list[Model]:
-    """Return the models that the bento needs, each once, and each the one that it was built with."""
-    found = {}
-    for ref in bento.info.all_models:
-        try:
-            model = store.get(ref.tag)
-        except NotFound as e:
-            raise NotFound(
-                f"bento `{bento.tag}` needs model `{ref.tag}`, which is not in the store: {e}"
-            ) from e
-        ref.check(model.digest, bento.tag)
+    """Return the models that the bento needs, if all of them may be loaded."""
+    models = store.needed_by(bento.info)
+    for model in models:
         model.check_trusted()  # in the image, nothing tells any more where it came from
-        found[model.tag] = model
-    return list(found.values())
+    return models
 
 
 def _hub_files(bento: Bento, *, offline: bool) -> Iterator[HubFiles]:

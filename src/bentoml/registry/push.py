@@ -73,7 +73,7 @@ def push(item: Model | Bento, place: Reference, how: Pushing) -> Pushed:
     if how.threads < 1:
         raise InvalidArgument(f"`{how.threads}` threads cannot push anything; give 1 or more")
     tags = tuple(dict.fromkeys(checked_tag(tag) for tag in (place.tag or "latest", *how.tags)))
-    models = _models_of(item, how.home)
+    models = [] if isinstance(item, Model) else ModelStore(how.home).needed_by(item.info)
     for each in (item, *models):
         each.check()
     with _pusher(place, how, (item, *models)) as pusher:
@@ -84,24 +84,6 @@ def push(item: Model | Bento, place: Reference, how: Pushing) -> Pushed:
                 each.check(thoroughly=True)
             raise
     return Pushed(item, place, found.digest, pusher.sent_bytes, pusher.sent_blobs, tags[1:])
-
-
-def _models_of(item: Model | Bento, home: Home) -> list[Model]:
-    """Return the models that a bento needs, as they were when it was built."""
-    if isinstance(item, Model):
-        return []
-    store, found = ModelStore(home), {}
-    for ref in item.info.all_models:
-        try:
-            model = store.get(ref.tag)
-        except NotFound as e:
-            raise NotFound(f"bento `{item.tag}` needs model `{ref.tag}`: {e}") from e
-        if ref.digest is not None and model.digest != ref.digest:
-            raise BentoMLException(
-                f"bento `{item.tag}` needs model `{ref.tag}` as {ref.digest}, and the one in the store is {model.digest}"
-            )
-        found[model.tag] = model
-    return [found[tag] for tag in sorted(found)]
 
 
 @contextmanager

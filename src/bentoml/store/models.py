@@ -12,12 +12,13 @@ from types import ModuleType
 from typing import Any
 
 from ..config import Home
+from ..exceptions import NotFound
 from ..tag import Tag
 from . import custom_objects as pickles
 from .aliases import MARK, parse_taglike
 from .base import ItemStore
 from .items import Item
-from .manifest import ModelContext, ModelInfo
+from .manifest import BentoInfo, ModelContext, ModelInfo
 from .metadata import plain_labels, plain_metadata
 from .search import has_labels, has_metadata
 from .shelf import Shelf
@@ -123,6 +124,23 @@ class ModelStore(ItemStore[ModelInfo]):
         model = Model(*self._shelf.get(pinned or tag))
         model.alias = str(tag) if MARK in str(tag) else None
         return model
+
+    def needed_by(self, bento: BentoInfo) -> builtins.list[Model]:
+        """Return the models of the store that a bento needs, by tag, each once, and each the one that it was built with.
+
+        Raises:
+            NotFound: one is not in the store.
+            BentoMLException: one is damaged, or another one has its tag.
+        """
+        found = {}
+        for ref in bento.all_models:
+            try:
+                model = self.get(ref.tag)
+            except NotFound as e:
+                raise NotFound(f"bento `{bento.tag}` needs model `{ref.tag}`: {e}") from e
+            ref.check(model.digest, bento.tag)
+            found[model.tag] = model
+        return [found[tag] for tag in sorted(found)]
 
     def list(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -97,7 +97,7 @@ def export_bento(
     """Write a bento and the models that it needs, as `bentoml.models.export_model` does; the native format is `.bento`."""
     place = open_place(path, protocol=protocol, user=user, passwd=passwd, params=params, subpath=subpath)
     bento = current.bento_store().get(tag)
-    return export(bento, place, output_format, models=_models_of(bento, current.model_store()))
+    return export(bento, place, output_format, models=current.model_store().needed_by(bento.info))
 
 
 def import_bento(
@@ -129,23 +129,8 @@ def export_item(
     place = open_place(path, **words)  # type: ignore[arg-type]  # those of `open_place`, as `Item.export` has them
     match item:
         case Bento():
-            models = _models_of(item, ModelStore(Home(Path(item.path).parents[2])))
+            models = ModelStore(Home(Path(item.path).parents[2])).needed_by(item.info)
             return export(item, place, output_format, models=models, watch=watch)
         case Model():
             return export(item, place, output_format, watch=watch)
     raise TypeError(f"`{item!r}` is neither a model nor a bento")
-
-
-def _models_of(bento: Bento, store: ModelStore) -> Sequence[Model]:
-    """Return the models that a bento needs, each once.
-
-    Raises:
-        NotFound: one is not in the store.
-        BentoMLException: another one has its tag.
-    """
-    found = {}
-    for ref in bento.info.all_models:
-        model = store.get(ref.tag)
-        ref.check(model.digest, bento.tag)
-        found[model.tag] = model
-    return list(found.values())
