@@ -35,6 +35,44 @@ def test_arrays(value: Any, dtype: str | None, shape: tuple[int, ...] | None, ex
     assert array.dtype == expected.dtype
 
 
+MANY = [0.5] * 100
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(MANY, np.full(100, 0.5), id="floats"),
+        pytest.param([[MANY]] * 3, np.full((3, 1, 100), 0.5), id="nested"),
+        pytest.param([MANY] * 1000, np.full((1000, 100), 0.5), id="more than go at once"),
+        pytest.param([*MANY, 1, True, 2**70], np.array([*MANY, 1.0, 1.0, 2.0**70]), id="integers and flags"),
+        pytest.param([*MANY, None], np.array([*MANY, np.nan]), id="none is nan"),
+        pytest.param([*MANY, float("inf")], np.array([*MANY, np.inf]), id="infinity"),
+        pytest.param([MANY, tuple(MANY)], np.full((2, 100), 0.5), id="a tuple among lists"),
+        pytest.param([*MANY, 10**400], None, id="no float is so large"),
+        pytest.param([*MANY, "1"], None, id="text"),
+        pytest.param([*MANY, [1.5]], None, id="a list at the end"),
+        pytest.param([MANY, MANY[1:]], None, id="ragged"),
+    ],
+)
+def test_many_floats(value: Any, expected: Any) -> None:
+    """They take another way than few."""
+    if expected is None:
+        with pytest.raises(ValueError, match="not an array"):
+            as_array(value)
+        return
+    array = as_array(value)
+    np.testing.assert_array_equal(array, expected)
+    assert array.dtype == np.float64
+    assert array.flags.writeable
+
+
+def test_a_list_that_holds_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="dimension"):
+        as_array(endless)
+
+
 @pytest.mark.parametrize(
     ("value", "dtype", "shape"),
     [
