@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from .builder.image import ImageResult, containerize
-from .builder.oci.engine import connected
+from .builder.oci.bases.engine import connected
 from .config import Home, environment
 from .exceptions import BentoMLException, InvalidArgument
 from .store.bentos import BentoStore

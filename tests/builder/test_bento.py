@@ -18,9 +18,9 @@ from tests.builder.handmade import wheel
 
 import bentoml
 from bentoml.builder.bento import BuildOptions, bento_name, build
-from bentoml.builder.config import load_config
-from bentoml.builder.lock import LockRequest
-from bentoml.builder.wheel import runtime_requirements
+from bentoml.builder.build_file.config import load_config
+from bentoml.builder.contents.wheel import runtime_requirements
+from bentoml.builder.packages.lock import LockRequest
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, ImportServiceError, InvalidArgument, NotFound
 from bentoml.store.bentos import Bento, BentoStore

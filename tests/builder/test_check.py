@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bentoml.builder.check import Checked, check_project
-from bentoml.builder.describe import Description
+from bentoml.builder.described.describe import Description
 from bentoml.config import Home
 from bentoml.images import Image
 

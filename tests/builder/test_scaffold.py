@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from bentoml.builder.config import load_config
+from bentoml.builder.build_file.config import load_config
 from bentoml.builder.scaffold import TEMPLATES, default_name, scaffold
 from bentoml.cli.start import Template
 from bentoml.exceptions import BentoMLException, InvalidArgument

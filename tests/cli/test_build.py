@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.registry.fake_registry import FakeRegistry, running
 
-from bentoml.builder.lock import Lock, LockPlatform, LockRequest, Pins
-from bentoml.builder.wheel import runtime_requirements
+from bentoml.builder.contents.wheel import runtime_requirements
+from bentoml.builder.packages.lock import Lock, LockPlatform, LockRequest, Pins
 from bentoml.cli.main import run
 from bentoml.config import Home
 from bentoml.store.bentos import BentoStore

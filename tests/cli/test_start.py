@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands import Command, command
 from tests.support import Project
 
-from bentoml.builder.json_schema import bentofile_schema, pyproject_schema
+from bentoml.builder.build_file.json_schema import bentofile_schema, pyproject_schema
 from bentoml.builder.scaffold import TEMPLATES
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.support import Project
 
 import bentoml
-from bentoml.builder.config import load_config
+from bentoml.builder.build_file.config import load_config
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 NAMES = sorted(folder.name for folder in EXAMPLES.iterdir() if (folder / "service.py").is_file())

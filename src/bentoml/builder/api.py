@@ -13,7 +13,7 @@ from ..store import current
 from ..store.bentos import Bento
 from .bento import DEFAULTS, LOCK_FILE, BuildOptions
 from .bento import build as build_bento
-from .config import BuildConfig, load_config, parse_config, with_files
+from .build_file.config import BuildConfig, load_config, parse_config, with_files
 
 __all__ = ["build", "build_bentofile", "build_from_arguments", "build_project", "split_target"]
 

@@ -17,15 +17,18 @@ from ..store.manifest import BentoInfo, ModelRef
 from ..store.models import ModelStore
 from ..store.staging import Staging
 from ..tag import Tag
-from .config import BuildConfig, parse_config
-from .contents import Contents, image_of, write
-from .context import check_links, tell_size
-from .describe import Description, describe, import_string_of
-from .docker_files import read_docker_files
-from .files import SourceFile, find_files, without_src
-from .hub_models import hub_models, tell_missing_library
-from .indexes import Indexes, pip_settings
-from .lock import (
+from .build_file.config import BuildConfig, parse_config
+from .contents.context import check_links, tell_size
+from .contents.files import SourceFile, find_files, without_src
+from .contents.folder import Contents, image_of, write
+from .contents.hub_models import hub_models, tell_missing_library
+from .contents.model_specs import model_info
+from .contents.wheel import Wheel, runtime_requirements, runtime_wheel
+from .described.describe import Description, describe, import_string_of
+from .described.service_image import image_steps, with_image
+from .docker.docker_files import read_docker_files
+from .packages.indexes import Indexes, pip_settings
+from .packages.lock import (
     LockMode,
     LockPlatform,
     LockRequest,
@@ -34,15 +37,12 @@ from .lock import (
     read_lock_file,
     split_wheels,
 )
-from .model_specs import model_info
-from .pack import Packed, Packer, pinned_commits
-from .packed_wheel import PackedWheel
-from .pip_tools_resolver import PipToolsResolver
-from .project import ProjectRequirements, project_requirements
-from .service_image import image_steps, with_image
-from .sources import PathSource
-from .uv_resolver import UvResolver
-from .wheel import Wheel, runtime_requirements, runtime_wheel
+from .packages.pack import Packed, Packer, pinned_commits
+from .packages.packed_wheel import PackedWheel
+from .packages.pip_tools_resolver import PipToolsResolver
+from .packages.project import ProjectRequirements, project_requirements
+from .packages.sources import PathSource
+from .packages.uv_resolver import UvResolver
 
 __all__ = [
     "DEFAULTS",

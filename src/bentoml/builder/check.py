@@ -26,19 +26,19 @@ from .bento import (
     lock_request,
     project_files,
 )
-from .config import BuildConfig, load_config, parse_config
-from .context import largest
-from .describe import Description, import_string_of
-from .docker_files import read_docker_files
-from .files import SourceFile
-from .imports import Import, foreign_imports, package_names, packages_of, with_what_they_need
-from .lock import LockPlatform, LockRequest, Pins, read_lock_file
-from .model_specs import model_info
-from .pack import Packed
-from .project import ProjectRequirements, project_requirements
-from .service_image import ImageSteps, image_steps, with_image
-from .suspects import secrets_among
-from .wheel import runtime_requirements
+from .build_file.config import BuildConfig, load_config, parse_config
+from .contents.context import largest
+from .contents.files import SourceFile
+from .contents.model_specs import model_info
+from .contents.suspects import secrets_among
+from .contents.wheel import runtime_requirements
+from .described.describe import Description, import_string_of
+from .described.imports import Import, foreign_imports, package_names, packages_of, with_what_they_need
+from .described.service_image import ImageSteps, image_steps, with_image
+from .docker.docker_files import read_docker_files
+from .packages.lock import LockPlatform, LockRequest, Pins, read_lock_file
+from .packages.pack import Packed
+from .packages.project import ProjectRequirements, project_requirements
 
 __all__ = ["Checked", "Finding", "Level", "check_project"]
 

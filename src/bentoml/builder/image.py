@@ -22,21 +22,21 @@ from ..store.models import Model, ModelStore
 from ..tag import Tag
 from .backends.engine import EngineSink
 from .backends.select import open_sink
-from .config import PythonConfig
-from .indexes import Indexes, pip_settings
+from .build_file.config import PythonConfig
 from .oci.assemble import RunConfig, assemble, base_environment
-from .oci.bases import open_base
+from .oci.bases.engine import connected
+from .oci.bases.rootfs import RootFS, read_rootfs
+from .oci.bases.select import open_base
 from .oci.cache import Cache, DamagedCache
 from .oci.codec import Codec, gzip_codec, stored_codec
-from .oci.engine import connected
-from .oci.hub_layers import HubFiles, hub_layers
-from .oci.layers import bento_layer, model_layers, user_layer
 from .oci.model import Base, Blob, Image, Sink
-from .oci.place import VENV
-from .oci.python import PythonRequest, PythonTarget, python_layers
-from .oci.rootfs import RootFS, read_rootfs
+from .oci.parts.hub_layers import HubFiles, hub_layers
+from .oci.parts.layers import bento_layer, model_layers, user_layer
+from .oci.parts.place import VENV
+from .oci.parts.python import PythonRequest, PythonTarget, python_layers
+from .packages.indexes import Indexes, pip_settings
+from .packages.uv_command import uv_environment, uv_options
 from .plan import ImagePlan, plan_image
-from .uv_command import uv_environment, uv_options
 
 __all__ = ["ImageLayer", "ImageResult", "containerize"]
 

@@ -10,7 +10,7 @@ from ..exceptions import BentoMLException, InvalidArgument
 from ..registry.reference import Reference
 from ..store.manifest import BentoInfo
 from .oci.model import Platform
-from .oci.place import BENTO, HOME, HUB, UID, VENV
+from .oci.parts.place import BENTO, HOME, HUB, UID, VENV
 
 __all__ = ["ImagePlan", "docker_build_command", "plan_image", "uses_gpu"]
 

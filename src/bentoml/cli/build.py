@@ -11,7 +11,7 @@ import typer
 
 from ..builder.api import build_project, split_target
 from ..builder.bento import BuildOptions
-from ..builder.lock import LockMode
+from ..builder.packages.lock import LockMode
 from ..config import Home, environment
 from ..registry.push import THREADS
 from ..sdk.configuration.argument_file import read_argument_file

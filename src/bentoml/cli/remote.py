@@ -135,7 +135,7 @@ def pull_model(
 
 
 def _models_in(bentofile: Path) -> list[str]:
-    from ..builder.config import load_config
+    from ..builder.build_file.config import load_config
 
     return [spec.tag for spec in load_config(bentofile.parent, bentofile).models]
 

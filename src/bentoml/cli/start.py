@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ..builder.build_file.json_schema import bentofile_schema, pyproject_schema
 from ..builder.check import Checked, check_project
-from ..builder.json_schema import bentofile_schema, pyproject_schema
 from ..builder.scaffold import TEMPLATES, default_name, scaffold
 from ..config import Home, environment
 from ..exceptions import InvalidArgument

@@ -14,9 +14,9 @@ from tests.builder.backends.fake_engine import FakeEngine, running
 from tests.builder.oci.images import content, small_image
 
 from bentoml.builder.backends.engine import EngineSink
-from bentoml.builder.oci.bases import open_base
+from bentoml.builder.oci.bases.engine import connected
+from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.codec import decompressed
-from bentoml.builder.oci.engine import connected
 from bentoml.builder.oci.model import Image, Platform
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.process import run

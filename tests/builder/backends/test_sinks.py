@@ -12,7 +12,7 @@ from bentoml.builder.backends.archive import ArchiveSink
 from bentoml.builder.backends.engine import EngineSink, held_layers
 from bentoml.builder.backends.layout import LayoutSink
 from bentoml.builder.backends.select import open_sink
-from bentoml.builder.oci.bases import open_base
+from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.model import Platform, Sink
 from bentoml.exceptions import BentoMLException, InvalidArgument
 

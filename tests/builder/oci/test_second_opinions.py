@@ -12,7 +12,7 @@ from tests.builder.oci.images import content, noise
 from tests.registry.real import real_registry
 
 from bentoml.builder.backends.select import open_sink
-from bentoml.builder.oci.bases import open_base
+from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.codec import gzip_codec, layer_of, stored_codec
 from bentoml.builder.oci.model import Image, Platform
 from bentoml.process import run

@@ -12,7 +12,7 @@ from ...exceptions import BentoMLException
 from ...registry.reference import Reference
 from ...store.digest import Digest
 from ..oci.archive import docker_archive
-from ..oci.engine import connected
+from ..oci.bases.engine import connected
 from ..oci.model import Image
 
 if TYPE_CHECKING:

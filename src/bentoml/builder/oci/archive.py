@@ -13,12 +13,12 @@ from ...registry.documents import MAX_DOCUMENT, Descriptor, checked_document, pa
 from ...registry.reference import Reference
 from ...store.archives.tar import Tar, TarEntry
 from ...store.digest import Digest, canonical_json
+from .bases.resolve import check_platform, diff_ids_of
 from .blobs import CheckedBlob, FileBlob, PlainBlob
 from .cache import Cache, kept_layer
 from .codec import gzip_codec
 from .layout import INDEX_FILE, LAYOUT_FILE, MARKER, blob_path, image_parts, index_of, open_index
 from .model import Base, Blob, Image, Layer, Platform
-from .resolve import check_platform, diff_ids_of
 
 __all__ = ["docker_archive", "oci_archive", "open_docker_archive", "open_oci_archive"]
 

@@ -12,10 +12,10 @@ from ...paths import atomic_write, write_atomic
 from ...registry.documents import MAX_DOCUMENT, Descriptor, MediaType, checked_document, parsed_descriptor
 from ...registry.reference import Reference
 from ...store.digest import Digest, canonical_json
+from .bases.resolve import Source, resolve
 from .blobs import CheckedBlob, FileBlob
 from .codec import measured
 from .model import Base, Blob, BytesBlob, Image, Platform
-from .resolve import Source, resolve
 
 __all__ = [
     "INDEX_FILE",

@@ -1,0 +1,1 @@
+"""What a service says of itself: by importing it elsewhere, or by reading its source."""

@@ -1,0 +1,1 @@
+"""Dockerfiles, and what of a build file is for them alone."""

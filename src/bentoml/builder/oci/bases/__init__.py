@@ -1,0 +1,1 @@
+"""What an image is built upon, from wherever it is."""

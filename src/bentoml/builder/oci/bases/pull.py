@@ -1,0 +1,141 @@
+"""Bases from a registry: documents at once, layers when their bytes are needed; all of it through the cache."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from ....exceptions import BentoMLException, NotFound, ServiceUnavailable
+from ....registry.client import Registry
+from ....registry.documents import MAX_DOCUMENT, Descriptor, MediaType
+from ....registry.reference import Reference
+from ....registry.transport import Transport
+from ....store.digest import Digest
+from ..cache import Cache
+from ..model import Base, Blob, Platform
+from .resolve import resolve
+
+__all__ = ["open_registry_image"]
+
+logger = logging.getLogger(__name__)
+
+_BY_MANIFEST = (MediaType.INDEX, MediaType.MANIFEST, MediaType.DOCKER_INDEX, MediaType.DOCKER_MANIFEST)
+_OTHERWISE = "another base needs no registry: `--base-image debs:bookworm`, `oci:FOLDER` or `docker://NAME`"
+
+
+def open_registry_image(
+    reference: str, *, platform: Platform, cache: Cache, env: Mapping[str, str], offline: bool = False
+) -> Base:
+    """Return an image of a registry; with a digest that is in the cache, nobody is asked.
+
+    Raises:
+        NotFound: the registry has no such image, or (offline) the cache has not.
+        BentoMLException: the registry cannot be reached, or gives something else than was asked for.
+    """
+    place = _Place(Reference.parse(reference), cache, env, offline)
+    try:
+        with place.registry() as registry:
+            source = _RegistrySource(place, registry)
+            return resolve(source, source.root(), name=reference, platform=platform)
+    except ServiceUnavailable as e:
+        raise BentoMLException(f"base image `{reference}`: {e}; {_OTHERWISE}") from e
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is needed to ask a registry: which repository, and who we are."""
+
+    reference: Reference
+    cache: Cache
+    env: Mapping[str, str]
+    offline: bool
+
+    @contextmanager
+    def registry(self) -> Iterator[Registry]:
+        """Give the registry, for some requests in a row; it is dialled with the first."""
+        with closing(Transport()) as transport:
+            yield Registry(self.reference, env=self.env, transport=transport)
+
+    def check_online(self, what: object) -> None:
+        """Refuse to dial when we are offline."""
+        if self.offline:
+            raise NotFound(
+                f"`{what}` of `{self.reference}` is not in the cache; run once without `--offline`"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _RegistrySource:
+    """A repository behind the cache."""
+
+    place: _Place
+    registry: Registry
+
+    def root(self) -> Descriptor:
+        """Return the descriptor of what the reference names, and remember it for when we are offline."""
+        reference, cache = self.place.reference, self.place.cache
+        key = Digest.of_json({"reference": str(reference)})
+        record = cache.recall(key)
+        if record is not None and (self.place.offline or reference.digest):
+            return Descriptor(
+                str(record["type"]), Digest.parse(str(record["digest"])), int(str(record["size"]))
+            )
+        self.place.check_online("the manifest")
+        descriptor, data = self.registry.manifest(reference.digest or reference.tag or "latest")
+        cache.put([data])
+        found = {"type": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}
+        cache.remember(key, found)
+        return descriptor
+
+    def document(self, descriptor: Descriptor) -> bytes:
+        """Return a manifest or configuration."""
+        if descriptor.size > MAX_DOCUMENT:
+            raise BentoMLException(
+                f"`{self.place.reference}`: a document of {descriptor.size} bytes is too large"
+            )
+        if (blob := self.place.cache.find(descriptor.digest)) is not None:
+            return b"".join(blob.chunks())
+        self.place.check_online(descriptor.digest)
+        if descriptor.media_type in _BY_MANIFEST:
+            data = self.registry.manifest(descriptor.digest)[1]
+        else:
+            data = b"".join(self.registry.blob(descriptor))
+        self.place.cache.put(
+            [data], digest=descriptor.digest, size=descriptor.size, what=str(self.place.reference)
+        )
+        return data
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Return a layer, which is fetched when its bytes are needed."""
+        return _RegistryBlob(self.place, descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class _RegistryBlob:
+    """A layer that goes to the cache with its first use, and comes from there."""
+
+    place: _Place
+    descriptor: Descriptor
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes.
+
+        Raises:
+            BentoMLException: the registry cannot be reached, or gives something else.
+        """
+        blob = self.place.cache.find(self.descriptor.digest) or self._fetched()
+        return blob.chunks()
+
+    def _fetched(self) -> Blob:
+        digest, size, reference = self.descriptor.digest, self.descriptor.size, self.place.reference
+        self.place.check_online(digest)
+        logger.info("fetching %s of %s (%.1f MB)", digest, reference, size / 1e6)
+        with self.place.registry() as registry:
+            self.place.cache.put(
+                registry.blob(self.descriptor), digest=digest, size=size, what=str(reference)
+            )
+        blob = self.place.cache.find(digest)
+        assert blob is not None  # it was put there just now
+        return blob

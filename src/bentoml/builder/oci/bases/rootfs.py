@@ -1,0 +1,179 @@
+"""What a base image holds, as far as a bento must know: its users, its Pythons, its C library.
+
+It is read from the layers, once for each base; nothing of the image is run and no file is unpacked.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+
+from ....exceptions import BentoMLException
+from ....store.digest import Digest
+from ..cache import Cache
+from ..codec import decompressed
+from ..model import Base, Layer
+
+__all__ = ["RootFS", "read_rootfs"]
+
+_CHUNK = 1 << 20
+_FORMAT = 1  # to be raised when what is read from the layers changes
+_MAX_SIZE = 16 << 20
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+
+_TEXTS = ("etc/passwd", "etc/group")
+_FOLDERS = ("app", "home")
+_PYTHON = re.compile(r"(?:[^/]+/)*bin/python3\.\d+\Z")
+_GLIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[^/]+-linux-gnu[^/]*/)?libc(?:\.so\.6|-2\.\d+\.so)\Z")
+_GLIBC_BANNER = re.compile(rb"GNU C Library [^\n\0]{0,200}?version (2\.\d+)")
+_MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class RootFS:
+    """Say what is in a base: two files, the paths of its Pythons (as ``/usr/bin/python3.11``), and its C library.
+
+    The texts hold one character for each byte (Latin-1). ``libc`` is a glibc version such as ``2.36``, or ``musl``, or
+    empty where none was found; ``folders`` are those of ``app`` and ``home`` that are there.
+    """
+
+    passwd: str = ""
+    group: str = ""
+    pythons: tuple[str, ...] = ()
+    libc: str = ""
+    folders: tuple[str, ...] = ()
+
+    def python(self, version: str, search_path: str) -> str | None:
+        """Return the path of the Python ``X.Y`` that comes first on a PATH, or None."""
+        candidates = (str(PurePosixPath(folder, f"python{version}")) for folder in search_path.split(":"))
+        return next((path for path in candidates if path in self.pythons), None)
+
+    def versions(self) -> list[str]:
+        """Return the versions of the Pythons that are there, oldest first."""
+        found = {path.rpartition("/python")[2] for path in self.pythons}
+        return sorted(found, key=lambda version: int(version[2:]))
+
+
+def read_rootfs(base: Base, cache: Cache) -> RootFS:
+    """Read the layers of a base; what was found is remembered by their digests.
+
+    Raises:
+        BentoMLException: a layer is damaged or cannot be fetched.
+    """
+    layers = [
+        str(layer.descriptor.digest) for layer in base.layers
+    ]  # checked, as what a diff_id says of itself is not
+    key = Digest.of_json({"rootfs": _FORMAT, "layers": layers})
+    if (known := cache.recall(key)) is not None:
+        return _from_record(known)
+    found = _summary(_facts(base.layers))
+    cache.remember(key, asdict(found))
+    return found
+
+
+def _from_record(record: Mapping[str, object]) -> RootFS:
+    def words(key: str) -> tuple[str, ...]:
+        value = record[key]
+        assert isinstance(value, list)
+        return tuple(map(str, value))
+
+    return RootFS(
+        str(record["passwd"]), str(record["group"]), words("pythons"), str(record["libc"]), words("folders")
+    )
+
+
+def _facts(layers: Iterable[Layer]) -> dict[str, str]:
+    """Return what each file of interest says, by path: the text of an account file, the version of a libc."""
+    facts: dict[str, str] = {}
+    for layer in layers:
+        found: dict[str, str] = {}
+        gone: list[str] = []
+        stream = _Stream(decompressed(layer.blob.chunks()))
+        try:
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as archive:
+                for member in archive:
+                    _note(archive, member, found, gone)
+            stream.drain()
+        except tarfile.TarError as e:
+            stream.drain()
+            raise BentoMLException(f"base layer `{layer.descriptor.digest}` cannot be read: {e}") from e
+        facts = {path: fact for path, fact in facts.items() if not _is_gone(path, gone)} | found
+    return facts
+
+
+def _note(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, str], gone: list[str]) -> None:
+    path = str(PurePosixPath("/", member.name))[1:]
+    folder, _, name = path.rpartition("/")
+    if name == _OPAQUE:
+        gone.append(f"{folder}/")
+    elif name.startswith(_WHITEOUT):
+        gone.append(str(PurePosixPath(folder, name.removeprefix(_WHITEOUT))))
+    elif path in _TEXTS:
+        found[path] = _read(archive, member).decode("latin-1")
+    elif path in _FOLDERS:
+        found[path] = "folder"  # or a link to one
+    elif _PYTHON.match(path) and not member.isdir():
+        found[path] = "python"
+    elif _MUSL.match(path):
+        found[path] = "musl"
+    elif _GLIBC.match(path) and member.isfile():
+        banner = _GLIBC_BANNER.search(_read(archive, member))
+        found[path] = banner[1].decode() if banner else ""
+
+
+def _is_gone(path: str, gone: Sequence[str]) -> bool:
+    """Say whether a whiteout of an upper layer (``folder/`` for an opaque folder) hides a file of a lower one."""
+    return any(path == hidden or path.startswith(f"{hidden.rstrip('/')}/".lstrip("/")) for hidden in gone)
+
+
+def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member) if member.isfile() else None
+    return file.read(_MAX_SIZE) if file else b""
+
+
+def _summary(facts: Mapping[str, str]) -> RootFS:
+    libcs = [facts[path] for path in facts if (_GLIBC.match(path) or _MUSL.match(path)) and facts[path]]
+    return RootFS(
+        passwd=facts.get("etc/passwd", ""),
+        group=facts.get("etc/group", ""),
+        pythons=tuple(sorted(f"/{path}" for path in facts if _PYTHON.match(path))),
+        libc=libcs[-1] if libcs else "",
+        folders=tuple(path for path in _FOLDERS if path in facts),
+    )
+
+
+class _Stream(io.RawIOBase):
+    """The read-only file that `tarfile` wants, over chunks."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def drain(self) -> None:
+        """Read to the end, where the digest is checked."""
+        while self.read(_CHUNK):
+            pass
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes, fewer only at the end."""
+        parts: list[memoryview] = []
+        wanted = size
+        while wanted > 0:
+            if not self._rest:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    break
+                self._rest = memoryview(chunk)
+                continue
+            parts.append(self._rest[:wanted])
+            self._rest = self._rest[wanted:]
+            wanted -= len(parts[-1])
+        return b"".join(parts)

@@ -1,0 +1,68 @@
+"""Bases: the images that a bento's image is built upon, opened from wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ....exceptions import InvalidArgument
+from ..archive import open_docker_archive, open_oci_archive
+from ..cache import Cache
+from ..debian.debs import open_debs
+from ..layout import open_layout
+from ..model import Base, Platform
+from .engine import open_engine_image
+from .pull import open_registry_image
+
+__all__ = ["open_base"]
+
+_LOCAL = {
+    "docker": "write `docker://NAME:TAG`",
+    "oci": "write `oci:FOLDER`",
+    "oci-archive": "write `oci-archive:FILE`",
+    "docker-archive": "write `docker-archive:FILE`",
+}
+
+
+def open_base(
+    reference: str, *, platform: Platform, cache: Path, env: Mapping[str, str], offline: bool = False
+) -> Base:
+    """Open the base image that ``reference`` names; its layers are read only when something needs their bytes.
+
+    ``python:3.11-slim``, ``host/repository:tag``, ``...@sha256:...``: a registry; ``docker://NAME``: the local engine;
+    ``oci:FOLDER[:TAG]``, ``oci-archive:FILE[:TAG]``, ``docker-archive:FILE[:NAME]``: files;
+    ``debs:SUITE[:PACKAGE+PACKAGE]``: made here of Debian packages. ``cache`` is a folder of which only this package
+    knows the content (``home.cache / "oci"``). ``offline`` dials nobody: what is not in the cache is not found.
+
+    Raises:
+        InvalidArgument: the reference cannot be understood.
+        NotFound: there is no such image, or none for the platform.
+        BentoMLException: the place cannot be reached, or gives something else than it says.
+    """
+    kept = Cache(cache)
+    scheme, _, rest = reference.partition(":")
+    if scheme in _LOCAL and not rest.removeprefix("//"):
+        raise InvalidArgument(f"`{reference}` does not say which image; {_LOCAL[scheme]}")
+    match scheme:
+        case "docker" if rest.startswith("//"):
+            return open_engine_image(rest.removeprefix("//"), platform=platform, cache=kept, env=env)
+        case "debs":
+            return open_debs(rest, platform=platform, cache=kept, env=env, offline=offline)
+        case "oci":
+            path, tag = _path_and_tag(rest)
+            return open_layout(path, tag, platform=platform)
+        case "oci-archive":
+            path, tag = _path_and_tag(rest)
+            return open_oci_archive(path, tag, platform=platform)
+        case "docker-archive":
+            path, tag = _path_and_tag(rest)
+            return open_docker_archive(path, tag, name=reference, platform=platform, cache=kept)[0]
+    return open_registry_image(reference, platform=platform, cache=kept, env=env, offline=offline)
+
+
+def _path_and_tag(text: str) -> tuple[Path, str | None]:
+    """Split ``PATH[:TAG]``; a path that exists as it stands may hold colons."""
+    path, colon, tag = text.partition(":")
+    if not colon or Path(text).exists():
+        return Path(text), None
+    return Path(path), tag

@@ -1,0 +1,127 @@
+"""One Debian package as data: its files as tar entries and its control fields; no script of it is run."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ....exceptions import BentoMLException
+from ....store.archives.tar import TarEntry
+from ..codec import decompressed
+
+__all__ = ["Deb", "read_deb"]
+
+_MAGIC = b"!<arch>\n"
+_MEMBER = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Deb:
+    """The content of a package: ``control`` and ``md5sums`` as they stand in it, and its files."""
+
+    control: bytes
+    md5sums: bytes
+    entries: tuple[TarEntry, ...]
+
+    def field(self, name: str) -> str:
+        """Return a field of the control file that fits one line, or an empty text."""
+        for line in self.control.decode(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.lower() == name.lower():
+                return value.strip()
+        return ""
+
+
+def read_deb(file: Path, scratch: Path) -> Deb:
+    """Unpack a package: the bytes of its files go to ``scratch`` under names of ours, to be read from there.
+
+    Raises:
+        BentoMLException: the file is damaged, or holds something that no package holds.
+    """
+    try:
+        members = dict(_members(file.read_bytes()))
+        control, md5sums = _control(members)
+        entries = tuple(_entries(_member(members, "data.tar"), scratch))
+    except (tarfile.TarError, lzma.LZMAError, OSError, EOFError, ValueError, KeyError) as e:
+        raise BentoMLException(f"`{file}` is not a whole Debian package: {e}") from e
+    return Deb(control, md5sums, entries)
+
+
+def _members(data: bytes) -> Iterator[tuple[str, memoryview]]:
+    """Yield the members of an `ar` archive."""
+    if not data.startswith(_MAGIC):
+        raise ValueError("it is no ar archive")
+    view = memoryview(data)
+    start = len(_MAGIC)
+    while start + _MEMBER <= len(data):
+        name = data[start : start + 16].decode("ascii").strip().rstrip("/")
+        size = int(data[start + 48 : start + 58])
+        start += _MEMBER
+        if start + size > len(data):
+            raise ValueError("it ends too early")
+        yield name, view[start : start + size]
+        start += size + size % 2
+
+
+def _member(members: dict[str, memoryview], stem: str) -> IO[bytes]:
+    """Open the tar whose name starts with ``stem``, however it is compressed."""
+    for name, data in members.items():
+        if name == stem or name.startswith(f"{stem}."):
+            match name.removeprefix(stem):
+                case ".xz" | ".lzma":
+                    return lzma.open(io.BytesIO(data))
+                case ".gz":
+                    return io.BytesIO(gzip.decompress(data))
+                case ".bz2":
+                    return bz2.open(io.BytesIO(data))
+                case ".zst":
+                    return io.BytesIO(b"".join(decompressed([bytes(data)])))
+                case "":
+                    return io.BytesIO(data)
+    raise KeyError(f"no {stem}")
+
+
+def _control(members: dict[str, memoryview]) -> tuple[bytes, bytes]:
+    found = {"control": b"", "md5sums": b""}
+    with _member(members, "control.tar") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        for info in tar:
+            name = info.name.removeprefix("./")
+            if name in found and (file := tar.extractfile(info)) is not None:
+                found[name] = file.read()
+    if not found["control"]:
+        raise KeyError("no control file")
+    return found["control"], found["md5sums"]
+
+
+def _entries(stream: IO[bytes], scratch: Path) -> Iterator[TarEntry]:
+    with stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        for number, info in enumerate(tar):
+            path = info.name.removeprefix("./").strip("/")
+            if path in ("", "."):
+                continue
+            yield _entry(tar, info, path, scratch / str(number))
+
+
+def _entry(tar: tarfile.TarFile, info: tarfile.TarInfo, path: str, place: Path) -> TarEntry:
+    mode, uid, gid = info.mode & 0o7777, info.uid, info.gid
+    if info.isdir():
+        return TarEntry.folder(path, mode=mode, uid=uid, gid=gid)
+    if info.issym():
+        return TarEntry.symlink(path, info.linkname, uid=uid, gid=gid)
+    if info.islnk():
+        link = info.linkname.removeprefix("./").strip("/")
+        return TarEntry(path, "hardlink", mode, link=link, uid=uid, gid=gid)
+    file = tar.extractfile(info)
+    if not info.isreg() or file is None:
+        raise ValueError(f"`{path}` is neither file, folder nor link")
+    with place.open("xb") as target:
+        while data := file.read(1 << 20):
+            target.write(data)
+    return TarEntry(path, "file", mode, info.size, place, uid=uid, gid=gid)

@@ -1,0 +1,1 @@
+"""The layers of a bento: what lies where."""

@@ -1,0 +1,187 @@
+"""The dependency layers: wheels that uv installs for the target, as a virtual environment at one fixed place.
+
+Nothing of the target is run, so that any host can make an image for any platform.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ....exceptions import BentoMLException
+from ....process import CommandFailed, run
+from ....store.archives.tar import Tar
+from ....store.digest import Digest
+from ...packages.uv_command import uv_command
+from ..cache import Cache, kept_layer, recalled_layer
+from ..codec import gzip_codec
+from ..model import Layer, Platform
+from .venv import Group, read_groups
+
+__all__ = ["PythonRequest", "PythonTarget", "python_layers"]
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1  # of the layers; to be raised when the same request gives other bytes
+_MANYLINUX = (17, 28, *range(31, 41))  # the glibc 2.x levels that uv knows
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_NO_WHEEL = re.compile(r"\b([A-Za-z0-9][\w.-]*(?:==[\w.+!-]+)?) has no (?:usable )?wheels")
+
+
+@dataclass(frozen=True, slots=True)
+class PythonTarget:
+    """Say for which Python packages are installed: its version ``X.Y``, its path, uv's name of the platform."""
+
+    version: str
+    interpreter: str
+    platform: str
+
+    @classmethod
+    def of(cls, version: str, interpreter: str, platform: Platform, libc: str) -> PythonTarget:
+        """Return the target that a platform and its C library (see `RootFS.libc`) make.
+
+        Raises:
+            BentoMLException: uv knows no wheels for such a machine.
+        """
+        machine = _MACHINES.get(platform.architecture)
+        if platform.os != "linux" or machine is None:
+            raise BentoMLException(f"platform `{platform}` is not supported; take linux/amd64 or linux/arm64")
+        return cls(version, interpreter, f"{machine}-{_abi(libc)}")
+
+
+@dataclass(frozen=True, slots=True)
+class PythonRequest:
+    """Say what to install: a file of requirements, wheels beside it, and for which Python.
+
+    Requirements without hashes are those of a bento that was not locked: uv resolves them now, and the result is not
+    remembered. ``index_options`` and ``env`` tell uv where to look; ``folder`` is where relative paths start.
+    """
+
+    requirements: Path
+    wheels: tuple[Path, ...]
+    target: PythonTarget
+    folder: Path
+    env: Mapping[str, str]
+    index_options: tuple[str, ...] = ()
+
+    @property
+    def is_locked(self) -> bool:
+        """Say whether the requirements are pinned with hashes."""
+        return "--hash=" in self.requirements.read_text(encoding="utf-8")
+
+
+def python_layers(
+    request: PythonRequest, cache: Cache, *, epoch: int, offline: bool = False
+) -> tuple[Layer, ...]:
+    """Return the layers of the virtual environment: each large package, the rest, and the wheels of the request.
+
+    What was installed before for the same requirements, platform and Python comes from the cache; uv is not run.
+
+    Raises:
+        BentoMLException: a package has no wheel for the target, cannot be fetched, or has another hash.
+    """
+    key = _key(request, epoch)
+    if layers := _recalled(key, cache):
+        return layers
+    with cache.scratch() as scratch:
+        _install(request, scratch, offline)
+        beside = {_name(wheel) for wheel in request.wheels}
+        groups = read_groups(
+            scratch / "venv", request.target.version, request.target.interpreter, apart=beside
+        )
+        layers = tuple(_layer(group, cache, epoch) for group in groups)
+    if request.is_locked:
+        cache.remember(key, {"groups": [[_group_key(group, epoch), group.about] for group in groups]})
+    return layers
+
+
+def _key(request: PythonRequest, epoch: int) -> Digest:
+    target = request.target
+    return Digest.of_json(
+        {
+            "python": _FORMAT,
+            "requirements": Digest.of_file(request.requirements).hex,
+            "wheels": sorted([wheel.name, Digest.of_file(wheel).hex] for wheel in request.wheels),
+            "target": [target.version, target.interpreter, target.platform],
+            "epoch": epoch,
+        }
+    )
+
+
+def _recalled(key: Digest, cache: Cache) -> tuple[Layer, ...]:
+    """Return the layers of an earlier run, or none if one of them is gone."""
+    groups = (cache.recall(key) or {}).get("groups")
+    layers = [
+        recalled_layer(cache, group, gzip_codec(), "python", _about(packages))
+        for group, packages in (groups if isinstance(groups, list) else [])
+    ]
+    return tuple(layer for layer in layers if layer) if all(layers) else ()
+
+
+def _layer(group: Group, cache: Cache, epoch: int) -> Layer:
+    tar = Tar.of(group.entries, mtime=epoch)
+    return kept_layer(
+        cache, _group_key(group, epoch), lambda _: tar, gzip_codec(), "python", _about(group.about)
+    )
+
+
+def _group_key(group: Group, epoch: int) -> str:
+    return str(Digest.of_json(["python", _FORMAT, group.content.hex, epoch]))
+
+
+def _about(packages: str) -> str:
+    return f"python: {packages}"
+
+
+def _install(request: PythonRequest, scratch: Path, offline: bool) -> None:
+    """Unpack the wheels under ``scratch/venv``; what uv has in its cache needs no network."""
+    wheels = scratch / "wheels.txt"
+    wheels.write_text("".join(map(_wheel_line, request.wheels)))
+    target = request.target
+    argv = [
+        uv_command(), "pip", "install", "--quiet", "--no-config", "--prefix", str(scratch / "venv"),
+        "--python", sys.executable, "--python-version", target.version, "--python-platform", target.platform,
+        *(("--no-deps", "--require-hashes") if request.is_locked else ()), "--only-binary", ":all:", "--no-compile-bytecode",
+        "--link-mode", "hardlink", "-r", str(request.requirements), "-r", str(wheels), *request.index_options,
+    ]  # fmt: skip
+    try:
+        run([*argv, "--offline"], cwd=request.folder, env=request.env)
+        return
+    except CommandFailed as e:
+        if offline:
+            raise _not_installed(target, e) from e
+        logger.debug("not all packages are in uv's cache: %s", e)
+    try:
+        run(argv, cwd=request.folder, env=request.env)
+    except CommandFailed as e:
+        raise _not_installed(target, e) from e
+
+
+def _wheel_line(wheel: Path) -> str:
+    return f"{_name(wheel)} @ {wheel.absolute().as_uri()} --hash={Digest.of_file(wheel)}\n"
+
+
+def _name(wheel: Path) -> str:
+    return wheel.name.partition("-")[0]
+
+
+def _not_installed(target: PythonTarget, failure: CommandFailed) -> BentoMLException:
+    where = f"Python {target.version} on {target.platform}"
+    if names := sorted(set(_NO_WHEEL.findall(failure.output))):
+        packages = ", ".join(f"`{name}`" for name in names)
+        return BentoMLException(
+            f"there is no wheel of {packages} for {where}; choose a version that has one, or name in "
+            f"`docker.base_image` an image in which it can be used\n{failure.output.strip()}"
+        )
+    return BentoMLException(f"the packages for {where} cannot be installed\n{failure.output.strip()}")
+
+
+def _abi(libc: str) -> str:
+    if libc == "musl":
+        return "unknown-linux-musl"
+    level = int(libc.partition(".")[2] or 28)
+    return f"manylinux_2_{max((known for known in _MANYLINUX if known <= level), default=_MANYLINUX[0])}"

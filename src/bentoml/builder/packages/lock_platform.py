@@ -1,0 +1,59 @@
+"""The machines that packages are locked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ...exceptions import InvalidArgument
+from ..docker.cuda import libc_of
+
+__all__ = ["LockPlatform"]
+
+# The C library of the distribution's default base image decides which wheels run in it: Debian 12, the oldest that
+# `python:X.Y-slim` stands for, has glibc 2.36, UBI 8 has 2.28, Amazon Linux 2 has 2.26; Alpine has musl.
+_LIBC = {
+    "debian": "manylinux_2_36",
+    "ubi8": "manylinux_2_28",
+    "amazonlinux": "manylinux_2_17",
+    "alpine": "unknown-linux-musl",
+}
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "x86_64": "x86_64", "aarch64": "aarch64"}
+_PLATFORM = re.compile(
+    r"(?P<machine>x86_64|aarch64)-(?P<libc>manylinux_2_\d\d|manylinux2014|unknown-linux-(gnu|musl))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LockPlatform:
+    """A machine that packages are chosen for; ``str()`` is the name that uv and `bentoml build --platform` use."""
+
+    machine: str
+    libc: str
+
+    @classmethod
+    def parse(cls, text: str, *, distro: str = "debian", cuda_version: str = "") -> LockPlatform:
+        """Parse ``linux``, ``linux/arm64`` or ``aarch64-manylinux_2_36``; without a C library it is that of the base image.
+
+        Raises:
+            InvalidArgument: the text names none of these; a bento runs in a Linux image.
+        """
+        match = _PLATFORM.fullmatch(text)
+        if match:
+            return cls(match["machine"], match["libc"])
+        os, _, machine = text.partition("/")
+        if os != "linux" or (machine or "amd64") not in _MACHINES:
+            raise InvalidArgument(
+                f"platform `{text}` is not supported: a bento runs in a Linux image; use `linux/amd64`, `linux/arm64`, or "
+                "with a C library `x86_64-manylinux_2_36` or `aarch64-unknown-linux-musl`"
+            )
+        libc = libc_of(cuda_version) if cuda_version and distro == "debian" else _LIBC[distro]
+        return cls(_MACHINES[machine or "amd64"], libc)
+
+    @property
+    def image(self) -> str:
+        """The platform as images name it: ``linux/amd64``."""
+        return f"linux/{'amd64' if self.machine == 'x86_64' else 'arm64'}"
+
+    def __str__(self) -> str:
+        return f"{self.machine}-{self.libc}"

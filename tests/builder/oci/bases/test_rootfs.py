@@ -1,0 +1,111 @@
+"""What a base holds is read from its layers as an engine would stack them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.builder.handmade import GROUP, LIBC, PASSWD, base, layer
+
+from bentoml.builder.oci.bases.rootfs import RootFS, read_rootfs
+from bentoml.builder.oci.blobs import CheckedBlob
+from bentoml.builder.oci.cache import Cache
+from bentoml.builder.oci.codec import Compressed, gzip_codec
+from bentoml.builder.oci.model import Base, BytesBlob, Layer, Platform
+from bentoml.exceptions import BentoMLException
+from bentoml.store.archives.tar import TarEntry
+
+PATH = "/usr/local/bin:/usr/bin"
+
+
+def of(*layers: Layer) -> Base:
+    return Base("test", None, {}, layers, Platform())
+
+
+def files(*paths: str, text: bytes = b"") -> Layer:
+    return layer([TarEntry.file(path, text) for path in paths])
+
+
+def test_a_base_like_python_slim(tmp_path: Path) -> None:
+    found = read_rootfs(base(), Cache(tmp_path))
+    assert found == RootFS(PASSWD, GROUP, ("/usr/local/bin/python3.11",), "2.36", ("home",))
+    assert found.python("3.11", PATH) == "/usr/local/bin/python3.11"
+    assert found.python("3.12", PATH) is None
+
+
+def test_what_was_read_is_remembered(tmp_path: Path) -> None:
+    first = read_rootfs(base(), Cache(tmp_path))
+    unreadable = tuple(Layer(la.diff_id, la.descriptor, BytesBlob(b"gone"), "base") for la in base().layers)
+    assert read_rootfs(of(*unreadable), Cache(tmp_path)) == first
+
+
+def test_the_first_python_on_the_path_counts(tmp_path: Path) -> None:
+    found = read_rootfs(
+        of(files("usr/bin/python3.11", "usr/local/bin/python3.11", "opt/x/bin/python3.9")), Cache(tmp_path)
+    )
+    assert found.python("3.11", "/usr/bin:/usr/local/bin") == "/usr/bin/python3.11"
+    assert found.python("3.9", PATH) is None
+    assert found.versions() == ["3.9", "3.11"]
+
+
+@pytest.mark.parametrize(
+    "upper",
+    [
+        pytest.param("usr/bin/.wh.python3.11", id="file"),
+        pytest.param("usr/.wh.bin", id="folder"),
+        pytest.param("usr/bin/.wh..wh..opq", id="opaque"),
+    ],
+)
+def test_a_whiteout_hides_what_is_below(tmp_path: Path, upper: str) -> None:
+    hidden = read_rootfs(of(files("usr/bin/python3.11"), files(upper)), Cache(tmp_path))
+    assert hidden.pythons == ()
+
+
+def test_a_whiteout_does_not_hide_what_its_own_layer_brings(tmp_path: Path) -> None:
+    upper = files("usr/bin/.wh..wh..opq", "usr/bin/python3.12")
+    assert read_rootfs(of(files("usr/bin/python3.11"), upper), Cache(tmp_path)).pythons == (
+        "/usr/bin/python3.12",
+    )
+
+
+def test_a_later_layer_wins(tmp_path: Path) -> None:
+    found = read_rootfs(
+        of(files("etc/passwd", text=b"a"), files("etc/passwd", text=b"b\xff")), Cache(tmp_path)
+    )
+    assert found.passwd == "b\xff"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "libc"),
+    [
+        pytest.param(
+            "lib/x86_64-linux-gnu/libc-2.31.so", LIBC.replace(b"2.36.", b"2.31."), "2.31", id="old debian"
+        ),
+        pytest.param("usr/lib64/libc.so.6", LIBC, "2.36", id="red hat"),
+        pytest.param("lib/ld-musl-x86_64.so.1", b"", "musl", id="alpine"),
+        pytest.param("usr/share/doc/libc.so.6", LIBC, "", id="not a library folder"),
+    ],
+)
+def test_the_c_library(tmp_path: Path, path: str, text: bytes, libc: str) -> None:
+    assert read_rootfs(of(files(path, text=text)), Cache(tmp_path)).libc == libc
+
+
+def test_a_folder_that_is_a_link_is_there(tmp_path: Path) -> None:
+    linked = layer([TarEntry.symlink("home", "var/home")])
+    assert read_rootfs(of(linked), Cache(tmp_path)).folders == ("home",)
+
+
+def test_a_layer_is_read_to_its_end_where_its_digest_is_checked(tmp_path: Path) -> None:
+    whole = files("etc/passwd")
+    other = files("etc/passwd", text=b"x")
+    checked = CheckedBlob(other.blob, whole.descriptor.digest, "layer")
+    with pytest.raises(BentoMLException, match="damaged"):
+        read_rootfs(of(Layer(whole.diff_id, whole.descriptor, checked, "base")), Cache(tmp_path))
+    assert not (tmp_path / "records").exists()
+
+
+def test_a_damaged_layer_is_named(tmp_path: Path) -> None:
+    whole = files("etc/passwd")
+    damaged = Compressed(BytesBlob(b"x" * 2048), gzip_codec())
+    with pytest.raises(BentoMLException, match=str(whole.descriptor.digest)):
+        read_rootfs(of(Layer(whole.diff_id, whole.descriptor, damaged, "base")), Cache(tmp_path))
