@@ -30,7 +30,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -246,8 +246,11 @@ def spread(side: Environment, env: Mapping[str, str], folder: Path) -> list[int]
 
 
 def _sockets(pid: int) -> int:
-    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    return sum(link.startswith("socket:") for link in links)
+    count = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed since it was listed
+            count += os.readlink(link).startswith("socket:")
+    return count
 
 
 def measure_start(

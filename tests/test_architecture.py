@@ -63,7 +63,7 @@ LATE_IMPORTS = {
         "runtime.proxied.command",
         "runtime.proxied.program",
     ): "only services that are another program need an HTTP client",
-    ("cli.remote", "builder.config"): "only `models pull --bentofile` reads a build file",
+    ("cli.remote", "builder.build_file.config"): "only `models pull --bentofile` reads a build file",
     ("__main__", "cli.main"): "`--version` answers without loading the command table",
     ("runtime.app", "runtime.tasks.running"): "a service without tasks does not load SQLite",
     ("runtime.app", "runtime.tasks.desk"): "only services that depend on tasks need an HTTP client",
