@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ...exceptions import InvalidArgument
 from ...paths import atomic_write
+from ...store.archives.tar import Tar
 from ...store.digest import Digest
 from ..oci.archive import docker_archive, oci_archive
 from ..oci.blobs import writing
-from ..oci.model import Image
+from ..oci.model import Image, ImageIndex
 
 __all__ = ["ArchiveSink"]
 
@@ -26,19 +28,25 @@ class ArchiveSink:
     file: Path
     form: Literal["oci", "docker"]
 
-    def write(self, image: Image, names: Sequence[str]) -> str:
+    def write(self, image: Image | ImageIndex, names: Sequence[str]) -> str:
         """Write the image and return where it is and what its digest is."""
-        archive = {"oci": oci_archive, "docker": docker_archive}[self.form](image, names)
+        archive, digest = self._archive(image, names)
         if str(self.file) == STDOUT:
             sys.stdout.buffer.writelines(archive.chunks())
             sys.stdout.buffer.flush()
-            return f"{self.form} archive on stdout has {self._digest(image)}"
+            return f"{self.form} archive on stdout has {digest}"
         with writing(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.file) as target:
                 for chunk in archive.chunks():
                     target.write(chunk)
-        return f"{self.form} archive `{self.file}` has {self._digest(image)}"
+        return f"{self.form} archive `{self.file}` has {digest}"
 
-    def _digest(self, image: Image) -> Digest:
-        return image.manifest_descriptor.digest if self.form == "oci" else image.config_descriptor.digest
+    def _archive(self, image: Image | ImageIndex, names: Sequence[str]) -> tuple[Tar, Digest]:
+        if self.form == "oci":
+            return oci_archive(image, names), image.root.digest
+        if isinstance(image, ImageIndex):
+            raise InvalidArgument(
+                "an archive for `docker load` holds the image of one platform; take `type=oci-archive`, or name one `--platform`"
+            )
+        return docker_archive(image, names), image.config_descriptor.digest

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from ...exceptions import BentoMLException
+from ...exceptions import BentoMLException, InvalidArgument
 from ...registry.reference import Reference
 from ...store.digest import Digest
 from ..oci.archive import docker_archive
 from ..oci.bases.engine import connected
-from ..oci.model import Image
+from ..oci.model import Image, ImageIndex
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -32,12 +32,18 @@ class EngineSink:
 
     env: Mapping[str, str]
 
-    def write(self, image: Image, names: Sequence[str]) -> str:
+    def write(self, image: Image | ImageIndex, names: Sequence[str]) -> str:
         """Load the image under its names and return its id.
 
         Raises:
+            InvalidArgument: the image is for several platforms, of which an engine runs one.
             BentoMLException: the engine cannot be reached, refuses the image, or made another one of it.
         """
+        if isinstance(image, ImageIndex):
+            raise InvalidArgument(
+                "the engine takes the image of one platform; name it with `--platform`, or write all of them with "
+                "`--output type=oci,dest=FOLDER`"
+            )
         references = [Reference.parse(name) for name in names]
         with connected(self.env) as client:
             found = _id_in(client, image)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..oci.blobs import writing
 from ..oci.layout import write_layout
-from ..oci.model import Image
+from ..oci.model import Image, ImageIndex
 
 __all__ = ["LayoutSink"]
 
@@ -19,8 +19,8 @@ class LayoutSink:
 
     folder: Path
 
-    def write(self, image: Image, names: Sequence[str]) -> str:
+    def write(self, image: Image | ImageIndex, names: Sequence[str]) -> str:
         """Write the image and return where it is and what its digest is."""
         with writing(self.folder):
             write_layout(self.folder, image, names)
-        return f"OCI layout `{self.folder}` has {image.manifest_descriptor.digest}"
+        return f"OCI layout `{self.folder}` has {image.root.digest}"

@@ -18,14 +18,14 @@ from .blobs import CheckedBlob, FileBlob, PlainBlob
 from .cache import Cache, kept_layer
 from .codec import gzip_codec
 from .layout import INDEX_FILE, LAYOUT_FILE, MARKER, blob_path, image_parts, index_of, open_index
-from .model import Base, Blob, Image, Layer, Platform
+from .model import Base, Blob, Image, ImageIndex, Layer, Platform
 
 __all__ = ["docker_archive", "oci_archive", "open_docker_archive", "open_oci_archive"]
 
 _DOCKER_FILE = "manifest.json"
 
 
-def oci_archive(image: Image, names: Sequence[str]) -> Tar:
+def oci_archive(image: Image | ImageIndex, names: Sequence[str]) -> Tar:
     """Return the archive of an image, as a recipe: its layers are read when its bytes are."""
     return Tar.of(_layout_entries(image, names, frozenset()))
 
@@ -59,8 +59,11 @@ def _tags(entry: Mapping[str, object]) -> list[str]:
     return list(map(str, tags)) if isinstance(tags, list) else []
 
 
-def _layout_entries(image: Image, names: Sequence[str], without: Collection[Digest]) -> Iterator[TarEntry]:
-    omitted = {layer.descriptor.digest for layer in image.layers if layer.diff_id in without}
+def _layout_entries(
+    image: Image | ImageIndex, names: Sequence[str], without: Collection[Digest]
+) -> Iterator[TarEntry]:
+    layers = (layer for one in image.images for layer in one.layers)
+    omitted = {layer.descriptor.digest for layer in layers if layer.diff_id in without}
     for folder in ("blobs", "blobs/sha256"):
         yield TarEntry.folder(folder)
     yield TarEntry.file(LAYOUT_FILE, MARKER)

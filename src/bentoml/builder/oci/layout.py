@@ -15,7 +15,7 @@ from ...store.digest import Digest, canonical_json
 from .bases.resolve import Source, resolve
 from .blobs import CheckedBlob, FileBlob
 from .codec import measured
-from .model import Base, Blob, BytesBlob, Image, Platform
+from .model import Base, Blob, BytesBlob, Image, ImageIndex, Platform
 
 __all__ = [
     "INDEX_FILE",
@@ -42,28 +42,33 @@ def blob_path(digest: Digest) -> str:
     return f"blobs/sha256/{digest.hex}"
 
 
-def image_parts(image: Image) -> Iterator[tuple[Descriptor, Blob]]:
-    """Yield everything that an image consists of, each content once: layers, configuration, manifest."""
+def image_parts(image: Image | ImageIndex) -> Iterator[tuple[Descriptor, Blob]]:
+    """Yield everything that an image consists of, each content once: layers, configuration, manifest; the index last."""
     seen: set[Digest] = set()
-    for layer in image.layers:
-        if layer.descriptor.digest not in seen:
-            seen.add(layer.descriptor.digest)
-            yield layer.descriptor, layer.blob
-    yield image.config_descriptor, BytesBlob(image.config)
-    yield image.manifest_descriptor, BytesBlob(image.manifest)
+    for one in image.images:
+        for layer in one.layers:
+            if layer.descriptor.digest not in seen:
+                seen.add(layer.descriptor.digest)
+                yield layer.descriptor, layer.blob
+        yield one.config_descriptor, BytesBlob(one.config)
+        yield one.manifest_descriptor, BytesBlob(one.manifest)
+    if isinstance(image, ImageIndex):
+        yield image.root, BytesBlob(image.document)
 
 
-def index_of(image: Image, names: Sequence[str], present: Sequence[Mapping[str, object]] = ()) -> bytes:
+def index_of(
+    image: Image | ImageIndex, names: Sequence[str], present: Sequence[Mapping[str, object]] = ()
+) -> bytes:
     """Return an index.json that says ``names`` (or none) for the image; entries in ``present`` of other names stay."""
-    platform = dict(zip(("os", "architecture", "variant"), str(image.platform).split("/"), strict=False))
-    plain = image.manifest_descriptor.to_json() | {"platform": platform}
+    platform = {"platform": image.platform.to_json()} if isinstance(image, Image) else {}
+    plain = image.root.to_json() | platform
     entries = [plain | {"annotations": _annotations(name)} for name in names] or [plain]
     written = [entry.get("annotations") for entry in entries]
     kept = [entry for entry in present if entry.get("annotations") not in written]
     return canonical_json({"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": [*kept, *entries]})
 
 
-def write_layout(folder: Path, image: Image, names: Sequence[str]) -> None:
+def write_layout(folder: Path, image: Image | ImageIndex, names: Sequence[str]) -> None:
     """Write an image into a layout, which is made or added to; a blob that is there already is not read again.
 
     The index is written last: until then the layout does not have the image.

@@ -17,6 +17,7 @@ __all__ = [
     "Blob",
     "BytesBlob",
     "Image",
+    "ImageIndex",
     "Layer",
     "LayerKind",
     "Platform",
@@ -41,6 +42,11 @@ class Platform:
         if len(parts) not in (2, 3) or not all(p.isalnum() for p in parts):
             raise ValueError(f"`{text}` is not a platform; it looks like linux/amd64 or linux/arm64/v8")
         return cls(*parts)
+
+    def to_json(self) -> dict[str, str]:
+        """Return the platform as an index has it."""
+        variant = {"variant": self.variant} if self.variant else {}
+        return {"os": self.os, "architecture": self.architecture, **variant}
 
     def __str__(self) -> str:
         return "/".join(p for p in (self.os, self.architecture, self.variant) if p)
@@ -130,13 +136,48 @@ class Image:
         data = self.manifest
         return Descriptor(MediaType.MANIFEST, Digest.of(data), len(data))
 
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The image itself, as `ImageIndex.images` are those of several platforms."""
+        return (self,)
+
+    @property
+    def root(self) -> Descriptor:
+        """The descriptor of what a name of the image points to: its manifest."""
+        return self.manifest_descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIndex:
+    """One image for several platforms: whoever pulls it gets that of their own."""
+
+    images: tuple[Image, ...]
+
+    @property
+    def document(self) -> bytes:
+        """The canonical image index."""
+        entries = [
+            image.manifest_descriptor.to_json() | {"platform": image.platform.to_json()}
+            for image in self.images
+        ]
+        return canonical_json({"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": entries})
+
+    @property
+    def root(self) -> Descriptor:
+        """The descriptor of what a name of the image points to: the index."""
+        data = self.document
+        return Descriptor(MediaType.INDEX, Digest.of(data), len(data))
+
 
 class Sink(Protocol):
     """A place that takes images: a layout folder, an archive, an engine, a registry."""
 
-    def write(self, image: Image, names: Sequence[str]) -> str:
+    def write(self, image: Image | ImageIndex, names: Sequence[str]) -> str:
         """Put the image there under each of ``names`` (``repository:tag``) and return one line that says where it is.
 
         Only what the place lacks is read and sent. A failure leaves nothing half written under a name.
+
+        Raises:
+            InvalidArgument: the place takes no images of several platforms.
         """
         ...
