@@ -238,6 +238,12 @@ def test_a_sync_stream_runs_ahead_and_leaves_in_few_messages(app: Served) -> Non
     assert len(app.ask("/count", {"n": 500}).chunks) < 500  # how few, the machine's load decides
 
 
+def test_an_async_stream_that_never_waits_leaves_in_few_messages(app: Served) -> None:
+    reply = app.ask("/count_async", {"n": 500})
+    assert b"".join(reply.chunks) == b"".join(b"%d " % i for i in range(500))
+    assert len(reply.chunks) <= 1 + 8 + 1  # the first step, 64 at once, the end
+
+
 @pytest.mark.parametrize(("path", "name"), [("/forever", "forever"), ("/forever_async", "forever async")])
 def test_the_generator_is_closed_when_the_client_goes_away(app: Served, path: str, name: str) -> None:
     reply = app.run(asyncio.wait_for(app.request(path, on_chunk=lambda r: len(r.chunks) >= 3), 5))

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 from starlette.types import Message
 
 from .call import Call, Receive, Send
+from .steps import AsyncSteps
 from .threads import WorkerThreads
 
 __all__ = ["AsyncChunks", "Chunks", "ThreadChunks", "error_event", "send_chunks", "watch"]
 
 _TURN = 64  # steps of an async generator that never waits, until others get their turn
-_AHEAD = 64 * 1024  # bytes that a sync generator may be ahead of the client
+_AHEAD = 64 * 1024  # bytes that a generator may be ahead of the client
 _SLICE = 0.01  # seconds that a sync generator keeps its thread while other requests wait for one
 
 
@@ -82,37 +83,27 @@ def error_event(error: bytes, status: int, last: bytes) -> bytes:
 
 
 class AsyncChunks:
-    """The steps of an async generator, on the event loop."""
+    """The steps of an async generator, on the event loop; what is ready leaves together."""
 
     def __init__(self, steps: AsyncIterator[Any], encode: Callable[[Any], bytes]) -> None:
-        self._steps = steps
-        self._encode = encode
+        self._steps = AsyncSteps(steps, encode)
         self.last = b""
 
     async def first(self) -> bytes | None:
         """Run to the first step."""
-        async for step in self._steps:
-            self.last = self._encode(step)
-            return self.last
-        return None
+        chunks = await self._steps.ready(1, 1)
+        self.last = b"".join(chunks)
+        return self.last if chunks else None
 
     async def send_rest(self, call: Call, send: Send) -> None:
-        """Send each step in a message of its own."""
-        encode = self._encode
-        chunk = self.last
-        left = _TURN
-        try:
-            async for step in self._steps:
-                chunk = encode(step)
-                if call.gone:  # and the generator has caught its cancellation
-                    return
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                left -= 1
-                if not left:
-                    left = _TURN
-                    await asyncio.sleep(0)
-        finally:
-            self.last = chunk
+        """Send what is ready, in one message, before the generator waits."""
+        while chunks := await self._steps.ready(_TURN, _AHEAD):
+            if call.gone:  # and the generator has caught its cancellation
+                return
+            self.last = b"".join(chunks)
+            await send({"type": "http.response.body", "body": self.last, "more_body": True})
+            if not self._steps.is_waiting:
+                await asyncio.sleep(0)
 
     def abandon(self, when_ended: Callable[[], None]) -> bool:
         """Do nothing: the cancellation has ended the generator."""
@@ -120,8 +111,7 @@ class AsyncChunks:
 
     async def close(self) -> None:
         """Let the generator clean up."""
-        if inspect.isasyncgen(self._steps):
-            await self._steps.aclose()
+        await self._steps.close()
 
 
 class ThreadChunks:
