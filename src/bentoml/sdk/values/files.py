@@ -5,14 +5,18 @@ from __future__ import annotations
 import mimetypes
 import os
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from .images import PILImageEncoder
 
 __all__ = [
     "ContentType",
@@ -21,6 +25,7 @@ __all__ = [
     "Part",
     "Sent",
     "SentFile",
+    "SentValue",
     "check_content_type",
     "file_answer",
     "safe_name",
@@ -112,26 +117,21 @@ class Sent:
         self.filename = filename
 
 
-@dataclass(frozen=True, slots=True)
-class SentFile:
-    """Give a ``pathlib.Path`` inside an answered object as the file that lies there."""
+class SentValue(ABC):
+    """How pydantic takes a value that an answered object holds, and gives what is sent of it."""
 
-    schema: FileSchema
+    schema: FileSchema | PILImageEncoder
 
-    def to_path(self, value: Any) -> Path:
-        """Return the path of an existing file."""
-        if not isinstance(value, str | os.PathLike):
-            raise ValueError(f"a file is given by its path, not by a value of type {type(value).__name__}")
-        if not (path := Path(value)).is_file():
-            raise ValueError(f"there is no file `{path}`")
-        return path
+    @abstractmethod
+    def check(self, value: Any) -> Any:
+        """Return the value as it is known from here on, or raise ``ValueError``."""
 
-    def to_sent(self, value: Any) -> Sent | None:
-        """Return what is sent; nothing for nothing."""
-        if value is None:
-            return None
-        answer = file_answer(self.to_path(value), self.schema.content_type)
-        return Sent(answer.path, answer.media_type, answer.filename)
+    @abstractmethod
+    def sent(self, value: Any) -> Sent:
+        """Return what is sent of a value."""
+
+    def _sent_if_any(self, value: Any) -> Sent | None:
+        return None if value is None else self.sent(value)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the schema as `/schema.json` shows it."""
@@ -141,13 +141,33 @@ class SentFile:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            self.to_path, serialization=core_schema.plain_serializer_function_ser_schema(self.to_sent)
+            self.check, serialization=core_schema.plain_serializer_function_ser_schema(self._sent_if_any)
         )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         return self.json_schema()
+
+
+@dataclass(frozen=True)
+class SentFile(SentValue):
+    """Give a ``pathlib.Path`` inside an answered object as the file that lies there."""
+
+    schema: FileSchema
+
+    def check(self, value: Any) -> Path:
+        """Return the path of an existing file."""
+        if not isinstance(value, str | os.PathLike):
+            raise ValueError(f"a file is given by its path, not by a value of type {type(value).__name__}")
+        if not (path := Path(value)).is_file():
+            raise ValueError(f"there is no file `{path}`")
+        return path
+
+    def sent(self, value: Any) -> Sent:
+        """Return the file."""
+        answer = file_answer(self.check(value), self.schema.content_type)
+        return Sent(answer.path, answer.media_type, answer.filename)
 
 
 def safe_name(filename: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
-from .files import Part, Sent, check_content_type
+from .files import Part, Sent, SentValue, check_content_type
 from .image_formats import safe_formats
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class PILImageEncoder:
         return self.json_schema()
 
 
-@dataclass(frozen=True, slots=True)
-class SentImage:
+@dataclass(frozen=True)
+class SentImage(SentValue):
     """Give an image inside an answered object as an encoded file."""
 
     schema: PILImageEncoder
@@ -78,28 +78,10 @@ class SentImage:
             raise ValueError(f"it is no image, but a value of type {type(value).__name__}")
         return value
 
-    def to_sent(self, value: Any) -> Sent | None:
-        """Return what is sent; nothing for nothing."""
-        if value is None:
-            return None
+    def sent(self, value: Any) -> Sent:
+        """Return the encoded image."""
         data, media_type = encode_image(self.check(value), self.schema.content_type)
         return Sent(data, media_type, f"image.{media_type.rpartition('/')[2]}")
-
-    def json_schema(self) -> dict[str, Any]:
-        """Return the schema as `/schema.json` shows it."""
-        return self.schema.json_schema()
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.check, serialization=core_schema.plain_serializer_function_ser_schema(self.to_sent)
-        )
-
-    def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return self.json_schema()
 
 
 def encode_image(image: Image, declared: str | None) -> tuple[bytes, str]:
