@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,14 @@ def test_one_of_both(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert bentoml("--push", "--containerize") == 2
     assert "--containerize and --push exclude each other" in capsys.readouterr().err
     assert BentoStore(home).list() == []
+
+
+def test_what_makes_and_pushes_images_is_loaded_only_when_wanted(home: Home) -> None:
+    code = (
+        "import sys; from bentoml.cli.main import run\n"
+        "try: run(['build', 'no_such_module:Service'])\n"
+        "except SystemExit: pass\n"
+        "print(*{'bentoml.builder.image', 'bentoml.registry.push', 'bentoml.cli.build'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["bentoml.cli.build"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -45,18 +47,50 @@ def test_integers(arguments: list[str], expected: tuple[object, object]) -> None
     assert converted(*arguments) == expected
 
 
+def test_texts_that_are_repeated() -> None:
+    app = typer.Typer(add_completion=False)
+    got: list[Any] = []
+
+    @app.command()
+    def command(
+        words: Annotated[list[str] | None, typer.Argument()] = None,
+        label: Annotated[list[str] | None, typer.Option()] = None,
+    ) -> None:
+        got.append((words, label))
+
+    made = get_command(app)
+    for param in made.params:
+        spare_conversion(param)
+    for arguments in ([], ["x", "--label", "a=b", "y", "--label", "c"]):
+        made.main(args=arguments, standalone_mode=False)
+    assert got == [(None, None), (["x", "y"], ["a=b", "c"])]
+
+
 @pytest.mark.parametrize("text", ["-1", "65536", "x", "", "٣x"])
 def test_what_is_no_such_number_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         converted("--n", text)
 
 
-def test_a_server_with_a_port_loads_no_validation_library() -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(
+            ["serve", "no_such_module:Service", "--port", "3000", "--workers", "1"], id="a server with a port"
+        ),
+        pytest.param(["build", "no_such_module:Service", "--label", "a=b"], id="a build with a label"),
+        pytest.param(["push", "iris"], id="a push with its default threads"),
+    ],
+)
+def test_loads_no_validation_library(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import sys; from bentoml.cli.main import run\n"
-        "try: run(['serve', 'no_such_module:Service', '--port', '3000', '--workers', '1'])\n"
+        f"try: run({arguments!r})\n"
         "except SystemExit: pass\n"
         "print('pydantic' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path, env={**os.environ, "BENTOML_HOME": str(tmp_path / "home")}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     assert done.stdout.split()[-1] == "False"

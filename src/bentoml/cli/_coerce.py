@@ -34,18 +34,27 @@ class _Quick:
         return self
 
     def coerce(self, value: Any, *, param: Any, ctx: Any) -> Any:
-        if self._plain and isinstance(value, str):
+        if value in (None, ()):
+            return () if param.multiple or param.nargs == -1 else None
+        if not self._plain:
+            return self._thorough().coerce(value, param=param, ctx=ctx)
+        if isinstance(value, str):
             if self._annotation is str or value in self._choices:
                 return value
-            if (
-                self._annotation is int
-                and _NUMBER.fullmatch(value)
-                and self._least <= int(value) <= self._most
-            ):
+            if self._annotation is int and _NUMBER.fullmatch(value) and self._is_allowed(int(value)):
                 return int(value)
             if self._choices:
                 expected = ", ".join(f"`{choice}`" for choice in self._choices)
                 raise typer.BadParameter(f"`{value}` is not one of {expected}", ctx=ctx, param=param)
-        if value in (None, ()):
-            return () if param.multiple or param.nargs == -1 else None
+        if self._annotation is int and type(value) is int and self._is_allowed(value):  # a default
+            return value
+        if (
+            self._annotation == list[str]
+            and type(value) in (list, tuple)
+            and {type(v) for v in value} <= {str}
+        ):
+            return list(value)
         return self._thorough().coerce(value, param=param, ctx=ctx)
+
+    def _is_allowed(self, number: int) -> bool:
+        return self._least <= number <= self._most

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from typer.main import get_command
 from ._coerce import spare_conversion
 from ._names import name_as_usual
 
-__all__ = ["CommandTable", "Entry", "options_of"]
+__all__ = ["CommandTable", "Entry", "options_of", "run_command"]
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -71,6 +71,14 @@ class CommandTable(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(n, e.help) for n, e in self.table.items() if not e.hidden])
+
+
+def run_command(ctx: typer.Context, name: str, arguments: Sequence[str]) -> None:
+    """Run another command of the program within the one of ``ctx``, as if it were typed; its module is loaded now."""
+    root: Any = ctx.find_root()
+    command = root.command.get_command(root, name)
+    with command.make_context(name, [*arguments], parent=root) as its_own:
+        command.invoke(its_own)
 
 
 def _set_verbose(value: bool) -> None:
