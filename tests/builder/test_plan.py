@@ -20,6 +20,7 @@ def plan(
     info = BentoInfo(
         tag=Tag("iris", "v1"),
         service="service:Iris",
+        entry_service="Iris",
         labels=labels or {},
         envs=envs,
         services=({"name": "Iris", "config": config or {}},),
@@ -33,6 +34,11 @@ def plan(
     return plan_image(info, env=env or {}, **wishes)
 
 
+def test_the_port_is_the_one_that_the_service_names() -> None:
+    made = plan(config={"http": {"port": 8080}})
+    assert (made.ports, made.health[-1]) == (("8080/tcp",), "8080")
+
+
 def test_what_the_bento_says() -> None:
     made = plan()
     assert (made.base, made.platform, made.python_version) == (
@@ -42,6 +48,7 @@ def test_what_the_bento_says() -> None:
     )
     assert (made.names, made.epoch, made.user) == (("iris:v1",), 0, "1034:1034")
     assert made.entrypoint == ("/home/bentoml/bento/env/docker/entrypoint.sh",)
+    assert made.health == ("/app/.venv/bin/python", "-I", "-S", "/app/health.py", "3000")
     assert made.ports == ("3000/tcp",)
 
 

@@ -236,6 +236,7 @@ def _run_config(plan: ImagePlan, base: Base) -> RunConfig:
         entrypoint=plan.entrypoint,
         env={**plan.env, "PATH": f"/{VENV}/bin:{path}"},
         ports=plan.ports,
+        health=plan.health,
         labels={**plan.labels, **base_labels},
     )
 

@@ -10,7 +10,7 @@ from ..exceptions import BentoMLException, InvalidArgument
 from ..registry.reference import Reference
 from ..store.manifest import BentoInfo
 from .oci.model import Platform
-from .oci.parts.place import BENTO, HOME, HUB, UID, VENV
+from .oci.parts.place import BENTO, HEALTH, HOME, HUB, UID, VENV
 
 __all__ = ["ImagePlan", "docker_build_command", "plan_image", "uses_gpu"]
 
@@ -53,6 +53,7 @@ class ImagePlan:
     working_dir: str = f"/{BENTO}/src"  # where a bento runs, in a container or not
     entrypoint: tuple[str, ...] = (f"/{BENTO}/env/docker/entrypoint.sh",)
     ports: tuple[str, ...] = (f"{_PORT}/tcp",)
+    health: tuple[str, ...] = ()  # the command that says whether a container is well
     uses_gpu: bool = False
 
 
@@ -91,8 +92,16 @@ def plan_image(
         epoch=_epoch(env),
         env=_env(info, requirements),
         labels=_labels(info),
+        ports=(f"{_port(info)}/tcp",),
+        health=(f"/{VENV}/bin/python", "-I", "-S", f"/{HEALTH}", str(_port(info))),
         uses_gpu=uses_gpu(info),
     )
+
+
+def _port(info: BentoInfo) -> int:
+    """Return the port that the entry service names for itself."""
+    configs = (service.get("config") or {} for service in info.services if service.get("name") == info.entry_service)
+    return next((int(http["port"]) for config in configs if (http := config.get("http") or {}).get("port")), _PORT)
 
 
 def _check_feasible(info: BentoInfo, base: str, *, is_given: bool) -> None:

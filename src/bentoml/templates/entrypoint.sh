@@ -7,6 +7,16 @@ if [ -n "${PORT:-}" ]; then
 fi
 export PATH="/app/.venv/bin:$PATH"
 bento="${BENTO_PATH:-/home/bentoml/bento}"
+home="${BENTOML_HOME:-/home/bentoml}"
+
+# A user without a name, or a file system that nobody may write to: what has to be written goes to /tmp, and ends with the container.
+if [ "${HOME:-/}" = / ]; then
+    if [ -w "$home" ]; then export HOME="$home"; else export HOME=/tmp; fi
+fi
+if [ -e "$home/state" ]; then state="$home/state"; else state="$home"; fi
+if [ ! -w "$state" ]; then
+    export BENTOML_RESULT_STORE="${BENTOML_RESULT_STORE:-/tmp/bentoml-tasks.db}"
+fi
 
 if [ $# -eq 0 ]; then
     set -- serve

@@ -40,6 +40,13 @@ def test_how_it_runs() -> None:
     assert {"Cmd", "Healthcheck", "StopSignal"}.isdisjoint(run), "they belong to the base's own program"
 
 
+def test_the_health_check_is_that_of_the_bento() -> None:
+    image = assemble(base(), [], replace(RUN, health=("/ask", "3000")), epoch=0)
+    check = json.loads(image.config)["config"]["Healthcheck"]
+    assert check["Test"] == ["CMD", "/ask", "3000"]
+    assert check["Interval"] == 10_000_000_000, "nanoseconds"
+
+
 def test_layers_and_their_history_stand_upon_those_of_the_base() -> None:
     below = base()
     config = config_of(MINE)

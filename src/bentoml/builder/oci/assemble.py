@@ -15,12 +15,20 @@ from .model import Base, Image, Layer
 
 __all__ = ["RunConfig", "assemble", "base_environment"]
 
+_SECOND = 1_000_000_000  # times of a health check are nanoseconds
+_HEALTH = {  # a part of Docker's image configuration, which that of the OCI leaves to others
+    "Interval": 10 * _SECOND,
+    "Timeout": 5 * _SECOND,
+    "StartPeriod": 600 * _SECOND,  # large models take their time; a check that succeeds ends it
+    "StartInterval": _SECOND,
+    "Retries": 3,
+}
 _MAX_LAYERS = 100  # engines stop at 125, and whoever builds upon the image wants some too
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Say how a container of the image runs."""
+    """Say how a container of the image runs; ``health`` is the command that says whether it is well."""
 
     user: str
     working_dir: str
@@ -28,6 +36,7 @@ class RunConfig:
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[str, ...] = ()
+    health: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,6 +82,7 @@ def _run_config(base: Mapping[str, object], run: RunConfig) -> dict[str, object]
         "WorkingDir": run.working_dir,
         "Entrypoint": list(run.entrypoint),
         **({"Cmd": list(run.command)} if run.command else {}),
+        **({"Healthcheck": {"Test": ["CMD", *run.health], **_HEALTH}} if run.health else {}),
         "Env": [f"{name}={value}" for name, value in environment.items()],
         "ExposedPorts": ports,
         "Labels": {**_mapping(base.get("Labels")), **run.labels},

@@ -126,7 +126,7 @@ def test_the_user_joins_those_of_the_base() -> None:
     assert found["etc/passwd"].text == f"{PASSWD}bentoml:x:1034:1034::/home/bentoml:/bin/sh\n"
     assert found["etc/group"].text == "root:x:0:\nbentoml:x:1034:\n"
     assert found["home/bentoml"].owner == OURS
-    assert found["app"].owner == ROOT
+    assert found["app"].owner == found["app/health.py"].owner == ROOT
     assert "home" not in found, "the base has it, with a mode of its own"
     assert "etc" not in found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from ....store.archives.tar import Tar, TarEntry
@@ -21,10 +22,11 @@ from ..blobs import CheckedBlob, FileBlob
 from ..cache import Cache, recipe_layer
 from ..codec import Codec, gzip_codec, layer_of, stored_codec
 from ..model import Layer, LayerKind
-from .place import APP, BENTO, HOME, MODELS, UID, USER, folders
+from .place import APP, BENTO, HEALTH, HOME, MODELS, UID, USER, folders
 
 __all__ = ["bento_layer", "model_layers", "user_layer"]
 
+_TEMPLATES = resources.files("bentoml.templates")
 _MAX_MODEL_LAYERS = 40
 _LARGE_FILE = 512 << 20  # bytes that make a file worth a layer of its own: it travels beside others
 
@@ -53,7 +55,7 @@ def model_layers(
 
 
 def user_layer(rootfs: RootFS, *, epoch: int) -> Layer:
-    """Return the layer that adds the user to the accounts of the base, and its home."""
+    """Return the layer that adds the user to the accounts of the base, its home, and the health check."""
     passwd = _with_account(rootfs.passwd, f"{USER}:x:{UID}:{UID}::/{HOME}:/bin/sh")
     group = _with_account(rootfs.group, f"{USER}:x:{UID}:")
     entries = [
@@ -65,6 +67,7 @@ def user_layer(rootfs: RootFS, *, epoch: int) -> Layer:
             if path not in rootfs.folders
         ),
         *(TarEntry.folder(path, uid=UID, gid=UID) for path in (HOME, MODELS)),
+        TarEntry.file(HEALTH, _TEMPLATES.joinpath("health.py").read_bytes()),
     ]
     return layer_of(Tar.of(entries, mtime=epoch), gzip_codec(), "user", f"user {USER} ({UID}:{UID})")
 

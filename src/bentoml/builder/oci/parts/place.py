@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from ....store.archives.tar import TarEntry
 
-__all__ = ["APP", "BENTO", "HOME", "HUB", "MODELS", "UID", "USER", "VENV", "folders"]
+__all__ = ["APP", "BENTO", "HEALTH", "HOME", "HUB", "MODELS", "UID", "USER", "VENV", "folders"]
 
 APP = "app"
 VENV = f"{APP}/.venv"
+HEALTH = f"{APP}/health.py"
 HOME = "home/bentoml"
 BENTO = f"{HOME}/bento"
 MODELS = f"{HOME}/models"
