@@ -48,6 +48,7 @@ class FakeRegistry:
     said_digest: str | None = None  # what it says that it has, whatever it has
     endless: bool = False  # blobs have no end
     takes_blobs: bool = True  # else a mirror
+    lists_referrers: bool = False
     received: int = 0  # bytes of blobs that arrived
 
     def add(self, repository: str, tag: str, image: Image) -> Digest:
@@ -191,13 +192,21 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers["Content-Length"]))
         repository, _, name = urlsplit(self.path).path.removeprefix("/v2/").partition("/manifests/")
         document = json.loads(data)
-        needed = {blob["digest"] for blob in (document["config"], *document["layers"])}
-        if not needed <= self.fake.places.get(repository, set()):
+        if "manifests" in document:
+            known = {key.rpartition("/")[2] for key in self.fake.manifests if key.startswith(f"{repository}/")}
+            needed = {entry["digest"] for entry in document["manifests"]}
+        else:
+            known = self.fake.places.get(repository, set())
+            needed = {blob["digest"] for blob in (document["config"], *document["layers"])}
+        if not needed <= known:
             return self._answer(
                 400, b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "message": "a blob is missing"}]}'
             )
         digest = self.fake.add_document(repository, name, self.headers["Content-Type"], data)
-        self._answer(201, headers={"Docker-Content-Digest": self.fake.said_digest or str(digest)})
+        said = {"Docker-Content-Digest": self.fake.said_digest or str(digest)}
+        if self.fake.lists_referrers and "subject" in document:
+            said["OCI-Subject"] = document["subject"]["digest"]
+        self._answer(201, headers=said)
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path

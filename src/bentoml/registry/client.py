@@ -53,6 +53,12 @@ class Registry:
         self._scopes = [f"repository:{name}:pull" for name in reads]
         self._login = threading.Lock()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port that are dialled."""
+        parts = urlsplit(self._root)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
     # -- what is there
 
     def manifest(self, tag: str | Digest) -> tuple[Descriptor, bytes]:
@@ -139,15 +145,16 @@ class Registry:
 
     # -- what is to be there
 
-    def put_manifest(self, tag: str, data: bytes) -> None:
-        """Store a manifest under a tag, or under its digest.
+    def put_manifest(self, tag: str, data: bytes, media_type: str = MediaType.MANIFEST) -> bool:
+        """Store a manifest or an index under a tag, or under its digest; say whether the registry lists it as a referrer.
 
         Raises:
             BentoMLException: the registry refuses it, or has stored something else.
         """
-        headers = {"Content-Type": MediaType.MANIFEST}
+        headers = {"Content-Type": media_type}
         with self.ask("PUT", f"manifests/{tag}", headers, data, expected=(200, 201, 202)) as answer:
             self._check_digest(answer, Digest.of(data))
+            return "oci-subject" in answer.headers
 
     # -- how it is asked
 

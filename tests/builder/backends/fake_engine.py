@@ -1,14 +1,17 @@
-"""An engine in this process: the five calls of the Docker API that the sink makes, over TCP."""
+"""An engine in this process: the seven calls of the Docker API that the sink makes, over TCP."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,10 +23,14 @@ class FakeEngine:
     host: str = ""
     images: dict[str, list[str]] = field(default_factory=dict)  # id -> diff_ids
     tags: dict[str, str] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
     containerd: bool = False
     needs_every_blob: bool = False
     forgets: bool = False
     loads: list[list[str]] = field(default_factory=list)  # the names in each archive
+    reaches_us: bool = True  # its loopback is ours
+    pulls: list[str] = field(default_factory=list)  # the digests of the blobs that it asked for
+    removed: list[str] = field(default_factory=list)
 
     def load(self, data: bytes) -> dict[str, str]:
         """Take an archive as `docker load` does."""
@@ -38,6 +45,31 @@ class FakeEngine:
             name = "sha256:" + entry["Config"].rpartition("/")[2]
             self.images[name] = config["rootfs"]["diff_ids"]
         return {"stream": "Loaded image"}
+
+    def pull(self, name: str, tag: str) -> dict[str, str]:
+        """Pull an image, its blobs only where they are not there, as an engine with a containerd store does."""
+        if not self.reaches_us:
+            return {"error": "dial tcp 127.0.0.1: connect: connection refused"}
+        host, _, repository = name.partition("/")
+        root = f"http://{host}/v2/{repository}"
+        manifest = _got(f"{root}/manifests/{tag}")
+        parts = json.loads(manifest)
+        for what in (parts["config"], *parts["layers"]):
+            if what["digest"] not in self.blobs:
+                self.pulls.append(what["digest"])
+                self.blobs[what["digest"]] = _got(f"{root}/blobs/{what['digest']}")
+        config = json.loads(self.blobs[parts["config"]["digest"]])
+        self.images[f"sha256:{hashlib.sha256(manifest).hexdigest()}"] = config["rootfs"]["diff_ids"]
+        return {"status": "Downloaded newer image"}
+
+
+def _got(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            data: bytes = answer.read()
+            return data
+    except HTTPException as e:
+        raise ConnectionError("cut off") from e
 
 
 @contextmanager
@@ -88,8 +120,18 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/images/load":
             return self._answer(200, self.fake.load(self._chunked_body()))
         query = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
+        if path == "/images/create":
+            try:
+                return self._answer(200, self.fake.pull(query["fromImage"], query["tag"]))
+            except ConnectionError as e:
+                return self._answer(200, {"error": str(e)})
         self.fake.tags[f"{query['repo']}:{query['tag']}"] = path.removeprefix("/images/").removesuffix("/tag")
         self._answer(201, {})
+
+    def do_DELETE(self) -> None:
+        path = unquote(urlsplit(self.path).path).partition("/v1.41/images/")[2]
+        self.fake.removed.append(path)
+        self._answer(200, [{"Untagged": path}])
 
     def _chunked_body(self) -> bytes:
         body = bytearray()

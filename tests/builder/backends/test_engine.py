@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +16,8 @@ import pytest
 from tests.builder.backends.fake_engine import FakeEngine, running
 from tests.builder.oci.images import content, small_image
 
-from bentoml.builder.backends.engine import EngineSink
+from bentoml.builder.backends.engine import EngineSink, _is_near, _ways
+from bentoml.builder.backends.loopback import serving
 from bentoml.builder.oci.bases.engine import connected
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.codec import decompressed
@@ -55,18 +59,90 @@ def test_layers_that_are_there_are_not_sent(engine: FakeEngine) -> None:
     assert BLOBS[0] not in engine.loads[0] and BLOBS[1] in engine.loads[0]
 
 
-def test_an_engine_that_wants_everything_gets_everything(engine: FakeEngine) -> None:
+def test_an_engine_that_wants_everything_pulls_it(engine: FakeEngine) -> None:
     engine.images["sha256:other"] = [str(IMAGE.layers[0].diff_id)]
     engine.needs_every_blob = True
+    sink(engine).write(IMAGE, ["app:1"])
+    assert len(engine.loads) == 1 and len(engine.pulls) == len(IMAGE.layers) + 1
+
+
+def test_one_that_cannot_reach_us_gets_everything(engine: FakeEngine) -> None:
+    engine.images["sha256:other"] = [str(IMAGE.layers[0].diff_id)]
+    engine.needs_every_blob, engine.reaches_us = True, False
     sink(engine).write(IMAGE, ["app:1"])
     assert len(engine.loads) == 2 and set(BLOBS) <= set(engine.loads[1])
 
 
-def test_the_containerd_store_gets_everything_at_once(engine: FakeEngine) -> None:
-    engine.images["sha256:other"] = [str(IMAGE.layers[0].diff_id)]
+def test_the_containerd_store_pulls_the_blobs_that_it_lacks(engine: FakeEngine) -> None:
     engine.containerd = True
+    known = IMAGE.layers[0]
+    engine.blobs[str(known.descriptor.digest)] = b"".join(known.blob.chunks())
     sink(engine).write(IMAGE, ["app:1"])
-    assert len(engine.loads) == 1 and set(BLOBS) <= set(engine.loads[0])
+    assert engine.loads == []
+    assert set(engine.pulls) == {
+        str(what.digest)
+        for what in (IMAGE.config_descriptor, *(layer.descriptor for layer in IMAGE.layers[1:]))
+    }
+    assert engine.tags == {"docker.io/library/app:1": str(IMAGE.manifest_descriptor.digest)}
+    (lent,) = engine.removed
+    assert re.fullmatch(r"127\.0\.0\.1:[0-9]+/bentoml/[0-9a-f]{32}:image", lent)
+
+
+def test_a_layer_that_cannot_be_read_ends_the_pull_with_its_own_error(engine: FakeEngine) -> None:
+    engine.containerd = True
+    broken = replace(IMAGE, layers=(replace(IMAGE.layers[0], blob=Unreadable()), *IMAGE.layers[1:]))
+    with pytest.raises(BentoMLException, match="the file is gone"):
+        sink(engine).write(broken, ["app:1"])
+    assert engine.tags == {} and engine.loads == []
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    def chunks(self) -> Iterator[bytes]:
+        yield b"be"
+        raise BentoMLException("the file is gone")
+
+
+@pytest.mark.parametrize(
+    ("host", "held", "containerd", "ways"),
+    [
+        ("", True, False, ("thin", "pull", "full")),
+        ("unix:///run/x.sock", False, False, ("full",)),
+        ("tcp://127.0.0.1:2375", False, True, ("pull", "full")),
+        ("tcp://engine.example:2375", True, False, ("thin", "full")),
+        ("ssh://me@localhost", True, True, ("full",)),
+    ],
+)
+def test_how_an_engine_is_given_an_image(
+    host: str, held: bool, containerd: bool, ways: tuple[str, ...]
+) -> None:
+    driver = "io.containerd.snapshotter.v1" if containerd else "overlay2"
+    near = _is_near({"DOCKER_HOST": host} if host else {})
+    assert _ways({"DriverStatus": [["driver-type", driver]]}, held=held, is_near=near) == ways
+
+
+def test_nobody_else_gets_the_image() -> None:
+    with serving(IMAGE, lambda count: None) as place:
+        root = f"http://127.0.0.1:{place.port}/v2"
+        for path in (
+            "bentoml/0/manifests/image",
+            f"blobs/{IMAGE.config_descriptor.digest}",
+            f"{place.repository}/manifests/other",
+            f"{place.repository}/manifests/{IMAGE.config_descriptor.digest}",
+            f"{place.repository}/blobs/../../../etc/passwd",
+        ):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"{root}/{path}")
+            assert refused.value.code == 404
+            refused.value.close()
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            asked = urllib.request.Request(f"{root}/{place.repository}/blobs/uploads/", method=method)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(asked)
+            assert refused.value.code == 501
+            refused.value.close()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{root}/")
 
 
 def test_another_id_than_ours_is_an_error(engine: FakeEngine) -> None:
@@ -123,6 +199,16 @@ def test_a_real_engine_takes_an_image_without_the_layers_that_it_has(name: str) 
     EngineSink(os.environ).write(replace(changed, layers=(*unread, changed.layers[-1])), [f"{name}:1"])
     with connected(os.environ) as client:
         assert client.images.get(f"{name}:1").id == str(changed.config_descriptor.digest)
+
+
+@pytest.mark.engine
+def test_a_real_engine_pulls_the_same_image_from_loopback(name: str) -> None:
+    image = unique("one", name)
+    EngineSink(os.environ, ways=("pull",)).write(image, [f"{name}:1"])
+    with connected(os.environ) as client:
+        found = client.images.get(f"{name}:1")
+        assert found.id == str(image.config_descriptor.digest)
+        assert found.tags == [f"{name}:1"] and found.attrs["RepoDigests"] == []
 
 
 @pytest.mark.engine

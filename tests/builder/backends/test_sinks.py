@@ -11,6 +11,8 @@ from tests.builder.oci.images import Pieces, small_image
 from bentoml.builder.backends.archive import ArchiveSink
 from bentoml.builder.backends.engine import EngineSink, held_layers
 from bentoml.builder.backends.layout import LayoutSink
+from bentoml.builder.backends.output import Output, parse_output
+from bentoml.builder.backends.registry import RegistrySink
 from bentoml.builder.backends.select import open_sink
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.model import Platform, Sink
@@ -28,6 +30,12 @@ IMAGE = small_image("one", "two")
         ("dest=/a=b,type=oci", LayoutSink(Path("/a=b"))),
         ("type=oci-archive,dest=a.tar", ArchiveSink(Path("a.tar"), "oci")),
         ("type=docker-archive,dest=a.tar", ArchiveSink(Path("a.tar"), "docker")),
+        ("type=docker,dest=a.tar", ArchiveSink(Path("a.tar"), "docker")),
+        ("type=oci,dest=a.tar", ArchiveSink(Path("a.tar"), "oci")),
+        ("type=oci,dest=a.tar,tar=false", LayoutSink(Path("a.tar"))),
+        ("type=oci,dest=out,tar=true", ArchiveSink(Path("out"), "oci")),
+        ("type=oci,dest=-", ArchiveSink(Path("-"), "oci")),
+        ("type=image,name=a:1", EngineSink({})),
     ],
 )
 def test_outputs(output: str | None, expected: Sink) -> None:
@@ -36,12 +44,35 @@ def test_outputs(output: str | None, expected: Sink) -> None:
 
 @pytest.mark.parametrize(
     "output",
-    ["", "out", "type=oci", "type=oci,dest=", "type=strange,dest=x", "type=docker,dest=x", "type=oci,dest=x,a=b",
-     "type=oci,dest=x,tar"],
+    ["", "out", "type=oci", "type=oci,dest=", "type=strange,dest=x", "type=oci,dest=x,a=b", "type=oci,dest=x,tar",
+     "type=oci,dest=x,tar=maybe", "type=local,dest=x", "type=tar,dest=x", "type=oci\ndest=x", '"type=oci,dest=x'],
 )  # fmt: skip
 def test_unknown_outputs_are_refused_with_the_known_ones(output: str) -> None:
     with pytest.raises(InvalidArgument, match="type=oci,dest=FOLDER"):
         open_sink(output, env={})
+
+
+@pytest.mark.parametrize(
+    ("output", "names"),
+    [
+        ("type=registry,dest=localhost:5000/a:1", ("localhost:5000/a:1",)),
+        ("type=registry,name=localhost:5000/a:1", ("localhost:5000/a:1",)),
+        ("type=image,name=host.example/a,push=true", ("host.example/a",)),
+        (
+            'type=image,"name=host.example/a:1,host.example/a:2",push=true',
+            ("host.example/a:1", "host.example/a:2"),
+        ),
+        ("type=registry", ()),
+    ],
+)
+def test_registries_and_names(output: str, names: tuple[str, ...]) -> None:
+    assert parse_output(output) == Output("registry", names=names)
+    assert isinstance(open_sink(output, env={}), RegistrySink)
+
+
+def test_a_key_that_is_nearly_known() -> None:
+    with pytest.raises(InvalidArgument, match="unknown key `dst`; did you mean `dest`"):
+        parse_output("type=oci,dst=x")
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ...exceptions import InvalidArgument
 from ...paths import atomic_write
 from ...store.archives.tar import Tar
+from ...store.archives.watch import Unwatched, Watch, counted
 from ...store.digest import Digest
 from ..oci.archive import docker_archive, oci_archive
 from ..oci.blobs import writing
-from ..oci.model import Image, ImageIndex
+from ..oci.model import Image, ImageIndex, Referrer
+from .output import STDOUT
 
 __all__ = ["ArchiveSink"]
-
-STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +27,31 @@ class ArchiveSink:
 
     file: Path
     form: Literal["oci", "docker"]
+    watch: Watch = field(default_factory=Unwatched, compare=False)
 
-    def write(self, image: Image | ImageIndex, names: Sequence[str]) -> str:
+    def write(
+        self, image: Image | ImageIndex, names: Sequence[str], referrers: Sequence[Referrer] = ()
+    ) -> str:
         """Write the image and return where it is and what its digest is."""
-        archive, digest = self._archive(image, names)
+        archive, digest = self._archive(image, names, referrers)
+        self.watch.expect(sum(entry.size for entry in archive.entries))
+        chunks = counted(archive.chunks(), self.watch)
         if str(self.file) == STDOUT:
-            sys.stdout.buffer.writelines(archive.chunks())
+            sys.stdout.buffer.writelines(chunks)
             sys.stdout.buffer.flush()
             return f"{self.form} archive on stdout has {digest}"
         with writing(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.file) as target:
-                for chunk in archive.chunks():
+                for chunk in chunks:
                     target.write(chunk)
         return f"{self.form} archive `{self.file}` has {digest}"
 
-    def _archive(self, image: Image | ImageIndex, names: Sequence[str]) -> tuple[Tar, Digest]:
+    def _archive(
+        self, image: Image | ImageIndex, names: Sequence[str], referrers: Sequence[Referrer]
+    ) -> tuple[Tar, Digest]:
         if self.form == "oci":
-            return oci_archive(image, names), image.root.digest
+            return oci_archive(image, names, referrers), image.root.digest
         if isinstance(image, ImageIndex):
             raise InvalidArgument(
                 "an archive for `docker load` holds the image of one platform; take `type=oci-archive`, or name one `--platform`"

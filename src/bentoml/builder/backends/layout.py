@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..oci.blobs import writing
 from ..oci.layout import write_layout
-from ..oci.model import Image, ImageIndex
+from ..oci.model import Image, ImageIndex, Referrer
 
 __all__ = ["LayoutSink"]
 
@@ -19,8 +19,10 @@ class LayoutSink:
 
     folder: Path
 
-    def write(self, image: Image | ImageIndex, names: Sequence[str]) -> str:
+    def write(
+        self, image: Image | ImageIndex, names: Sequence[str], referrers: Sequence[Referrer] = ()
+    ) -> str:
         """Write the image and return where it is and what its digest is."""
         with writing(self.folder):
-            write_layout(self.folder, image, names)
+            write_layout(self.folder, image, names, referrers)
         return f"OCI layout `{self.folder}` has {image.root.digest}"

@@ -1,41 +1,49 @@
-"""Which sink an ``--output`` names."""
+"""Which sink an output names."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...exceptions import InvalidArgument
+from ...registry.memory import Memory
+from ...store.archives.watch import Unwatched, Watch
 from ..oci.model import Sink
 from .archive import ArchiveSink
 from .engine import EngineSink
 from .layout import LayoutSink
+from .output import Output, parse_output
+from .registry import RegistrySink
 
 __all__ = ["open_sink"]
 
-_FORMS = "`type=docker`, `type=oci,dest=FOLDER`, `type=oci-archive,dest=FILE.tar` or `type=docker-archive,dest=FILE.tar`"
+_NO_MEMORY = Memory(Path(os.devnull, "memory"))  # where nothing can be written, nothing is remembered
 
 
-def open_sink(output: str | None, *, env: Mapping[str, str]) -> Sink:
+def open_sink(
+    output: Output | str | None,
+    *,
+    env: Mapping[str, str],
+    memory: Memory = _NO_MEMORY,
+    watch: Watch | None = None,
+) -> Sink:
     """Return the sink that ``output`` names; without one the local Docker engine.
 
-    ``type=oci,dest=FOLDER``, ``type=oci-archive,dest=FILE``, ``type=docker-archive,dest=FILE``, ``type=docker``.
+    ``memory`` is where a registry's uploads and blobs are remembered; ``watch`` is told of the bytes that are written.
 
     Raises:
-        InvalidArgument: ``output`` is none of these.
+        InvalidArgument: ``output`` cannot be understood (`parse_output`).
     """
-    if output is None:
-        return EngineSink(env)
-    pairs = [pair.partition("=") for pair in output.split(",")]
-    options = {key: value for key, equals, value in pairs if equals}
-    if len(options) == len(pairs):
-        match options:
-            case {"type": "docker", **rest} if not rest:
-                return EngineSink(env)
-            case {"type": "oci", "dest": dest, **rest} if dest and not rest:
-                return LayoutSink(Path(dest))
-            case {"type": "oci-archive", "dest": dest, **rest} if dest and not rest:
-                return ArchiveSink(Path(dest), "oci")
-            case {"type": "docker-archive", "dest": dest, **rest} if dest and not rest:
-                return ArchiveSink(Path(dest), "docker")
-    raise InvalidArgument(f"`--output {output}` is not known; use {_FORMS}")
+    wanted = output if isinstance(output, Output) else parse_output(output)
+    watch = watch or Unwatched()
+    match wanted.kind:
+        case "docker":
+            return EngineSink(env, watch)
+        case "oci":
+            return LayoutSink(Path(wanted.dest))
+        case "oci-archive":
+            return ArchiveSink(Path(wanted.dest), "oci", watch)
+        case "docker-archive":
+            return ArchiveSink(Path(wanted.dest), "docker", watch)
+        case "registry":
+            return RegistrySink(env, memory, watch)

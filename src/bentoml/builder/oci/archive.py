@@ -18,16 +18,16 @@ from .blobs import CheckedBlob, FileBlob, PlainBlob
 from .cache import Cache, kept_layer
 from .codec import gzip_codec
 from .layout import INDEX_FILE, LAYOUT_FILE, MARKER, blob_path, image_parts, index_of, open_index
-from .model import Base, Blob, Image, ImageIndex, Layer, Platform
+from .model import Base, Blob, Image, ImageIndex, Layer, Platform, Referrer
 
-__all__ = ["docker_archive", "oci_archive", "open_docker_archive", "open_oci_archive"]
+__all__ = ["docker_archive", "docker_layers", "oci_archive", "open_docker_archive", "open_oci_archive"]
 
 _DOCKER_FILE = "manifest.json"
 
 
-def oci_archive(image: Image | ImageIndex, names: Sequence[str]) -> Tar:
+def oci_archive(image: Image | ImageIndex, names: Sequence[str], referrers: Sequence[Referrer] = ()) -> Tar:
     """Return the archive of an image, as a recipe: its layers are read when its bytes are."""
-    return Tar.of(_layout_entries(image, names, frozenset()))
+    return Tar.of(_layout_entries(image, names, frozenset(), referrers))
 
 
 def docker_archive(image: Image, names: Sequence[str], *, without: Collection[Digest] = frozenset()) -> Tar:
@@ -60,15 +60,18 @@ def _tags(entry: Mapping[str, object]) -> list[str]:
 
 
 def _layout_entries(
-    image: Image | ImageIndex, names: Sequence[str], without: Collection[Digest]
+    image: Image | ImageIndex,
+    names: Sequence[str],
+    without: Collection[Digest],
+    referrers: Sequence[Referrer] = (),
 ) -> Iterator[TarEntry]:
     layers = (layer for one in image.images for layer in one.layers)
     omitted = {layer.descriptor.digest for layer in layers if layer.diff_id in without}
     for folder in ("blobs", "blobs/sha256"):
         yield TarEntry.folder(folder)
     yield TarEntry.file(LAYOUT_FILE, MARKER)
-    yield TarEntry.file(INDEX_FILE, index_of(image, names))
-    for descriptor, blob in image_parts(image):
+    yield TarEntry.file(INDEX_FILE, index_of(image, names, (), referrers))
+    for descriptor, blob in image_parts(image, referrers):
         if descriptor.digest not in omitted:
             path = blob_path(descriptor.digest)
             checked = CheckedBlob(blob, descriptor.digest, f"layer {descriptor.digest}")
@@ -171,6 +174,17 @@ def open_docker_archive(
         _kept(cache, diff_id, members.find(str(path))) for diff_id, path in zip(diff_ids, paths, strict=True)
     )
     return Base(name, None, config, tuple(layers), platform), data
+
+
+def docker_layers(file: Path) -> tuple[Blob, ...]:
+    """Return the plain layers of the only image in an archive of `docker save`, from the bottom up.
+
+    Raises:
+        BentoMLException: the file is not such an archive.
+    """
+    members = _Members.of(file)
+    paths = _chosen(members.read(_DOCKER_FILE), None, str(file)).get("Layers")
+    return tuple(PlainBlob(members.find(str(path))) for path in (paths if isinstance(paths, list) else ()))
 
 
 def _kept(cache: Cache, diff_id: Digest, place: FileBlob) -> Layer:

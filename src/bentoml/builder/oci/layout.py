@@ -15,7 +15,7 @@ from ...store.digest import Digest, canonical_json
 from .bases.resolve import Source, resolve
 from .blobs import CheckedBlob, FileBlob
 from .codec import measured
-from .model import Base, Blob, BytesBlob, Image, ImageIndex, Platform
+from .model import Base, Blob, BytesBlob, Image, ImageIndex, Platform, Referrer
 
 __all__ = [
     "INDEX_FILE",
@@ -42,33 +42,55 @@ def blob_path(digest: Digest) -> str:
     return f"blobs/sha256/{digest.hex}"
 
 
-def image_parts(image: Image | ImageIndex) -> Iterator[tuple[Descriptor, Blob]]:
-    """Yield everything that an image consists of, each content once: layers, configuration, manifest; the index last."""
+def image_parts(
+    image: Image | ImageIndex, referrers: Sequence[Referrer] = ()
+) -> Iterator[tuple[Descriptor, Blob]]:
+    """Yield everything that an image consists of, each content once: layers, configuration, manifest; the index last.
+
+    What refers to it comes after that.
+    """
     seen: set[Digest] = set()
+    for descriptor, blob in _all_parts(image, referrers):
+        if descriptor.digest not in seen:
+            seen.add(descriptor.digest)
+            yield descriptor, blob
+
+
+def _all_parts(image: Image | ImageIndex, referrers: Sequence[Referrer]) -> Iterator[tuple[Descriptor, Blob]]:
     for one in image.images:
         for layer in one.layers:
-            if layer.descriptor.digest not in seen:
-                seen.add(layer.descriptor.digest)
-                yield layer.descriptor, layer.blob
+            yield layer.descriptor, layer.blob
         yield one.config_descriptor, BytesBlob(one.config)
         yield one.manifest_descriptor, BytesBlob(one.manifest)
     if isinstance(image, ImageIndex):
         yield image.root, BytesBlob(image.document)
+    for referrer in referrers:
+        yield from referrer.parts()
 
 
 def index_of(
-    image: Image | ImageIndex, names: Sequence[str], present: Sequence[Mapping[str, object]] = ()
+    image: Image | ImageIndex,
+    names: Sequence[str],
+    present: Sequence[Mapping[str, object]] = (),
+    referrers: Sequence[Referrer] = (),
 ) -> bytes:
-    """Return an index.json that says ``names`` (or none) for the image; entries in ``present`` of other names stay."""
+    """Return an index.json that says ``names`` (or none) for the image, and what refers to it; other entries in ``present`` stay."""
     platform = {"platform": image.platform.to_json()} if isinstance(image, Image) else {}
     plain = image.root.to_json() | platform
     entries = [plain | {"annotations": _annotations(name)} for name in names] or [plain]
-    written = [entry.get("annotations") for entry in entries]
-    kept = [entry for entry in present if entry.get("annotations") not in written]
+    entries += [referrer.entry for referrer in referrers]
+    kept = [entry for entry in present if _key(entry) not in map(_key, entries)]
     return canonical_json({"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": [*kept, *entries]})
 
 
-def write_layout(folder: Path, image: Image | ImageIndex, names: Sequence[str]) -> None:
+def _key(entry: Mapping[str, object]) -> object:
+    """Return what an entry has alone: its names, or as a document about an image its digest."""
+    return entry.get("digest") if "artifactType" in entry else entry.get("annotations")
+
+
+def write_layout(
+    folder: Path, image: Image | ImageIndex, names: Sequence[str], referrers: Sequence[Referrer] = ()
+) -> None:
     """Write an image into a layout, which is made or added to; a blob that is there already is not read again.
 
     The index is written last: until then the layout does not have the image.
@@ -78,12 +100,12 @@ def write_layout(folder: Path, image: Image | ImageIndex, names: Sequence[str]) 
     """
     present = _present(folder)
     (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-    for descriptor, blob in image_parts(image):
+    for descriptor, blob in image_parts(image, referrers):
         target = folder / blob_path(descriptor.digest)
         if not (target.is_file() and target.stat().st_size == descriptor.size):
             _write_blob(target, descriptor, blob)
     write_atomic(folder / LAYOUT_FILE, MARKER)
-    write_atomic(folder / INDEX_FILE, index_of(image, names, present))
+    write_atomic(folder / INDEX_FILE, index_of(image, names, present, referrers))
 
 
 def _present(folder: Path) -> list[Mapping[str, object]]:
@@ -150,7 +172,7 @@ def open_layout(folder: Path, tag: str | None, *, platform: Platform) -> Base:
 
 def open_index(index: bytes, source: Source, tag: str | None, *, name: str, platform: Platform) -> Base:
     """Return the image that an index.json says, with its content in ``source``."""
-    entries = _entries(index, name)
+    entries = [entry for entry in _entries(index, name) if "artifactType" not in entry]
     wanted = [entry for entry in entries if tag is None or tag in _names(entry)]
     if len({str(entry.get("digest")) for entry in wanted}) != 1:
         known = sorted({tag for entry in entries for tag in _names(entry)})

@@ -21,6 +21,7 @@ __all__ = [
     "Layer",
     "LayerKind",
     "Platform",
+    "Referrer",
     "Sink",
 ]
 
@@ -169,13 +170,68 @@ class ImageIndex:
         return Descriptor(MediaType.INDEX, Digest.of(data), len(data))
 
 
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """A document about an image: an artifact that names the manifest of the image as its ``subject``.
+
+    ``media_type`` says what kind of document it is. See "Pushing Manifests with Subject" of the OCI distribution
+    specification, version 1.1.
+    """
+
+    subject: Descriptor
+    media_type: str
+    data: bytes
+
+    @property
+    def document(self) -> Descriptor:
+        """The descriptor of the document, its only layer."""
+        return Descriptor(self.media_type, Digest.of(self.data), len(self.data))
+
+    @property
+    def manifest(self) -> bytes:
+        """The canonical manifest of the artifact."""
+        return canonical_json(
+            {
+                "schemaVersion": 2,
+                "mediaType": MediaType.MANIFEST,
+                "artifactType": self.media_type,
+                "config": _NOTHING.to_json(),
+                "layers": [self.document.to_json()],
+                "subject": self.subject.to_json(),
+            }
+        )
+
+    @property
+    def root(self) -> Descriptor:
+        """The descriptor of the manifest: what is to be signed."""
+        data = self.manifest
+        return Descriptor(MediaType.MANIFEST, Digest.of(data), len(data))
+
+    @property
+    def entry(self) -> dict[str, object]:
+        """The entry of the artifact in an index."""
+        return self.root.to_json() | {"artifactType": self.media_type}
+
+    def parts(self) -> Iterator[tuple[Descriptor, Blob]]:
+        """Yield what the artifact consists of: its configuration, its document, its manifest."""
+        yield _NOTHING, BytesBlob(b"{}")
+        yield self.document, BytesBlob(self.data)
+        yield self.root, BytesBlob(self.manifest)
+
+
+_NOTHING = Descriptor(MediaType.EMPTY, Digest.of(b"{}"), 2)  # what has no configuration has this for one
+
+
 class Sink(Protocol):
     """A place that takes images: a layout folder, an archive, an engine, a registry."""
 
-    def write(self, image: Image | ImageIndex, names: Sequence[str]) -> str:
+    def write(
+        self, image: Image | ImageIndex, names: Sequence[str], referrers: Sequence[Referrer] = ()
+    ) -> str:
         """Put the image there under each of ``names`` (``repository:tag``) and return one line that says where it is.
 
-        Only what the place lacks is read and sent. A failure leaves nothing half written under a name.
+        Only what the place lacks is read and sent. A failure leaves nothing half written under a name. ``referrers`` go
+        beside it where the place keeps such things; an engine and an archive for one do not.
 
         Raises:
             InvalidArgument: the place takes no images of several platforms.
