@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.containers import call, docker, running
 from tests.support import Project
 
 pytestmark = pytest.mark.engine
@@ -47,55 +44,6 @@ SAVE = """
 """
 IMAGE = "bentoml-test-greeter:1"
 BASE = ("--base-image", "debs:bookworm")
-
-
-def docker(*arguments: str, timeout: float = 60) -> str:
-    """Run the engine's own client; a failure is the test's."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-@contextmanager
-def running(image: str, *arguments: str, settings: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Run an image until the block ends; give the container and the address of its service, once it is ready.
-
-    The container shares the host's network: an engine without a bridge can run it, too.
-    """
-    port = free_port()
-    settings += ("--network", "host", "--env", "BENTOML_HOST=127.0.0.1", "--env", f"PORT={port}")
-    container = docker("run", "--detach", *settings, image, *arguments).strip()
-    try:
-        yield container, wait_ready(container, f"http://127.0.0.1:{port}")
-    finally:
-        docker("rm", "--force", container)
-
-
-def wait_ready(container: str, address: str, timeout: float = 30) -> str:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
-                if answer.status == 200:
-                    return address
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"not ready after {timeout} s\n{docker('logs', container)}")
-
-
-def call(address: str, route: str, **values: object) -> Any:
-    request = urllib.request.Request(
-        f"{address}/{route}", json.dumps(values).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
 
 
 @pytest.fixture(scope="module")

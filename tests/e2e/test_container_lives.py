@@ -1,0 +1,185 @@
+"""How a container lives: who may run it, where it writes, how it is told to end, and who sees that it is well."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from tests.containers import call, docker, published, started
+from tests.support import Project
+
+pytestmark = pytest.mark.engine
+
+SERVICE = """
+    import os, time
+    import bentoml
+
+    @bentoml.service(http={"port": 3456})
+    class Worker:
+        @bentoml.api
+        def who(self) -> dict:
+            home = os.path.expanduser("~")
+            return {"uid": os.getuid(), "home": home, "may write": os.access(home, os.W_OK)}
+
+        @bentoml.api
+        def wait(self, seconds: float) -> float:
+            time.sleep(seconds)
+            return seconds
+
+        @bentoml.task
+        def add(self, a: int, b: int) -> int:
+            return a + b
+"""
+BROKEN = "raise RuntimeError('the weights are gone')\n"
+BUILD = "service: service:Worker\ndocker: {python_version: '3.11'}\n"
+IMAGE = "bentoml-test-worker:1"
+BASE = ("--base-image", "debs:bookworm")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The image of a service whose port is 3456."""
+    project = Project(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("home"))
+    project.write(service_py=SERVICE, bentofile_yaml=BUILD)
+    for command in (("build",), ("containerize", "worker:latest", *BASE, "-t", IMAGE)):
+        ended = project.bentoml(*command, timeout=300)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    yield IMAGE
+    docker("rmi", "--force", IMAGE)
+
+
+def state(container: str, what: str) -> Any:
+    return json.loads(docker("inspect", "--format", f"{{{{json .State.{what}}}}}", container))
+
+
+def task_done(address: str, a: int, b: int) -> Any:
+    """Return the result of a task, which is kept in a file."""
+    task = call(address, "add/submit", a=a, b=b)["task_id"]
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{address}/add/status?task_id={task}", timeout=5) as answer:
+            if json.load(answer)["status"] == "success":
+                break
+        time.sleep(0.02)
+    with urllib.request.urlopen(f"{address}/add/get?task_id={task}", timeout=5) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize(
+    ("settings", "uid", "home"),
+    [
+        pytest.param((), 1034, "/home/bentoml", id="as it is"),
+        pytest.param(("--user", "12345:0"), 12345, "/tmp", id="a user without a name"),
+        pytest.param(("--user", "0"), 0, "/root", id="root"),
+        pytest.param(
+            ("--read-only", "--tmpfs", "/tmp", "--user", "12345", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+            12345, "/tmp", id="all at once",
+        ),
+    ],
+)  # fmt: skip
+def test_anybody_may_run_it(image: str, settings: tuple[str, ...], uid: int, home: str) -> None:
+    with published(image, port=3456, settings=settings) as (container, address):
+        assert call(address, "who") == {"uid": uid, "home": home, "may write": True}
+        assert task_done(address, 2, 3) == 5
+        changed = {line[2:] for line in docker("diff", container).splitlines() if line[0] == "A"}
+    allowed = [PurePosixPath(place) for place in ("/home/bentoml", "/tmp")]
+    assert [path for path in changed if not any(PurePosixPath(path).is_relative_to(a) for a in allowed)] == []
+
+
+def test_a_signal_lets_requests_end(image: str) -> None:
+    with published(image, port=3456) as (container, address):
+        answers: list[object] = []
+        asking = threading.Thread(target=lambda: answers.append(call(address, "wait", seconds=1.5)))
+        asking.start()
+        time.sleep(0.5)
+        docker("kill", "--signal", "INT", container)
+        assert docker("wait", container) == "0\n"
+        asking.join(timeout=10)
+        assert answers == [1.5]
+
+
+def test_docker_stop_need_not_kill(image: str) -> None:
+    with published(image, "serve", "--workers", "2", port=3456) as (container, address):
+        asking = threading.Thread(target=call, args=(address, "wait"), kwargs={"seconds": 1.5})
+        asking.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        docker("stop", "--time", "9", container)
+        asking.join(timeout=10)
+        assert time.monotonic() - began < 5
+        assert (state(container, "ExitCode"), state(container, "OOMKilled")) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "port"),
+    [
+        pytest.param(("--env", "PORT=8080", "--env", "BENTOML_PORT=1"), (), 8080, id="PORT"),
+        pytest.param(("--env", "PORT=1"), ("-p", "8082"), 8082, id="an option"),
+        pytest.param(("--init",), (), 3456, id="the service's own, behind an init"),
+    ],
+)
+def test_the_engine_sees_that_it_is_well(
+    image: str, settings: tuple[str, ...], arguments: tuple[str, ...], port: int
+) -> None:
+    with published(image, *arguments, port=port, settings=("--health-interval", "300ms", *settings)) as (
+        container,
+        _,
+    ):
+        deadline = time.monotonic() + 20
+        while state(container, "Health")["Status"] == "starting" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert state(container, "Health")["Status"] == "healthy", state(container, "Health")
+
+
+def test_the_engine_sees_that_it_is_not_well(image: str) -> None:
+    """A server that hangs (its processes are stopped) is unhealthy after three checks."""
+    health = ("--health-interval", "200ms", "--health-timeout", "1s", "--health-start-period", "1ms")
+    with published(image, port=3456, settings=(*health, "--health-retries", "2")) as (container, _):
+        stop = "import os\nfor p in os.listdir('/proc'):\n if p.isdigit() and os.stat(f'/proc/{p}').st_uid == 1034 and int(p) not in (1, os.getpid()): os.kill(int(p), 19)"
+        docker("exec", container, "python", "-c", stop)
+        deadline = time.monotonic() + 20
+        while state(container, "Health")["Status"] != "unhealthy" and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert state(container, "Health")["Status"] == "unhealthy"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(("sh", "-c", "echo $BENTOML_HOME $PORT"), "/home/bentoml 3000\n", id="sh"),
+        pytest.param(("python", "-c", "import sys; print(sys.prefix)"), "/app/.venv\n", id="python"),
+        pytest.param(("bentoml", "models", "list", "-o", "json"), "[]\n", id="bentoml"),
+    ],
+)
+def test_any_command_runs(image: str, arguments: tuple[str, ...], said: str) -> None:
+    settings = ("--rm", "--network", "none", "--user", "12345", "--env", "PORT=3000")
+    assert docker("run", *settings, image, *arguments) == said
+
+
+def test_the_exit_code_is_that_of_the_command(image: str) -> None:
+    ended = subprocess.run(["docker", "run", "--rm", image, "sh", "-c", "exit 7"], timeout=60)
+    assert ended.returncode == 7
+
+
+def test_a_service_that_cannot_start_says_why(image: str) -> None:
+    """One that fails is not tried again and again: whoever runs containers does that."""
+    command = f'printf "{BROKEN}" > service.py && exec bentoml serve service:Worker'
+    with started(image, "sh", "-c", command) as container:
+        assert docker("wait", container) == "1\n" or state(container, "ExitCode") == 3
+        log = subprocess.run(["docker", "logs", container], capture_output=True, text=True, timeout=30)
+        assert "RuntimeError: the weights are gone" in log.stdout + log.stderr
+
+
+def test_without_a_place_to_write_it_says_so(image: str) -> None:
+    ended = subprocess.run(
+        ["docker", "run", "--rm", "--read-only", image], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 1
+    assert "/tmp" in ended.stderr and "Traceback" not in ended.stderr
