@@ -43,3 +43,9 @@ def test_light_commands_load_nothing_heavy(arguments: list[str], tmp_path: objec
         f"try: run({arguments!r})\nexcept SystemExit: pass"
     )
     assert loaded_by(code) & HEAVY == set()
+
+
+def test_what_services_are_written_with_loads_no_server() -> None:
+    """A build imports a service to describe it, and answers nothing."""
+    code = "import bentoml; bentoml.service, bentoml.api, bentoml.depends, bentoml.Context, bentoml.load"
+    assert loaded_by(code) & (HEAVY - {"pydantic"} | {"anyio", "ssl"}) == set()

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from http.cookies import Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from starlette.datastructures import MutableHeaders
-
 if TYPE_CHECKING:
     from starlette.background import BackgroundTasks
+    from starlette.datastructures import MutableHeaders
     from starlette.requests import Request
 
 __all__ = [
@@ -95,6 +94,8 @@ class ResponseContext:
     def headers(self) -> MutableHeaders:
         """The headers to add; ``append`` keeps several values of one name."""
         if self._headers is None:
+            from starlette.datastructures import MutableHeaders
+
             self._headers = MutableHeaders()
         return self._headers
 

@@ -1,18 +1,23 @@
-"""Calls between services of one process: sync and async methods, each callable from either side."""
+"""Calls between services of one process: sync and async methods, each callable from either side.
+
+What runs event loops is imported by the first call: a service that is only described, as by a build, makes none.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import functools
+import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from typing import Any, Generic, Protocol, TypeVar
-
-import anyio
-import anyio.to_thread
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..exceptions import BentoMLException
 from .method import APIMethod
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import anyio
 
 __all__ = ["Calls", "Loops", "ServiceProxy", "TaskDesk"]
 
@@ -40,12 +45,16 @@ class Loops:
 
     def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """Run a coroutine to its end and return its result."""
+        import asyncio
+
         home = self._home
         if home is None or not home.is_running() or home is _running_loop():
             home = self._own_loop()
         return asyncio.run_coroutine_threadsafe(coroutine, home).result()
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
         with self._lock:
             if self._own is None:
                 self._own = asyncio.new_event_loop()
@@ -128,6 +137,8 @@ class ServiceProxy(Generic[T]):
         loops: Loops,
         desk: FindDesk = lambda _: None,
     ) -> None:
+        import anyio
+
         limiter = anyio.CapacityLimiter(threads)
 
         def awaited(method: Method) -> Call:
@@ -166,6 +177,11 @@ class ServiceProxy(Generic[T]):
 
 def as_async(method: Method, instance: object, limiter: anyio.CapacityLimiter) -> Call:
     """Return a method to be awaited; a sync one runs in a thread, at most so many at once as the limiter allows."""
+    import asyncio
+
+    import anyio
+    import anyio.to_thread
+
     call = method.tolerant(instance)
     if method.is_async:
         return call
@@ -203,7 +219,7 @@ def as_sync(method: Method, instance: object, loops: Loops) -> Call:
     @functools.wraps(method.func)
     def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
         steps = call(*args, **kwargs)
-        if asyncio.iscoroutine(steps):
+        if inspect.iscoroutine(steps):
             steps = loops.run(steps)
         try:
             while (step := loops.run(_next(steps))) is not _END:
@@ -220,6 +236,8 @@ async def _next(steps: AsyncIterator[Any]) -> Any:
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
+    import asyncio
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import zipfile
 from base64 import urlsafe_b64encode
@@ -85,12 +86,14 @@ def _distribution() -> Distribution:
 
 
 def _modules(package: Path) -> Iterator[tuple[str, bytes]]:
-    for file in package.rglob("*"):
-        relative = file.relative_to(package.parent)
-        if file.is_file() and not any(
-            part == "__pycache__" or part.startswith(".") for part in relative.parts
-        ):
-            yield relative.as_posix(), file.read_bytes()
+    top = len(f"{package.parent}{os.sep}")
+    for folder, folders, names in os.walk(package):
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                path = f"{folder}{os.sep}{name}"
+                with open(path, "rb", buffering=0) as file:
+                    yield path[top:].replace(os.sep, "/"), file.read()
 
 
 def _metadata(installed: Distribution, folder: str) -> Iterator[tuple[str, bytes]]:

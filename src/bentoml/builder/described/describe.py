@@ -18,6 +18,8 @@ __all__ = ["REFUSED", "Description", "describe", "import_string_of"]
 
 logger = logging.getLogger(__name__)
 
+# Imports make many objects and no garbage: to look for some meanwhile takes a tenth of the child's time.
+_CHILD = "import gc; gc.disable(); from bentoml.builder.described.describe_child import main; main()"
 REFUSED = "refused"  # the key of an answer that is nothing but a message
 
 
@@ -82,7 +84,7 @@ def describe(
             filter(None, [str(project / "src"), env.get("PYTHONPATH")])
         )
     # -P: a module of the project must not take the place of one that this library imports before the service.
-    command = [sys.executable, "-P", "-m", "bentoml.builder.described.describe_child", import_string]
+    command = [sys.executable, "-P", "-c", _CHILD, import_string]
     given = json.dumps(dict(args or {}), default=str).encode()
     try:
         answer = run(command, cwd=project, env=environment, input=given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import json
@@ -22,17 +23,38 @@ from ...sdk.service import Service
 from .describe import REFUSED
 from .static_read import ReadService, read_service
 
-__all__ = ["described"]
+__all__ = ["described", "main"]
 
 # The import system, and this package: the frames between the start of the process and the user's module.
 _ON_THE_WAY = ("<frozen ", str(Path(importlib.__file__).parent), str(Path(__file__).parents[2]))
+
+
+def main() -> None:
+    """Print what the service says whose import string the command line has; its arguments come as JSON on stdin."""
+    gc.freeze()  # what this library is made of is never garbage
+    gc.enable()
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the user's code prints is no part of the answer
+    try:
+        description = _description(Target(sys.argv[1], Path.cwd(), args=json.load(sys.stdin)))
+    except (BentoMLConfigException, ImportServiceError, NotFound, WrongArguments) as e:
+        description = {REFUSED: str(e)}
+    except SystemExit as e:
+        sys.exit(f"its module ends the process: sys.exit({e.code!r})")
+    except Exception as e:  # the process ends here
+        traceback.print_exception(e.with_traceback(_from_users_code(e)))
+        sys.exit(1)
+    with answer:
+        json.dump(description, answer)
+    sys.stdout.flush()
+    os._exit(0)  # whatever threads the user's code has started, and at once
 
 
 def described(service: Service[Any], import_string: str) -> dict[str, Any]:
     """Return the fields of a `Description`."""
     services = list(service.all_services().values())
     return {
-        "service": import_string,
+        "service": _with_attribute(import_string, service),
         "name": service.name,
         "labels": service.labels,
         "envs": [env for one in reversed(services) for env in one.envs],
@@ -45,6 +67,15 @@ def described(service: Service[Any], import_string: str) -> dict[str, Any]:
             one.name: [model.declared() for model in one.hub_models] for one in services if one.hub_models
         },
     }
+
+
+def _with_attribute(import_string: str, service: Service[Any]) -> str:
+    """Return ``module:attribute``, also where the module alone was named."""
+    module = sys.modules.get(import_string)  # it is not there where its source was read
+    names = [name for name, value in vars(module).items() if value is service] if module else []
+    return (
+        import_string if ":" in import_string else f"{import_string}:{(names or [service.inner.__name__])[0]}"
+    )
 
 
 def _entry(service: Service[Any]) -> dict[str, Any]:
@@ -65,24 +96,6 @@ def _dependency(dependency: Dependency[Any]) -> dict[str, str]:
         "cluster": dependency.cluster,
     }
     return {key: value for key, value in named.items() if value}
-
-
-def _main(import_string: str) -> None:
-    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the user's code prints is no part of the answer
-    try:
-        description = _description(Target(import_string, Path.cwd(), args=json.load(sys.stdin)))
-    except (BentoMLConfigException, ImportServiceError, NotFound, WrongArguments) as e:
-        description = {REFUSED: str(e)}
-    except SystemExit as e:
-        sys.exit(f"its module ends the process: sys.exit({e.code!r})")
-    except Exception as e:  # the process ends here
-        traceback.print_exception(e.with_traceback(_from_users_code(e)))
-        sys.exit(1)
-    with answer:
-        json.dump(description, answer)
-    sys.stdout.flush()
-    os._exit(0)  # whatever threads the user's code has started, and at once
 
 
 def _description(target: Target) -> dict[str, Any]:
@@ -125,7 +138,3 @@ def _from_users_code(error: Exception) -> TracebackType | None:
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_ON_THE_WAY):
         frame = frame.tb_next
     return frame if frame is not None or isinstance(error, SyntaxError) else error.__traceback__
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1])
