@@ -158,6 +158,7 @@ def save_bento(
     envs: tuple[dict[str, str], ...] = (),
     services: tuple[dict[str, object], ...] = (),
     packages: tuple[Path, ...] = (),
+    dockerfile: str = "FROM scratch\n",
 ) -> Bento:
     """Store a bento whose packages are wheels in a folder; its runtime is a wheel that holds nothing."""
     numbers = wheel(
@@ -167,7 +168,7 @@ def save_bento(
         texts = {
             "src/service.py": source,
             "env/docker/entrypoint.sh": "#!/bin/sh\n",
-            "env/docker/Dockerfile": "FROM scratch\n",
+            "env/docker/Dockerfile": dockerfile,
             "env/python/requirements.txt": pins(numbers, *packages).replace("_", "-"),
         }
         for path, text in texts.items():

@@ -1,0 +1,71 @@
+"""The command lines of engines: what each is told of a request, as words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .model import Request
+from .options import Option, each, option_words
+
+__all__ = ["buildctl", "buildx", "docker"]
+
+_OUTPUTS = ("push", "load", "output")  # where buildx puts an image
+_FRONTEND = {
+    "target": "target",
+    "platform": "platform",
+}  # options that the frontend of BuildKit has under a name of its own
+_FRONTEND_PAIRS = {
+    "build_arg": "build-arg",
+    "label": "label",
+    "build_context": "context",
+}  # as `KEY:NAME=VALUE`
+_RENAMED = {"cache_from": "import_cache", "cache_to": "export_cache"}
+
+
+def docker(request: Request) -> list[str]:
+    """Return what ``docker build`` is told; podman, buildah and nerdctl have taken its options over."""
+    options = {"platform": request.platform, "iidfile": request.id_file, **request.options}
+    return _built(request, options)
+
+
+def buildx(request: Request) -> list[str]:
+    """Return what ``docker buildx build`` is told: the image goes into the engine, unless the options say where."""
+    loads: dict[str, Option] = {} if any(request.options.get(key) for key in _OUTPUTS) else {"load": True}
+    options = {"platform": request.platform, "iidfile": request.id_file, **loads, **request.options}
+    return _built(request, options)
+
+
+def buildctl(request: Request) -> list[str]:
+    """Return what ``buildctl build`` is told, which speaks to BuildKit itself and has other words for the same."""
+    options = {"platform": request.platform, **request.options}
+    dockerfile = Path(str(options.pop("file", None) or request.dockerfile))
+    words = ["--frontend", "dockerfile.v0", "--local", f"context={request.context}"]
+    words += ["--local", f"dockerfile={dockerfile.parent}", "--opt", f"filename={dockerfile.name}"]
+    if not options.get("output"):
+        names = ",".join(request.names)
+        options["output"] = f'type=docker,"name={names}",dest={request.archive}'
+    for key in [key for key in options if key in _FRONTEND or key in _FRONTEND_PAIRS]:
+        words += _frontend(key, options.pop(key))
+    renamed = {_RENAMED.get(key, key): value for key, value in options.items()}
+    return [*words, *_secrets(request), *option_words(renamed)]
+
+
+def _frontend(key: str, value: Option) -> list[str]:
+    """Return an option of BuildKit's frontend; several platforms are one value."""
+    if key in _FRONTEND:
+        text = ",".join(each(key, value))
+        return ["--opt", f"{_FRONTEND[key]}={text}"] if text else []
+    return [word for text in each(key, value) for word in ("--opt", f"{_FRONTEND_PAIRS[key]}:{text}")]
+
+
+def _built(request: Request, options: Mapping[str, Option]) -> list[str]:
+    names = [word for name in request.names for word in ("--tag", name)]
+    file = options.get("file") or request.dockerfile
+    others = {key: value for key, value in options.items() if key != "file"}
+    own = option_words(others)
+    return [*own, *_secrets(request), *names, *option_words({"file": file}), str(request.context)]
+
+
+def _secrets(request: Request) -> list[str]:
+    return [word for name in request.secrets for word in ("--secret", f"id={name},env={name}")]

@@ -1,0 +1,75 @@
+"""What an engine is, and what it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...store.digest import Digest
+from ...tag import Tag
+from .options import Option
+
+__all__ = ["Engine", "EngineImage", "Request"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One build: what of, by which Dockerfile, under which names, for which platform.
+
+    ``secrets`` are names of variables in the environment of the command that only the build sees. In ``scratch`` the
+    engine leaves what is not the image: its id in ``id``, and an image that has to be loaded in ``image.tar``.
+    """
+
+    context: Path
+    dockerfile: Path
+    names: tuple[str, ...]
+    platform: str | None
+    scratch: Path
+    secrets: tuple[str, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    @property
+    def id_file(self) -> Path:
+        """Where the engine writes which image it made."""
+        named = self.options.get("iidfile")
+        return Path(named) if isinstance(named, str | Path) else self.scratch / "id"
+
+    @property
+    def archive(self) -> Path:
+        """Where an engine that keeps no images writes this one."""
+        return self.scratch / "image.tar"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A program that builds by a Dockerfile: ``command`` and then ``arguments`` of a request, all of it data.
+
+    ``health`` are the words of a command that succeeds where the engine can be used, or a function that says so. With
+    ``has_mounts`` it knows ``RUN --mount``, which caches and secrets need; ``runner`` is the program that runs its images.
+    ``loads`` takes an image that the engine wrote to a file.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    arguments: Callable[[Request], Sequence[str]]
+    health: tuple[str, ...] | Callable[[], bool]
+    has_mounts: bool = True
+    env: Mapping[str, str] = field(default_factory=dict)
+    runner: str = "docker"
+    loads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineImage:
+    """What an engine made: of which bento, under which names, with which id (none where it is no image of the engine's own).
+
+    ``runner`` is the program that runs it.
+    """
+
+    tag: Tag
+    names: tuple[str, ...]
+    id: Digest | None
+    place: str
+    runner: str
+    uses_gpu: bool = False
