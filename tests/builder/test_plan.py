@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bentoml.builder.oci.model import Platform
-from bentoml.builder.plan import ImagePlan, docker_build_command, plan_image
+from bentoml.builder.plan import ImagePlan, docker_build_command, plan_image, with_packages
 from bentoml.exceptions import BentoMLException, InvalidArgument
 from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.tag import Tag
@@ -140,21 +140,34 @@ def test_labels() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "system_packages",
-        "commands",
-        "post_commands",
-        "scripts",
-        "setup_script",
-        "conda",
-        "dockerfile_template",
-    ],
-)
-def test_what_would_have_to_run_in_the_image_is_refused(key: str) -> None:
-    with pytest.raises(BentoMLException, match=f"`{key}`.*`docker build -t iris:v1 .*base_image"):
+@pytest.mark.parametrize("key", ["conda", "dockerfile_template", "unpacked"])
+def test_what_only_a_dockerfile_says_is_refused(key: str) -> None:
+    with pytest.raises(BentoMLException, match=r"Dockerfile.*`docker build -t iris:v1 .*base_image"):
         plan(image={key: ["libgomp1"]})
+
+
+@pytest.mark.parametrize("key", ["commands", "post_commands", "setup_script", "system_packages"])
+def test_what_runs_in_the_image_is_planned(key: str) -> None:
+    assert plan(image={key: ["libgomp1"]}).base == "python:3.12-slim"
+
+
+def test_packages_of_the_system_go_upon_the_base() -> None:
+    assert plan(image={"system_packages": ["libgomp1"]}).system_packages == ("libgomp1",)
+    assert plan(image={"system_packages": ["libgomp1"]}, base="debs:bookworm").system_packages == ()
+
+
+def test_what_steps_see() -> None:
+    made = plan(
+        image={"env": {"A": "docker"}},
+        envs=(
+            {"name": "B", "value": "2", "stage": "all"},
+            {"name": "TOKEN", "value": "", "stage": "build"},
+        ),
+        config={"resources": {"gpu": 1}},
+    )
+    assert {"A", "B", "LANG"} <= made.step_env.keys()
+    assert not {"VIRTUAL_ENV", "NVIDIA_VISIBLE_DEVICES", "TOKEN"} & made.step_env.keys()
+    assert made.secrets == ("TOKEN",)
 
 
 def test_a_base_without_python_is_refused_before_it_is_fetched() -> None:
@@ -180,8 +193,8 @@ def test_the_command_that_builds_the_image_with_an_engine() -> None:
 
 
 def test_all_that_is_refused_is_named_at_once() -> None:
-    with pytest.raises(BentoMLException, match="`system_packages`, `commands`"):
-        plan(image={"system_packages": ["x"], "commands": ["y"]})
+    with pytest.raises(BentoMLException, match="`conda`, `unpacked`|`conda`, `pack_git_packages: false`"):
+        plan(image={"unpacked": ["x"], "conda": ["y"]})
 
 
 @pytest.mark.parametrize(
@@ -199,9 +212,34 @@ def test_a_base_of_debian_packages_brings_system_packages(base: str, whole: str)
 
 def test_another_platform_than_the_locked_one() -> None:
     with pytest.raises(
-        BentoMLException, match=r"locked for `linux/arm64`.*bentoml build --platform linux/amd64"
+        BentoMLException, match=r"locked for `linux/arm64`.*bentoml build --platform linux/arm64,linux/amd64"
     ):
         plan(platform="linux/amd64")
+
+
+def test_a_bento_of_several_platforms() -> None:
+    one, two = f"debs:bookworm@sha256:{'1' * 64}", f"debs:bookworm@sha256:{'2' * 64}"
+    image = {
+        "platforms": ["linux/amd64", "linux/arm64"],
+        "base_image": "debs:bookworm",
+        "base_images": {"linux/amd64": one, "linux/arm64": two},
+    }
+    assert (plan(image=image).platform, plan(image=image).base) == (Platform("linux", "amd64"), one), (
+        "the first"
+    )
+    arm = plan(image=image, platform="linux/arm64/v8")
+    assert (arm.platform, arm.base) == (Platform("linux", "arm64", "v8"), two)
+    assert plan(image=image, platform="linux/arm64", base="debs:trixie").base == "debs:trixie"
+    with pytest.raises(
+        BentoMLException, match="locked for `linux/amd64` and `linux/arm64`, not for `linux/s390x`"
+    ):
+        plan(image=image, platform="linux/s390x")
+
+
+def test_packages_of_the_system_stand_before_the_digest_of_their_base() -> None:
+    digest = f"sha256:{'1' * 64}"
+    assert with_packages(f"debs:bookworm@{digest}", ["curl", "git"]) == f"debs:bookworm:curl+git@{digest}"
+    assert with_packages(f"python:3.11-slim@{digest}", ["curl"]) == f"python:3.11-slim@{digest}"
 
 
 @pytest.mark.parametrize(

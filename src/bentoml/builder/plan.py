@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..exceptions import BentoMLException, InvalidArgument
 from ..registry.reference import Reference
@@ -12,7 +13,7 @@ from ..store.manifest import BentoInfo
 from .oci.model import Platform
 from .oci.parts.place import BENTO, HEALTH, HOME, HUB, UID, VENV
 
-__all__ = ["ImagePlan", "docker_build_command", "plan_image", "uses_gpu"]
+__all__ = ["ImagePlan", "docker_build_command", "locked_platforms", "plan_image", "uses_gpu", "with_packages"]
 
 _PORT = 3000
 _PYTHON_ENV = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
@@ -29,9 +30,7 @@ _GPU_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "comp
 _CUDA = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILINE)
 _DEBS = "debs:"
 _AMAZON = "amazonlinux:2"  # has no Python that a bento could use
-_NEEDS_ENGINE = (
-    "system_packages", "commands", "post_commands", "scripts", "setup_script", "conda", "dockerfile_template", "unpacked",
-)  # fmt: skip
+_NEEDS_DOCKERFILE = ("conda", "dockerfile_template", "unpacked")
 _SAID = {"unpacked": "pack_git_packages: false"}  # a key of the manifest by what the user wrote
 
 
@@ -39,7 +38,8 @@ _SAID = {"unpacked": "pack_git_packages: false"}  # a key of the manifest by wha
 class ImagePlan:
     """Say upon what to build, for which machine, under which names, and how a container runs.
 
-    ``env`` and ``labels`` are added to those of the base; ``PATH`` follows from the base's.
+    ``env`` and ``labels`` are added to those of the base; ``PATH`` follows from the base's. ``step_env`` is what the steps
+    see that run before the Python packages are there, ``secrets`` are the names of variables that no image holds.
     """
 
     base: str
@@ -47,7 +47,10 @@ class ImagePlan:
     python_version: str
     names: tuple[str, ...]
     epoch: int
+    system_packages: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    step_env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     user: str = f"{UID}:{UID}"
     working_dir: str = f"/{BENTO}/src"  # where a bento runs, in a container or not
@@ -76,21 +79,24 @@ def plan_image(
             for another platform.
     """
     image = info.image
-    is_given = base is not None
+    is_given, machine = base is not None, _platform(info, platform)
     if base is None:
-        base = str(image.get("base_image") or f"python:{image.get('python_version')}-slim")
+        base = _base(image, machine)
     _check_feasible(info, base, is_given=is_given)
     names = tuple(names) or (str(info.tag),)
     for name in names:
         if Reference.parse(name).digest:
             raise InvalidArgument(f"`{name}` names an image by its digest; give it a tag, as in `iris:1`")
     return ImagePlan(
-        base=_with_packages(base, image.get("system_packages") or ()),
-        platform=_platform(info, platform),
+        base=with_packages(base, image.get("system_packages") or ()),
+        platform=machine,
         python_version=str(image.get("python_version") or ""),
         names=names,
         epoch=_epoch(env),
+        system_packages=() if base.startswith(_DEBS) else tuple(map(str, image.get("system_packages") or ())),
         env=_env(info, requirements),
+        step_env={**_PYTHON_ENV, **_docker_env(info), **_declared(info)},
+        secrets=tuple(str(variable["name"]) for variable in info.envs if variable.get("stage") == "build"),
         labels=_labels(info),
         ports=(f"{_port(info)}/tcp",),
         health=(f"/{VENV}/bin/python", "-I", "-S", f"/{HEALTH}", str(_port(info))),
@@ -100,29 +106,28 @@ def plan_image(
 
 def _port(info: BentoInfo) -> int:
     """Return the port that the entry service names for itself."""
-    configs = (service.get("config") or {} for service in info.services if service.get("name") == info.entry_service)
-    return next((int(http["port"]) for config in configs if (http := config.get("http") or {}).get("port")), _PORT)
+    configs = (
+        service.get("config") or {} for service in info.services if service.get("name") == info.entry_service
+    )
+    return next(
+        (int(http["port"]) for config in configs if (http := config.get("http") or {}).get("port")), _PORT
+    )
 
 
 def _check_feasible(info: BentoInfo, base: str, *, is_given: bool) -> None:
-    """Refuse what would have to run in the image, where a base made of Debian packages does not bring it."""
+    """Refuse what the Dockerfile of the bento alone can say."""
     image = info.image
-    keys = [key for key in _NEEDS_ENGINE if image.get(key)]
-    if base.startswith(_DEBS):
-        keys = [key for key in keys if key != "system_packages"]
+    keys = [key for key in _NEEDS_DOCKERFILE if image.get(key)]
     if not is_given and image.get("cuda_version"):
         keys.append("cuda_version")
-    if base == _AMAZON:
+    if base.partition("@")[0] == _AMAZON:
         keys.append("distro: amazonlinux")
     if keys:
-        hint = "take `--base-image debs:bookworm`, which brings system packages, or " * (
-            keys == ["system_packages"]
-        )
         said = ", ".join(f"`{_SAID.get(key, key)}`" for key in keys)
         raise BentoMLException(
-            f"bento `{info.tag}` asks for {said}, which cannot be done on `{base}`, as "
-            f"nothing is run in the image; {hint}let an engine do it, with BuildKit: `{docker_build_command(info)}` (or leave "
-            "it away in the build file, and name in `docker.base_image` an image in which it is done)"
+            f"bento `{info.tag}` asks for {said}, which cannot be done on `{base}` without its Dockerfile; let an engine "
+            f"build that, with BuildKit: `{docker_build_command(info)}` (or leave it away in the build file, and name in "
+            "`docker.base_image` an image in which it is done)"
         )
 
 
@@ -136,26 +141,43 @@ def docker_build_command(info: BentoInfo) -> str:
     return " ".join([*words, *models, *secrets, folder])
 
 
-def _with_packages(base: str, packages: Sequence[str]) -> str:
-    """Return the reference of a base of Debian packages with more of them."""
+def with_packages(base: str, packages: Sequence[str]) -> str:
+    """Return the reference of a base of Debian packages with more of them; any other as it is."""
     if not packages or not base.startswith(_DEBS):
         return base
     name, at, digest = base.partition("@")
     return f"{name}{'+' if ':' in name.removeprefix(_DEBS) else ':'}{'+'.join(packages)}{at}{digest}"
 
 
+def _base(image: Mapping[str, Any], platform: Platform) -> str:
+    """Return the base that the bento names, which for some has another digest on each platform."""
+    own = (image.get("base_images") or {}).get(_machine(platform))
+    return str(own or image.get("base_image") or f"python:{image.get('python_version')}-slim")
+
+
 def _platform(info: BentoInfo, wanted: str | None) -> Platform:
-    locked = str(info.image.get("platform") or "linux/amd64")
+    """Return the platform that is wanted, by default the first that the bento's packages are locked for."""
+    locked = locked_platforms(info)
     try:
-        platform = Platform.parse(wanted or locked)
+        platform = Platform.parse(wanted or locked[0])
     except ValueError as e:
         raise InvalidArgument(str(e)) from e
-    if (platform.os, platform.architecture) != tuple(locked.split("/")[:2]):
+    if _machine(platform) not in locked:
+        said = " and ".join(f"`{name}`" for name in locked)
         raise BentoMLException(
-            f"the packages of bento `{info.tag}` are locked for `{locked}`, not for `{platform}`; "
-            f"build it with `bentoml build --platform {platform}`"
+            f"the packages of bento `{info.tag}` are locked for {said}, not for `{platform}`; "
+            f"build it with `bentoml build --platform {','.join([*locked, _machine(platform)])}`"
         )
     return platform
+
+
+def locked_platforms(info: BentoInfo) -> list[str]:
+    """Return the platforms that a bento holds the packages of, as ``linux/amd64``."""
+    return list(info.image.get("platforms") or [str(info.image.get("platform") or "linux/amd64")])
+
+
+def _machine(platform: Platform) -> str:
+    return f"{platform.os}/{platform.architecture}"
 
 
 def _epoch(env: Mapping[str, str]) -> int:
@@ -170,20 +192,23 @@ def _env(info: BentoInfo, requirements: str) -> dict[str, str]:
 
     One without a value is left to whoever runs the container: the service refuses to start without it.
     """
-    declared = {
-        str(variable["name"]): str(variable["value"])
-        for variable in info.envs
-        if variable.get("stage") != "build" and variable.get("value")
-    }
     gpu = {**_GPU_ENV, **_cuda_of(requirements)} if uses_gpu(info) else {}
     hub = {"BENTOML_HF_CACHE_DIR": f"/{HUB}"} if info.hub_models else {}
-    return {**_PYTHON_ENV, **gpu, **_docker_env(info), **declared, **_BENTO_ENV, **hub}
+    return {**_PYTHON_ENV, **gpu, **_docker_env(info), **_declared(info), **_BENTO_ENV, **hub}
 
 
 def _cuda_of(requirements: str) -> dict[str, str]:
     """Return what the NVIDIA runtime checks before a container starts: that the driver knows the CUDA of the wheels."""
     found = _CUDA.search(requirements)
     return {"NVIDIA_REQUIRE_CUDA": f"cuda>={found[1]}"} if found else {}
+
+
+def _declared(info: BentoInfo) -> dict[str, str]:
+    return {
+        str(variable["name"]): str(variable["value"])
+        for variable in info.envs
+        if variable.get("stage") != "build" and variable.get("value")
+    }
 
 
 def _docker_env(info: BentoInfo) -> dict[str, str]:

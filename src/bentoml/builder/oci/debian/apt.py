@@ -21,11 +21,20 @@ from ....process import CommandFailed, run
 from ....store.digest import Digest
 from ....store.locks import locked
 
-__all__ = ["Apt", "Package"]
+__all__ = ["ARCHITECTURES", "Apt", "Package", "is_off", "recalled", "sources_of", "stanzas_of", "written"]
 
 _POCKETS = ("", "-updates", "-security", "/updates")
-_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+\Z")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+(:[a-z0-9-]+)?(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?\Z")
 _URI = re.compile(r"'[^']*' (\S+)_(\S+)_(\S+)\.deb (\d+) SHA256:([0-9a-f]{64})\Z")
+ARCHITECTURES = {
+    "amd64": "amd64",
+    "arm64": "arm64",
+    "386": "i386",
+    "arm": "armhf",
+    "ppc64le": "ppc64el",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+}
 _SPACE = 200 << 20  # bytes: the lists of a suite, and the packages
 _TIMEOUT = 600.0
 
@@ -48,13 +57,27 @@ class Package:
     def __str__(self) -> str:
         return f"{self.name}={self.version}={self.digest.hex}"
 
+    def fields(self) -> list[object]:
+        """Return the package as plain JSON, which `recalled` reads."""
+        return [self.name, self.version, self.architecture, self.size, str(self.digest)]
+
+
+def recalled(record: Mapping[str, object]) -> tuple[Package, ...]:
+    """Return the ``packages`` of a record that was written from their `Package.fields`."""
+    rows = record["packages"]
+    assert isinstance(rows, list)  # as it was written
+    return tuple(
+        Package(name, version, arch, size, Digest.parse(digest)) for name, version, arch, size, digest in rows
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Apt:
     """apt for one suite and architecture; ``folder`` keeps its lists and packages, ``etc`` is where sources are read.
 
-    Packages named in ``provided`` are taken for installed, so that nothing is fetched for their sake. With less free
-    ``space`` (bytes) it does not begin.
+    Packages named in ``provided`` are taken for installed, so that nothing is fetched for their sake; ``installed`` is a
+    status file of dpkg with those that are. ``sources`` stand in the place of the machine's own, whose keys lie in
+    ``trusted``; ``purpose`` says in errors what it is all for. With less free ``space`` (bytes) it does not begin.
     """
 
     folder: Path
@@ -64,6 +87,10 @@ class Apt:
     env: Mapping[str, str]
     etc: Path = Path("/etc/apt")
     space: int = _SPACE
+    installed: str = ""
+    sources: str = ""
+    trusted: Path | None = None
+    purpose: str = ""
 
     def resolve(self, packages: Sequence[str]) -> tuple[Package, ...]:
         """Return these packages and all that they depend on, as the mirrors have them now; sorted by name.
@@ -90,7 +117,7 @@ class Apt:
     @contextmanager
     def _prepared(self) -> Iterator[None]:
         """Keep other processes out of apt's private state, and write it."""
-        sources = sources_of(self.suite, etc=self.etc, codename=_codename())
+        sources = self.sources or sources_of(self.suite, etc=self.etc, codename=_codename())
         (self.folder / "lists/partial").mkdir(parents=True, exist_ok=True)
         if (
             free := shutil.disk_usage(self.folder).free
@@ -100,7 +127,7 @@ class Apt:
             )
         with locked(self.folder / "busy"):
             write_atomic(self.folder / "debian.sources", sources.encode())
-            write_atomic(self.folder / "status", _status(self.provided).encode())
+            write_atomic(self.folder / "status", (self.installed + _status(self.provided)).encode())
             yield
 
     def _run(self, command: str, *arguments: str) -> str:
@@ -113,11 +140,15 @@ class Apt:
         except CommandFailed as e:
             if e.returncode == 127:
                 raise BentoMLException(
-                    "a `debs:` base is made by apt, which this machine does not have; "
+                    f"`{self._purpose}` takes apt, which this machine does not have; "
                     "run on Debian or Ubuntu, or choose another base, such as `python:3.11-slim`"
                 ) from e
             said = "\n".join(line for line in e.output.splitlines() if line.startswith("E: ")) or str(e)
-            raise BentoMLException(f"apt could not {command} for `debs:{self.suite}`:\n{said}") from e
+            raise BentoMLException(f"apt could not {command} for `{self._purpose}`:\n{said}") from e
+
+    @property
+    def _purpose(self) -> str:
+        return self.purpose or f"debs:{self.suite}"
 
     def _options(self) -> Iterator[str]:
         settings = {
@@ -133,11 +164,14 @@ class Apt:
             "APT::Architectures": self.architecture,
             "APT::Install-Recommends": "false",
             "APT::Get::AllowUnauthenticated": "false",
+            "APT::Get::Remove": "false",
             "Acquire::AllowInsecureRepositories": "false",
             "Acquire::Languages": "none",
             "Acquire::Retries": "3",
             "DPkg::Lock::Timeout": "60",  # what a killed process left may still be at work
         }
+        if self.trusted is not None:
+            settings |= {"Dir::Etc::trusted": "/dev/null", "Dir::Etc::trustedparts": self.trusted}
         for key, value in settings.items():
             yield "-o"
             yield f"{key}={value}"
@@ -149,19 +183,20 @@ def sources_of(suite: str, *, etc: Path, codename: str) -> str:
     Where the suite is not configured, the sources of the machine's own release (``codename``) are used with the other
     suite's name: mirrors hold all of them, and apt checks the signature in any case.
     """
-    stanzas = list(_stanzas(etc))
+    stanzas = list(stanzas_of(etc))
     for own in (suite, codename):
         renamed = {own + pocket: suite + pocket for pocket in _POCKETS}
         found = [narrowed for stanza in stanzas if (narrowed := _narrowed(stanza, renamed))]
         if found and own:
-            return "\n".join(_written(stanza) for stanza in found)
+            return "\n".join(written(stanza) for stanza in found)
     raise BentoMLException(
         f"`{etc}` names no package source for `{suite}`, nor for the release of this machine; "
         "add one, or choose another base, such as `python:3.11-slim`"
     )
 
 
-def _stanzas(etc: Path) -> Iterator[dict[str, str]]:
+def stanzas_of(etc: Path) -> Iterator[dict[str, str]]:
+    """Yield each package source of a configuration of apt, in deb822 form."""
     parts = etc / "sources.list.d"
     for file in sorted(parts.glob("*.sources")):
         for block in re.split(r"\n[ \t]*\n", file.read_text()):
@@ -200,13 +235,19 @@ def _one_line(line: str) -> dict[str, str]:
 
 def _narrowed(stanza: Mapping[str, str], renamed: Mapping[str, str]) -> dict[str, str] | None:
     suites = [renamed[suite] for suite in stanza.get("Suites", "").split() if suite in renamed]
-    off = stanza.get("Enabled", "yes").lower() in ("no", "false", "0", "off", "disable", "without")
-    if not suites or off or "deb" not in stanza.get("Types", "").split():
+    if not suites or is_off(stanza):
         return None
     return {**stanza, "Types": "deb", "Suites": " ".join(suites)}
 
 
-def _written(stanza: Mapping[str, str]) -> str:
+def is_off(stanza: Mapping[str, str]) -> bool:
+    """Say whether a source is disabled, or one of source code alone."""
+    disabled = stanza.get("Enabled", "yes").lower() in ("no", "false", "0", "off", "disable", "without")
+    return disabled or "deb" not in stanza.get("Types", "").split()
+
+
+def written(stanza: Mapping[str, str]) -> str:
+    """Return a source as it stands in a deb822 file, for whatever architecture."""
     kept = {key: value for key, value in stanza.items() if key != "Architectures"}
     return "".join(f"{key}: {value}\n" for key, value in kept.items())
 

@@ -7,8 +7,8 @@ import gzip
 import io
 import lzma
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -20,15 +20,17 @@ __all__ = ["Deb", "read_deb"]
 
 _MAGIC = b"!<arch>\n"
 _MEMBER = 60
+_SCRIPTS = ("preinst", "postinst")  # what an installation runs
 
 
 @dataclass(frozen=True, slots=True)
 class Deb:
-    """The content of a package: ``control`` and ``md5sums`` as they stand in it, and its files."""
+    """The content of a package: ``control`` and ``md5sums`` as they stand in it, its files, and its scripts by name."""
 
     control: bytes
     md5sums: bytes
     entries: tuple[TarEntry, ...]
+    scripts: Mapping[str, str] = field(default_factory=dict)
 
     def field(self, name: str) -> str:
         """Return a field of the control file that fits one line, or an empty text."""
@@ -47,11 +49,12 @@ def read_deb(file: Path, scratch: Path) -> Deb:
     """
     try:
         members = dict(_members(file.read_bytes()))
-        control, md5sums = _control(members)
+        control = _control(members)
         entries = tuple(_entries(_member(members, "data.tar"), scratch))
     except (tarfile.TarError, lzma.LZMAError, OSError, EOFError, ValueError, KeyError) as e:
         raise BentoMLException(f"`{file}` is not a whole Debian package: {e}") from e
-    return Deb(control, md5sums, entries)
+    scripts = {name: control[name].decode(errors="replace") for name in _SCRIPTS if name in control}
+    return Deb(control["control"], control.get("md5sums", b""), entries, scripts)
 
 
 def _members(data: bytes) -> Iterator[tuple[str, memoryview]]:
@@ -88,16 +91,16 @@ def _member(members: dict[str, memoryview], stem: str) -> IO[bytes]:
     raise KeyError(f"no {stem}")
 
 
-def _control(members: dict[str, memoryview]) -> tuple[bytes, bytes]:
-    found = {"control": b"", "md5sums": b""}
+def _control(members: dict[str, memoryview]) -> dict[str, bytes]:
+    """Return the files of the package that are about it, by name."""
+    found = {}
     with _member(members, "control.tar") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         for info in tar:
-            name = info.name.removeprefix("./")
-            if name in found and (file := tar.extractfile(info)) is not None:
-                found[name] = file.read()
-    if not found["control"]:
+            if (file := tar.extractfile(info) if info.isreg() else None) is not None:
+                found[info.name.removeprefix("./")] = file.read()
+    if not found.get("control"):
         raise KeyError("no control file")
-    return found["control"], found["md5sums"]
+    return found
 
 
 def _entries(stream: IO[bytes], scratch: Path) -> Iterator[TarEntry]:

@@ -5,15 +5,16 @@ Maintainer scripts are not run: what they would do that matters is done here as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ....exceptions import BentoMLException
 from ....store.archives.tar import TarEntry
+from ..hardlinks import linked_forward
 from .deb import Deb
 
-__all__ = ["root_entries"]
+__all__ = ["add_certificates", "is_left_out", "root_entries"]
 
 _LEFT_OUT = (
     "usr/share/bug/",
@@ -43,16 +44,16 @@ def root_entries(debs: Iterable[Deb]) -> list[TarEntry]:
     files: dict[str, TarEntry] = {}
     for deb in sorted(debs, key=lambda deb: (deb.field("Package") != "base-files", deb.field("Package"))):
         for entry in map(_merged, deb.entries):
-            if entry is not None and not _is_left_out(entry.path):
+            if entry is not None and not is_left_out(entry.path):
                 _add(files, entry, deb.field("Package"))
         _register(files, deb)
     _add_links(files)
-    _add_certificates(files)
+    add_certificates(files)
     for target, source in _COPIES.items():
         if source in files:
             files.setdefault(target, replace(files[source], path=target))
     _add_parents(files)
-    return _linked_forward(files)
+    return linked_forward(files)
 
 
 def _add(files: dict[str, TarEntry], entry: TarEntry, package: str) -> None:
@@ -73,7 +74,8 @@ def _in_usr(path: str) -> str:
     return f"usr/{path}" if path.partition("/")[0] in _MERGED else path
 
 
-def _is_left_out(path: str) -> bool:
+def is_left_out(path: str) -> bool:
+    """Say whether a file of a package is only for people who sit before the machine."""
     if path.startswith("usr/share/doc/"):
         return not path.endswith("/copyright")
     return f"{path}/".startswith(_LEFT_OUT)
@@ -95,7 +97,7 @@ def _add_links(files: dict[str, TarEntry]) -> None:
         files.setdefault("usr/bin/sh", TarEntry.symlink("usr/bin/sh", "dash"))
 
 
-def _add_certificates(files: dict[str, TarEntry]) -> None:
+def add_certificates(files: dict[str, TarEntry]) -> None:
     """Write the bundle of all certificate authorities and put it where OpenSSL looks."""
     bundle = b"".join(
         entry.source.read_bytes().strip() + b"\n"
@@ -112,23 +114,3 @@ def _add_parents(files: dict[str, TarEntry]) -> None:
     for path in list(files):
         for parent in PurePosixPath(path).parents[:-1]:
             files.setdefault(str(parent), TarEntry.folder(str(parent)))
-
-
-def _linked_forward(files: Mapping[str, TarEntry]) -> list[TarEntry]:
-    """Turn hard links around where their file would come after them in sorted order."""
-    first: dict[str, str] = {}
-    for path, entry in sorted(files.items()):
-        if entry.kind == "hardlink":
-            first[entry.link] = min(path, first.get(entry.link, entry.link))
-    entries = []
-    for path, entry in files.items():
-        origin = entry.link if entry.kind == "hardlink" else path
-        if origin not in first:
-            entries.append(entry)
-        elif path == first[origin]:
-            entries.append(replace(files[origin], path=path))
-        else:
-            entries.append(
-                replace(files[origin], path=path, kind="hardlink", link=first[origin], source=None)
-            )
-    return entries

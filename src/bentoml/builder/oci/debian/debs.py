@@ -16,11 +16,11 @@ from ....store.digest import Digest
 from ..cache import Cache, kept_layer
 from ..codec import gzip_codec
 from ..model import Base, Layer, Platform
-from .apt import Apt, Package
+from .apt import ARCHITECTURES, Apt, Package, recalled
 from .deb import Deb, read_deb
 from .debroot import root_entries
 
-__all__ = ["open_debs"]
+__all__ = ["FOR_SCRIPTS_ONLY", "debs_digest", "open_debs", "unpacked"]
 
 _PACKAGES = (
     "base-files",
@@ -35,16 +35,7 @@ _PACKAGES = (
     "tzdata",
     "zlib1g",
 )
-_FOR_SCRIPTS_ONLY = ("debconf", "debianutils", "dpkg", "libdebconfclient0", "mawk", "openssl")
-_ARCHITECTURES = {
-    "amd64": "amd64",
-    "arm64": "arm64",
-    "386": "i386",
-    "arm": "armhf",
-    "ppc64le": "ppc64el",
-    "riscv64": "riscv64",
-    "s390x": "s390x",
-}
+FOR_SCRIPTS_ONLY = ("debconf", "debianutils", "dpkg", "libdebconfclient0", "mawk", "openssl")
 _REFERENCE = re.compile(
     r"(([a-z]+)(?::([a-z0-9][a-z0-9.-]+(?:\+[a-z0-9][a-z0-9.-]+)*))?)(?:@(sha256:[0-9a-f]{64}))?\Z"
 )
@@ -72,15 +63,38 @@ def open_debs(
         NotFound: the pinned list is not in the cache and no longer what the mirrors have.
         BentoMLException: apt is missing, or cannot reach its mirrors.
     """
+    name, apt, packages = _found(reference, platform, cache, env, offline, etc)
+    return _base(f"debs:{name}", apt, packages, platform, cache, offline=offline)
+
+
+def debs_digest(
+    reference: str,
+    *,
+    platform: Platform,
+    cache: Cache,
+    env: Mapping[str, str],
+    offline: bool = False,
+    etc: Path = Path("/etc/apt"),
+) -> Digest:
+    """Return the digest of the list of packages that ``SUITE[:PACKAGE+PACKAGE...]`` means now; none of them is fetched.
+
+    Raises:
+        as `open_debs` does.
+    """
+    return _digest(_found(reference, platform, cache, env, offline, etc)[2])
+
+
+def _found(
+    reference: str, platform: Platform, cache: Cache, env: Mapping[str, str], offline: bool, etc: Path
+) -> tuple[str, Apt, tuple[Package, ...]]:
     name, suite, more, pin = _parsed(reference)
-    architecture = _ARCHITECTURES.get(platform.architecture)
+    architecture = ARCHITECTURES.get(platform.architecture)
     if architecture is None or platform.os != "linux":
         raise InvalidArgument(f"there are no Debian packages for `{platform}`")
     wanted = (*_PACKAGES, *more)
-    provided = tuple(package for package in _FOR_SCRIPTS_ONLY if package not in wanted)
+    provided = tuple(package for package in FOR_SCRIPTS_ONLY if package not in wanted)
     apt = Apt(cache.folder("apt") / f"{suite}-{architecture}", suite, architecture, provided, env, etc)
-    packages = _listed(apt, wanted, cache, offline=offline, pin=pin)
-    return _base(f"debs:{name}", apt, packages, platform, cache, offline=offline)
+    return name, apt, _listed(apt, wanted, cache, offline=offline, pin=pin)
 
 
 def _parsed(reference: str) -> tuple[str, str, Sequence[str], Digest | None]:
@@ -97,21 +111,21 @@ def _listed(
 ) -> tuple[Package, ...]:
     """Return the list of packages: the pinned one, today's from the cache, or what the mirrors have now."""
     if pin is not None and (record := cache.recall(pin)) is not None:
-        return _packages(record)
+        return recalled(record)
     key = Digest.of_json({"debs": [apt.suite, apt.architecture, wanted]})
     record = cache.recall(key)
     if pin is None and record is not None and (offline or _is_fresh(record)):
-        return _packages(record)
+        return recalled(record)
     if offline:
         raise _not_cached(apt)
     packages = apt.resolve(wanted)
     if pin not in (None, _digest(packages)):
         raise NotFound(
-            f"the mirrors no longer have the packages of `debs:{apt.suite}@{pin}`; "
-            f"`debs:{apt.suite}` without the digest takes those of today"
+            f"the mirrors no longer have the packages of `debs:{apt.suite}@{pin}`; `--base-image debs:{apt.suite}` takes "
+            "those of today, and `bentoml build --update-base` puts them into the bento"
         )
     for place, more in ((key, {"at": time.time()}), (_digest(packages), {})):
-        cache.remember(place, {"packages": [_fields(package) for package in packages], **more})
+        cache.remember(place, {"packages": [package.fields() for package in packages], **more})
     return packages
 
 
@@ -124,19 +138,7 @@ def _is_fresh(record: Mapping[str, object]) -> bool:
 
 
 def _digest(packages: Sequence[Package]) -> Digest:
-    return Digest.of_json({"recipe": _RECIPE, "packages": [_fields(package) for package in packages]})
-
-
-def _fields(package: Package) -> list[object]:
-    return [package.name, package.version, package.architecture, package.size, str(package.digest)]
-
-
-def _packages(record: Mapping[str, object]) -> tuple[Package, ...]:
-    rows = record["packages"]
-    assert isinstance(rows, list)  # as _listed wrote it
-    return tuple(
-        Package(name, version, arch, size, Digest.parse(digest)) for name, version, arch, size, digest in rows
-    )
+    return Digest.of_json({"recipe": _RECIPE, "packages": [package.fields() for package in packages]})
 
 
 def _base(
@@ -147,14 +149,15 @@ def _base(
     def make(scratch: Path) -> Tar:
         if offline:
             raise _not_cached(apt)
-        return Tar.of(root_entries(_unpacked(apt, packages, scratch)))
+        return Tar.of(root_entries(unpacked(apt, packages, scratch)))
 
     about = f"{len(packages)} packages of {apt.suite}"
     layer = kept_layer(cache, {"debs": str(digest)}, make, gzip_codec(), "base", about)
     return Base(name, digest, _config(layer, packages, platform), (layer,), platform)
 
 
-def _unpacked(apt: Apt, packages: Sequence[Package], scratch: Path) -> list[Deb]:
+def unpacked(apt: Apt, packages: Sequence[Package], scratch: Path, *, keep: bool = False) -> list[Deb]:
+    """Fetch exactly these packages and unpack them below ``scratch``; with ``keep`` their files stay in ``archives``."""
     debs = []
     for package, file in zip(packages, apt.download(packages, scratch / "archives"), strict=True):
         if Digest.of_file(file) != package.digest:
@@ -162,7 +165,8 @@ def _unpacked(apt: Apt, packages: Sequence[Package], scratch: Path) -> list[Deb]
         place = scratch / "unpacked" / package.name
         place.mkdir(parents=True)
         debs.append(read_deb(file, place))
-        file.unlink()
+        if not keep:
+            file.unlink()
     return debs
 
 

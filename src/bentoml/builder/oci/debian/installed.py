@@ -1,0 +1,186 @@
+"""Packages of the system on a base that has others: a layer made of Debian packages, or what the base's own tool makes.
+
+Nothing is run where no package has a script that would be missed: those are unpacked here. Otherwise an engine installs the same
+packages, which were chosen and fetched here.
+"""
+
+from __future__ import annotations
+
+import platform as machine
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ....exceptions import BentoMLException, NotFound
+from ....store.archives.tar import Tar, TarEntry
+from ....store.digest import Digest
+from ...steps.model import FILES, Step, Steps
+from ...steps.run import run_steps
+from ..cache import Cache, kept_layer
+from ..codec import gzip_codec
+from ..model import Base
+from .apt import ARCHITECTURES, Apt, Package, recalled
+from .base_files import BaseFiles, read_base_files
+from .debs import FOR_SCRIPTS_ONLY, unpacked
+from .scripts import what_matters
+from .sources import chosen_sources
+from .upon import upon_base
+
+__all__ = ["with_packages"]
+
+_RECIPE = 1  # to be raised when the same packages give another layer
+_ETC = Path("/etc/apt")
+_DEBIAN = ("debian", "ubuntu")
+_OTHERS = {
+    "alpine": (("apk", "add", "--no-cache", "--"),),
+    "amzn": (("yum", "install", "--assumeyes", "--"), ("yum", "clean", "all")),
+    "fedora": (("dnf", "install", "--assumeyes", "--"), ("dnf", "clean", "all")),
+    "rhel": (("dnf", "install", "--assumeyes", "--"), ("dnf", "clean", "all")),
+}
+_APT = (
+    ("apt-get", "update"),
+    ("apt-get", "install", "--yes", "--no-install-recommends", "--"),
+    ("apt-get", "clean"),
+)
+_NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive"}
+
+
+def with_packages(
+    base: Base,
+    names: Sequence[str],
+    *,
+    cache: Cache,
+    env: Mapping[str, str],
+    offline: bool = False,
+    etc: Path = _ETC,
+) -> Base:
+    """Return the base with a layer more, in which packages of its distribution are installed, and all that they need.
+
+    Which versions is decided once for a base, by the package sources of this machine where it runs the same distribution, else by the
+    base's own; the cache keeps the decision, and the layer. What cannot be done here is done by an engine.
+
+    Raises:
+        InvalidArgument: a name is not that of a package.
+        NotFound: offline, and the layer is not in the cache.
+        BentoMLException: no such package, no mirror that answers, or no engine where one is needed.
+    """
+    if not names:
+        return base
+    wanted = tuple(sorted(set(names)))
+    key = {
+        "system": _RECIPE,
+        "base": [str(layer.descriptor.digest) for layer in base.layers],
+        "packages": list(wanted),
+    }
+
+    def make(scratch: Path) -> Tar:
+        if offline:
+            raise NotFound(
+                f"the packages {_listed(wanted)} on `{base.name}` are not in the cache; run once without `--offline`"
+            )
+        return _made(base, wanted, scratch, key, cache, env, etc)
+
+    layer = kept_layer(cache, key, make, gzip_codec(), "system", f"packages {' '.join(wanted)}")
+    return replace(base, layers=(*base.layers, layer))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _made(
+    base: Base,
+    names: Sequence[str],
+    scratch: Path,
+    key: object,
+    cache: Cache,
+    env: Mapping[str, str],
+    etc: Path,
+) -> Tar:
+    files = read_base_files(base.layers, scratch)
+    distribution = files.distribution()
+    if distribution not in _DEBIAN:
+        return _by_the_base(base, names, distribution, scratch, env)
+    apt = _apt(base, files, scratch, cache, env, etc)
+    if apt is None:
+        return run_steps(base, _commands(names, _APT), scratch, env=env)
+    packages = _chosen(apt, names, key, cache)
+    debs = unpacked(apt, packages, scratch, keep=True)
+    missed = [deb.field("Package") for deb in debs if what_matters(deb.field("Package"), deb.scripts)]
+    if missed and not files.status:
+        missed = []  # a base without dpkg, which no script would find: as a base of `debs:` is made
+    return (
+        run_steps(base, _installation(packages, missed, scratch), scratch, env=env)
+        if missed
+        else upon_base(debs, files)
+    )
+
+
+def _apt(
+    base: Base, files: BaseFiles, scratch: Path, cache: Cache, env: Mapping[str, str], etc: Path
+) -> Apt | None:
+    """Return apt for the base; None where this machine has none, or knows no source."""
+    architecture = ARCHITECTURES.get(base.platform.architecture)
+    found = chosen_sources(files, scratch / "sources", etc=etc, own=_own_distribution())
+    if architecture is None or found is None:
+        return None
+    other = f"-{Digest.of(found.text.encode()).hex[:12]}" if found.trusted else ""
+    folder = cache.folder("apt") / f"{files.codename()}-{architecture}{other}"
+    provided = () if files.status else FOR_SCRIPTS_ONLY
+    return Apt(
+        folder, files.codename(), architecture, provided, env, etc, installed=files.installed(),
+        sources=found.text, trusted=found.trusted, purpose=f"system packages on {base.name}",
+    )  # fmt: skip
+
+
+def _own_distribution() -> str:
+    try:
+        return machine.freedesktop_os_release().get("ID", "")
+    except OSError:
+        return ""
+
+
+def _chosen(apt: Apt, names: Sequence[str], key: object, cache: Cache) -> tuple[Package, ...]:
+    """Return the packages that are needed: those of an earlier time, or what the mirrors have now."""
+    place = Digest.of_json({"chosen": key})
+    if (record := cache.recall(place)) is not None:
+        return recalled(record)
+    packages = apt.resolve(names)
+    cache.remember(place, {"packages": [package.fields() for package in packages]})
+    return packages
+
+
+def _installation(packages: Sequence[Package], missed: Sequence[str], scratch: Path) -> Steps:
+    """Return the step that installs the packages as their distribution does, with their scripts and without a network."""
+    places = {package.file_name: f"{FILES}/debs/{package.file_name}" for package in packages}
+    files = tuple(TarEntry.file(place, scratch / "archives" / name) for name, place in sorted(places.items()))
+    install = (
+        "apt-get",
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "--no-download",
+        "--allow-downgrades",
+    )
+    argv = (*install, *(f"/{place}" for place in sorted(places.values())))
+    name = f"system_packages (for the scripts of {', '.join(missed)})"
+    return Steps("packages", (Step(name, argv),), files, _NONINTERACTIVE)
+
+
+def _by_the_base(
+    base: Base, names: Sequence[str], distribution: str, scratch: Path, env: Mapping[str, str]
+) -> Tar:
+    """Let the base's own tool install the packages."""
+    commands = _OTHERS.get(distribution)
+    if commands is None:
+        raise BentoMLException(
+            f"nobody knows how `{base.name}` installs {_listed(names)}: its distribution is `{distribution or 'unknown'}`; "
+            "write it as a command of the image, or take another base"
+        )
+    return run_steps(base, _commands(names, commands), scratch, env=env)
+
+
+def _commands(names: Sequence[str], commands: Sequence[Sequence[str]]) -> Steps:
+    runs = [(*command, *names) if command[-1] == "--" else tuple(command) for command in commands]
+    steps = tuple(Step(f"system_packages ({argv[0]} {argv[1]})", argv) for argv in runs)
+    return Steps("packages", steps, (), _NONINTERACTIVE)

@@ -1,0 +1,115 @@
+"""One container of an engine in which steps run: made of an image, given files, run in, and kept as a layer."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...exceptions import BentoMLException
+from ...process import without_credentials
+from ...store.archives.tar import Tar, TarEntry
+from .model import Step
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+__all__ = ["Container", "container_of"]
+
+logger = logging.getLogger(__name__)
+
+_WAIT = ["/bin/sh", "-c", "read _"]  # nobody writes to it: it waits until it is ended
+_LAST_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running container; ``env`` and ``secrets`` are given to each step, and are no part of its configuration."""
+
+    client: DockerClient
+    id: str
+    working_dir: str
+    env: Mapping[str, str]
+    secrets: Mapping[str, str]
+
+    def run(self, step: Step) -> None:
+        """Run a step to its end; what it says goes to the log, without the values of secrets.
+
+        Raises:
+            BentoMLException: it ended with an error; the message names the step and has its last lines.
+        """
+        api = self.client.api
+        job = api.exec_create(
+            self.id, list(step.argv), environment={**self.env, **self.secrets}, workdir=self.working_dir, user="0:0"
+        )  # fmt: skip
+        tail: deque[str] = deque(maxlen=_LAST_LINES)
+        for line in _lines(api.exec_start(job["Id"], stream=True)):
+            tail.append(self._shown(line))
+            logger.info("%s: %s", step.name, tail[-1])
+        code = api.exec_inspect(job["Id"])["ExitCode"]
+        if code:
+            said = "\n".join(tail).strip()
+            raise BentoMLException(f"the step `{step.name}` ended with exit code {code}\n{said}".rstrip())
+
+    def kept(self, file: Path) -> None:
+        """Write what the container has become as an image, in the form of `docker save`."""
+        api = self.client.api
+        api.kill(self.id)
+        image = api.commit(self.id)["Id"]
+        try:
+            with file.open("wb") as target:
+                for chunk in api.get_image(image):
+                    target.write(chunk)
+        finally:
+            api.remove_image(image, force=True)
+
+    def _shown(self, line: str) -> str:
+        for value in sorted(filter(None, self.secrets.values()), key=len, reverse=True):
+            line = line.replace(value, "***")
+        return without_credentials(line)
+
+
+@contextmanager
+def container_of(
+    client: DockerClient, image: str, *, files: Sequence[TarEntry], working_dir: str, env: Mapping[str, str],
+    secrets: Mapping[str, str], network: str,
+) -> Iterator[Container]:  # fmt: skip
+    """Give a running container of an image, which holds ``files`` besides; it is gone with the block.
+
+    Raises:
+        BentoMLException: a program of the image cannot be run here.
+    """
+    from docker.errors import APIError
+
+    api = client.api
+    settings = api.create_host_config(network_mode=network)
+    made = api.create_container(
+        image, entrypoint=_WAIT, command=[], user="0:0", working_dir="/", stdin_open=True, host_config=settings,
+        healthcheck={"test": ["NONE"]},
+    )["Id"]  # fmt: skip
+    try:
+        api.put_archive(made, "/", Tar.of(files).chunks())
+        try:
+            api.start(made)
+        except APIError as e:
+            raise BentoMLException(
+                f"the engine cannot run `/bin/sh` of `{image}`: {e.explanation or e}"
+            ) from e
+        yield Container(client, made, working_dir, env, secrets)
+    finally:
+        with suppress(APIError):
+            api.remove_container(made, force=True, v=True)
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield what a program says line by line, however it comes."""
+    waiting = b""
+    for chunk in chunks:
+        *whole, waiting = (waiting + chunk).split(b"\n")
+        yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+    if waiting:
+        yield waiting.decode(errors="replace")

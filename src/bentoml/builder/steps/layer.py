@@ -1,0 +1,119 @@
+"""What an engine's layer holds, told as entries of ours: sorted, without clocks, and without what only the steps saw."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import posixpath
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from ...exceptions import BentoMLException
+from ...store.archives.tar import TarEntry
+from ...store.digest import Digest
+from ..oci.blobs import FileBlob
+from ..oci.hardlinks import linked_forward
+from .model import FILES
+
+__all__ = ["check_secrets", "step_entries"]
+
+logger = logging.getLogger(__name__)
+
+_WHITEOUT = ".wh."
+_CLOCKS = ("var/cache/ldconfig/aux-cache",)  # holds the times of files, which are others in the image
+_PYC_FLAGS = slice(4, 8)
+_LEAST_SECRET = 6  # bytes: what is shorter stands in any file
+
+
+def step_entries(file: Path, given: Mapping[str, Digest]) -> list[TarEntry]:
+    """Return the entries of a plain layer, whose bytes stay in ``file``.
+
+    Files of ``given`` (by path) that are as they were given are left out. So is bytecode that knows its source by its
+    time: all times are those of the image, so that it would never be used.
+
+    Raises:
+        BentoMLException: the layer holds what no layer of ours can: a device.
+    """
+    entries: dict[str, TarEntry] = {}
+    with tarfile.open(file, "r:") as tar:
+        for info in tar:
+            path = str(PurePosixPath("/", info.name))[1:]
+            if not path or _is_ours(path, given):
+                continue
+            entry = _entry(file, info, path)
+            if entry and not _is_as_given(entry, given) and not _is_timed_bytecode(entry):
+                entries[path] = entry
+    return linked_forward(entries)
+
+
+def check_secrets(file: Path, secrets: Mapping[str, str]) -> None:
+    """Refuse a layer in which the value of a secret stands.
+
+    Raises:
+        BentoMLException: a step left it there; the message names the secret and the file.
+    """
+    if not file.stat().st_size:
+        return
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for name, value in secrets.items():
+            if len(value.encode()) >= _LEAST_SECRET and (found := content.find(value.encode())) >= 0:
+                raise BentoMLException(
+                    f"a step leaves the build secret `{name}` in `/{_path_at(file, found)}`; remove it with the same command that wrote it"
+                )
+
+
+def _path_at(file: Path, offset: int) -> str:
+    with tarfile.open(file, "r:") as tar:
+        return next((info.name for info in tar if info.offset <= offset < _end(info)), "")
+
+
+def _end(info: tarfile.TarInfo) -> int:
+    return info.offset_data + (info.size if info.isreg() else 0)
+
+
+def _is_ours(path: str, given: Mapping[str, Digest]) -> bool:
+    """Say whether something lies where only the steps look, or says that a given file is gone."""
+    folder, name = posixpath.split(path)
+    shown = posixpath.join(folder, name.removeprefix(_WHITEOUT))
+    return (
+        f"{shown}/".startswith(f"{FILES}/")
+        or path in _CLOCKS
+        or (name.startswith(_WHITEOUT) and shown in given)
+    )
+
+
+def _entry(file: Path, info: tarfile.TarInfo, path: str) -> TarEntry | None:
+    if any(key.startswith("SCHILY.xattr.security.capability") for key in info.pax_headers):
+        logger.warning("`/%s` loses its file capabilities in the image", path)
+    mode, uid, gid = info.mode & 0o7777, info.uid, info.gid
+    if info.isdir():
+        return TarEntry.folder(path, mode=mode, uid=uid, gid=gid)
+    if info.issym():
+        return TarEntry.symlink(path, info.linkname, uid=uid, gid=gid)
+    if info.islnk():
+        link = str(PurePosixPath("/", info.linkname))[1:]
+        return TarEntry(path, "hardlink", mode, link=link, uid=uid, gid=gid)
+    if info.isreg():
+        return TarEntry(
+            path, "file", mode, info.size, FileBlob(file, info.offset_data, info.size), uid=uid, gid=gid
+        )
+    if info.isfifo():
+        return None  # it is made by whoever talks over it
+    raise BentoMLException(
+        f"a step made the device `/{path}`, which no layer can hold; make it when the container starts"
+    )
+
+
+def _is_as_given(entry: TarEntry, given: Mapping[str, Digest]) -> bool:
+    if entry.kind != "file" or entry.path not in given:
+        return False
+    return Digest.of(b"".join(entry.chunks())) == given[entry.path]
+
+
+def _is_timed_bytecode(entry: TarEntry) -> bool:
+    return entry.kind == "file" and entry.path.endswith(".pyc") and _head(entry)[_PYC_FLAGS] == bytes(4)
+
+
+def _head(entry: TarEntry) -> bytes:
+    return next(iter(entry.chunks()), b"")[:8]

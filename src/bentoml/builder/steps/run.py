@@ -1,0 +1,165 @@
+"""Steps on a base: an engine runs them once, and what came of it is a layer that every later image is built upon."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from ...exceptions import BentoMLException
+from ...registry.reference import Reference
+from ...store.archives.tar import Tar, TarEntry
+from ...store.digest import Digest, canonical_json
+from ..backends.engine import EngineSink
+from ..oci.archive import docker_layers
+from ..oci.assemble import base_environment
+from ..oci.bases.engine import connected
+from ..oci.cache import Cache, kept_layer
+from ..oci.codec import gzip_codec
+from ..oci.model import Base, Image
+from ..oci.parts.place import HOME, UID
+from .container import container_of
+from .host import handed_over
+from .layer import check_secrets, step_entries
+from .model import Steps
+
+__all__ = ["run_steps", "with_steps"]
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1  # to be raised when the same steps give another layer
+_NAME = "bentoml-steps"
+_SILENCE = 6 * 3600  # seconds: a compiler may say nothing for long
+
+
+def with_steps(
+    base: Base,
+    steps: Steps,
+    *,
+    cache: Cache,
+    env: Mapping[str, str],
+    offline: bool = False,
+) -> Base:
+    """Return the base with one layer more: what the steps make of it, run by the engine that ``DOCKER_HOST`` names.
+
+    The same steps on the same base are run once. Values of secrets are taken from ``env``; offline, the steps have no
+    network.
+
+    Raises:
+        BentoMLException: no engine answers, a step fails, or it leaves a secret behind; the message names the step.
+    """
+    if not steps:
+        return base
+
+    def make(scratch: Path) -> Tar:
+        return run_steps(base, steps, scratch, env=env, offline=offline)
+
+    layer = kept_layer(cache, _key(base, steps), make, gzip_codec(), "system", steps.about)
+    return replace(base, layers=(*base.layers, layer))
+
+
+def run_steps(
+    base: Base, steps: Steps, scratch: Path, *, env: Mapping[str, str], offline: bool = False
+) -> Tar:
+    """Run the steps, whatever was run before, and return what they changed; its bytes lie in ``scratch``.
+
+    Raises:
+        as `with_steps` does.
+    """
+    values = _values(steps.secrets, env)
+    _run(base, steps, scratch / "image.tar", values, env, offline)
+    *_, layer = docker_layers(scratch / "image.tar")
+    file = scratch / "layer.tar"
+    with file.open("wb") as target:
+        target.writelines(layer.chunks())
+    (scratch / "image.tar").unlink()
+    check_secrets(file, values)
+    return Tar.of(step_entries(file, _given(steps.files)))
+
+
+def _key(base: Base, steps: Steps) -> object:
+    return {
+        "steps": _FORMAT,
+        "base": [str(layer.descriptor.digest) for layer in base.layers],
+        "env": base_environment(base),
+        "platform": str(base.platform),
+        "digest": str(steps.digest()),
+    }
+
+
+def _values(names: Iterable[str], env: Mapping[str, str]) -> dict[str, str]:
+    if missing := [name for name in names if name not in env]:
+        logger.warning(
+            "the build secret%s %s not set: the steps run without", "s" * (len(missing) > 1),
+            " and ".join(f"`{name}`" for name in missing) + (" are" if len(missing) > 1 else " is"),
+        )  # fmt: skip
+    return {name: env[name] for name in names if name in env}
+
+
+def _given(files: Iterable[TarEntry]) -> dict[str, Digest]:
+    found = {}
+    for entry in files:
+        if isinstance(entry.source, Path):
+            found[entry.path] = Digest.of_file(entry.source)
+        elif isinstance(entry.source, bytes):
+            found[entry.path] = Digest.of(entry.source)
+    return found
+
+
+def _run(
+    base: Base, steps: Steps, saved: Path, values: Mapping[str, str], env: Mapping[str, str], offline: bool
+) -> None:
+    """Let the engine run the steps on the base, and save the image that came of it; nothing stays in the engine."""
+    handed = handed_over(env)
+    files = (*steps.files, *handed.files)
+    name = str(Reference.parse(f"{_NAME}:{secrets.token_hex(8)}"))
+    _check_engine(steps, env)
+    with connected(env) as client:
+        EngineSink(env).write(_image(base), [name])
+        try:
+            client.api.timeout = _SILENCE
+            with container_of(
+                client, name, files=[*_parents(files, steps.working_dir), *files], working_dir=steps.working_dir,
+                env={**handed.env, **steps.env}, secrets=values, network="none" if offline else "host",
+            ) as container:  # fmt: skip
+                for step in steps.runs:
+                    logger.info("running the step `%s`", step.name)
+                    container.run(step)
+                container.kept(saved)
+        finally:
+            client.api.remove_image(name, force=True)
+
+
+def _check_engine(steps: Steps, env: Mapping[str, str]) -> None:
+    """Say, where no engine answers, for what it is needed."""
+    try:
+        with connected(env):
+            pass
+    except BentoMLException as e:
+        names = ", ".join(f"`{step.name}`" for step in steps.runs)
+        raise BentoMLException(
+            f"{names} would have to run in the image, which takes a container engine that answers; without one leave "
+            f"it away in the build file, and name in `docker.base_image` an image in which it is done\n{e}"
+        ) from e
+
+
+def _parents(files: Iterable[TarEntry], working_dir: str) -> list[TarEntry]:
+    """Return the folders that the files and the steps need; those of the bento belong to its user."""
+    paths = [PurePosixPath(entry.path) for entry in files] + [PurePosixPath(working_dir.lstrip("/"), "x")]
+    found = {str(parent) for path in paths for parent in path.parents if parent.name}
+    owners = {path: UID if f"{path}/".startswith(f"{HOME}/") else 0 for path in found}
+    return [TarEntry.folder(path, uid=owner, gid=owner) for path, owner in owners.items()]
+
+
+def _image(base: Base) -> Image:
+    """Return the base as an image of its own, whatever was put upon it."""
+    config = {
+        "os": base.platform.os,
+        "architecture": base.platform.architecture,
+        **({"variant": base.platform.variant} if base.platform.variant else {}),
+        "config": {"Env": [f"{name}={value}" for name, value in base_environment(base).items()]},
+        "rootfs": {"type": "layers", "diff_ids": [str(layer.diff_id) for layer in base.layers]},
+    }
+    return Image(canonical_json(config), base.layers, base.platform)
