@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 
 import pytest
 
@@ -23,3 +24,10 @@ def test_passwords_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_other_texts_stay_as_they_are() -> None:
     assert without_credentials("a@b http://c/d@e") == "a@b http://c/d@e"
+
+
+def test_what_a_program_leaves_running_is_not_waited_for() -> None:
+    code = "import subprocess, sys; subprocess.Popen(['sleep', '3']); print('done')"
+    began = time.monotonic()
+    assert run([sys.executable, "-c", code]) == "done\n"
+    assert time.monotonic() - began < 2

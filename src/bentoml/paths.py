@@ -20,13 +20,17 @@ def under(root: Path, untrusted: str | os.PathLike[str]) -> Path:
     This is the one place where a path from a request, an archive or a configuration is checked.
 
     Raises:
-        InvalidArgument: the path is absolute, holds a NUL byte, or leaves ``root`` by ``..`` or by a link.
+        InvalidArgument: the path is absolute, holds a NUL byte, or leaves ``root`` by ``..`` or by a link, or
+            goes round in a circle of links.
     """
     text = os.fspath(untrusted)
     if "\0" in text or os.path.isabs(text):
         raise InvalidArgument(f"path {text!r} is not relative to its folder")
     base = root.resolve()
-    resolved = (base / text).resolve()
+    try:
+        resolved = (base / text).resolve()
+    except (OSError, RuntimeError) as e:  # RuntimeError: what Python before 3.13 says of links in a circle
+        raise InvalidArgument(f"path {text!r} leads nowhere: {e}") from e
     if resolved != base and base not in resolved.parents:
         raise InvalidArgument(f"path {text!r} leaves its folder; give a path inside it")
     return resolved

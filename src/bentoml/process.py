@@ -8,6 +8,8 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from .exceptions import BentoMLException
 
@@ -51,16 +53,24 @@ def run(
             seconds (124); the message holds the command and the last lines of its output.
     """
     logger.debug("running %s", without_credentials(shlex.join(argv)))
-    try:
-        done = subprocess.run(
-            list(argv), cwd=cwd, env=env, input=input, stdin=subprocess.DEVNULL if input is None else None,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, check=False,
-        )  # fmt: skip
-    except FileNotFoundError as e:
-        raise CommandFailed(argv, 127, f"{argv[0]}: command not found") from e
-    except subprocess.TimeoutExpired as e:
-        raise CommandFailed(argv, 124, f"no end within {timeout} seconds") from e
-    stdout = done.stdout.decode(errors="replace")
-    if done.returncode:
-        raise CommandFailed(argv, done.returncode, done.stderr.decode(errors="replace") or stdout)
-    return stdout
+    with (
+        TemporaryFile() as stdout,
+        TemporaryFile() as stderr,
+    ):  # a pipe ends with the last child of the program
+        try:
+            done = subprocess.run(
+                list(argv), cwd=cwd, env=env, input=input, stdin=subprocess.DEVNULL if input is None else None,
+                stdout=stdout, stderr=stderr, timeout=timeout, check=False,
+            )  # fmt: skip
+        except FileNotFoundError as e:
+            raise CommandFailed(argv, 127, f"{argv[0]}: command not found") from e
+        except subprocess.TimeoutExpired as e:
+            raise CommandFailed(argv, 124, f"no end within {timeout} seconds") from e
+        if done.returncode:
+            raise CommandFailed(argv, done.returncode, _text(stderr) or _text(stdout))
+        return _text(stdout)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

@@ -13,7 +13,7 @@ from ..store import current
 from ..store.bentos import Bento
 from .bento import DEFAULTS, LOCK_FILE, BuildOptions
 from .bento import build as build_bento
-from .build_file.config import BuildConfig, load_config, parse_config, with_files
+from .build_file.config import BuildConfig, load_config, parse_config
 
 __all__ = ["build", "build_bentofile", "build_from_arguments", "build_project", "split_target"]
 
@@ -144,7 +144,7 @@ def build_from_arguments(
     if not project.is_dir():
         raise InvalidArgument(f"build_ctx `{project}` is not a folder")
     data = {key: value for key, value in declared.items() if value is not None}
-    config = parse_config(with_files({**data, "service": service}, project), source="build()")
+    config = parse_config({**data, "service": service}, source="build()", folder=project)
     return build_bento(project, config, home=home, env=env, options=options)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -328,3 +330,58 @@ def test_what_yaml_reads_as_something_else_is_named() -> None:
 def test_patterns_may_start_at_the_project_as_paths_do() -> None:
     config = parse_config({"include": ["./a.py", "!./b/", "*.md", ".x"]}, source="x")
     assert config.include == ("/a.py", "!/b/", "*.md", ".x")
+
+
+@pytest.mark.parametrize(
+    "service", [".:A", "..x:A", "a.:A", "a..b:A", "service:", "service:A..b", "service:A:B"]
+)
+def test_what_names_no_module_is_no_service(service: str) -> None:
+    assert "`service` is" in mistakes_of({"service": service})
+
+
+@pytest.mark.parametrize("image", ["UPPER", "a:b:c", "a@sha256:123", "https://python:3.11", "a//b"])
+def test_a_base_image_is_a_reference(image: str) -> None:
+    assert "`docker.base_image` is not an image reference" in mistakes_of({"docker": {"base_image": image}})
+
+
+@pytest.mark.parametrize(
+    "image", ["docker://UPPER", "oci:./Base", "docker-archive:Base.tar:a:b", "debs:bookworm"]
+)
+def test_a_base_image_need_not_lie_in_a_registry(image: str) -> None:
+    assert parse_config({"docker": {"base_image": image}}, source="x").docker.base_image == image
+
+
+def test_a_model_needs_a_name() -> None:
+    assert "`models[0].tag` is empty" in mistakes_of({"models": [""]})
+
+
+@pytest.mark.parametrize("value", [{1, 2}, [{"a": {1}}], {"a": {1}}, object()])
+def test_arguments_are_data(value: object) -> None:
+    assert "`args.x` holds a" in mistakes_of({"args": {"x": value}})
+
+
+def test_dates_are_data() -> None:
+    assert parse_config({"args": {"x": [date(2024, 1, 1)]}}, source="x").args == {"x": [date(2024, 1, 1)]}
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("missing")])
+def test_a_build_file_that_is_no_file_is_not_passed_over(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "bentofile.yaml")
+    with pytest.raises(BentoMLConfigException, match=r"bentofile\.yaml"):
+        load_config(tmp_path)
+
+
+def test_each_file_that_cannot_be_used_is_named_with_the_other_mistakes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    data = {
+        "description": "file: missing.md",
+        "docker": {"env": "pipe", "distro": "fedora"},
+        "conda": {"environment_yml": "../env.yml"},
+    }
+    with pytest.raises(BentoMLConfigException) as caught:
+        parse_config(data, source="bentofile.yaml", folder=tmp_path)
+    said = str(caught.value).splitlines()
+    for key in ("description", "docker.env", "docker.distro", "conda.environment_yml"):
+        assert any(line.startswith(f"  bentofile.yaml: `{key}` ") for line in said), key

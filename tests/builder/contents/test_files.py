@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -241,3 +242,25 @@ def test_a_bentoignore_may_start_with_a_byte_order_mark_and_must_be_text(tmp_pat
     (tmp_path / ".bentoignore").write_bytes(b"\xff\n")
     with pytest.raises(BentoMLException, match=r"\.bentoignore` is not UTF-8 text"):
         found(tmp_path)
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InvalidArgument, match="loop"):
+        find_files(tmp_path)
+
+
+def test_folders_that_are_nested_too_deeply_are_refused(tmp_path: Path) -> None:
+    start, limit = os.getcwd(), sys.getrecursionlimit()
+    try:
+        os.chdir(tmp_path)
+        for _ in range(limit + 10):
+            os.mkdir("d")
+            os.chdir("d")
+        with pytest.raises(BentoMLException, match="nested"):
+            find_files(tmp_path)
+        for _ in range(limit + 10):
+            os.chdir("..")
+            os.rmdir("d")
+    finally:
+        os.chdir(start)

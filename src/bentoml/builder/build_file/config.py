@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from ...exceptions import BentoMLConfigException, InvalidArgument
 from ...paths import under
@@ -34,10 +35,12 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Stage = Literal["all", "build", "runtime"]
 
 # Each pattern keeps its value one word in a Dockerfile, in an argument list and in a URL; see docs/reference/bentofile.md.
-_SERVICE = re.compile(r"[\w./-]+(:[\w.]+)?")
+_SERVICE = re.compile(r"([\w-]+(\.[\w-]+)*|[\w.-]*/[\w./-]*)(:\w+(\.\w+)*)?")
 _LEADING_DOT = re.compile(r"^(!?)\./+")  # `./x`, which means nothing to git, is meant as `/x`
 
 _SHOWN = 50  # mistakes
@@ -92,44 +95,47 @@ def load_config(folder: Path, file: Path | None = None) -> BuildConfig:
         BentoMLConfigException: the file is missing or wrong; the message names each mistake.
     """
     if file is None:
-        found = (path for name in ("bentofile.yaml", "pyproject.toml") if (path := folder / name).is_file())
-        file = next(found, None)
+        places = (folder / "bentofile.yaml", folder / "pyproject.toml")
+        file = next((place for place in places if place.exists() or place.is_symlink()), None)
     if file is None:
         return BuildConfig()
     data = read_document(file)
     if file.suffix != ".toml":
-        return parse_config(with_files(data, folder), source=file.name)
+        return parse_config(data, source=file.name, folder=folder)
     data = _from_pyproject(data, has_src=(folder / "src").is_dir())
-    config = parse_config(with_files(data, folder), source=file.name)
+    config = parse_config(data, source=file.name, folder=folder)
     return replace(config, python=replace(config.python, is_pyproject=True))
 
 
-def with_files(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _with_files(data: Mapping[str, Any], folder: Path, mistakes: list[str]) -> dict[str, Any]:
     """Return the data with the files that it names read: ``description: "file: path"``, ``docker.env: path`` and
-    ``conda.environment_yml``.
-
-    Raises:
-        BentoMLConfigException: a file cannot be read or lies outside the project.
-    """
+    ``conda.environment_yml``; one that cannot be read, or lies outside the project, is a mistake."""
     data = dict(data)
-    description, docker = data.get("description"), data.get("docker")
+    description, docker, conda = (data.get(key) for key in ("description", "docker", "conda"))
+    root = Fields({}, "", mistakes)
     if isinstance(description, str) and description.startswith("file:"):
-        data["description"] = _read(folder, description.removeprefix("file:").strip(), "description")
-    if isinstance(docker, Mapping) and isinstance(docker.get("env"), str):
-        data["docker"] = {**docker, "env": read_dotenv(_read(folder, docker["env"], "docker.env"))}
-    conda = data.get("conda")
+        place = description.removeprefix("file:").strip()
+        data["description"] = _read(root, "description", lambda: read_text(under(folder, place)))
+    if isinstance(docker, Mapping) and isinstance(place := docker.get("env"), str):
+        lines = _read(root, "docker.env", lambda: read_dotenv(read_text(under(folder, place))))
+        data["docker"] = {**docker, "env": lines}
     if isinstance(conda, Mapping) and isinstance(conda.get("environment_yml"), str):
-        data["conda"] = _conda_environment(folder, conda)
+        data["conda"] = _read(root, "conda.environment_yml", lambda: _conda_environment(folder, conda))
     return data
+
+
+def _read(fields: Fields, key: str, read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except (BentoMLConfigException, InvalidArgument) as e:
+        fields.mistake(key, f"names a file that cannot be used: {e}")
+        return None
 
 
 def _conda_environment(folder: Path, conda: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an `environment.yml` says, but for what is true of the machine alone that it was written on."""
     name = str(conda["environment_yml"])
-    try:
-        environment = read_document(under(folder, name))
-    except InvalidArgument as e:
-        raise BentoMLConfigException(f"`conda.environment_yml`: {e}") from e
+    environment = read_document(under(folder, name))
     if others := sorted(key for key in conda if key != "environment_yml" and conda[key]):
         logger.warning(
             "conda.%s is not used, as conda.environment_yml names `%s`", ", conda.".join(others), name
@@ -137,13 +143,17 @@ def _conda_environment(folder: Path, conda: Mapping[str, Any]) -> dict[str, Any]
     return {key: value for key, value in environment.items() if key not in ("name", "prefix")}
 
 
-def parse_config(data: Mapping[str, Any], *, source: str) -> BuildConfig:
+def parse_config(data: Mapping[str, Any], *, source: str, folder: Path | None = None) -> BuildConfig:
     """Check plain data and return the configuration; ``source`` is the name that mistakes are reported under.
+
+    The files that it may name (a description, variables, an `environment.yml`) are read from the project's ``folder``.
 
     Raises:
         BentoMLConfigException: with every mistake.
     """
     mistakes: list[str] = []
+    if folder is not None:
+        data = _with_files(data, folder, mistakes)
     config = read_build(Fields(data, "", mistakes))
     if mistakes:
         count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
@@ -197,13 +207,6 @@ def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value
 
 
-def _read(folder: Path, relative: str, key: str) -> str:
-    try:
-        return read_text(under(folder, relative))
-    except InvalidArgument as e:
-        raise BentoMLConfigException(f"`{key}`: {e}") from e
-
-
 def _name(fields: Fields) -> str:
     name = fields.plain("name")
     try:
@@ -250,7 +253,24 @@ def _envs(fields: Fields) -> tuple[EnvVar, ...]:
 
 def _args(fields: Fields) -> dict[str, Any]:
     value = fields.raw("args")
-    if value is None or (isinstance(value, Mapping) and all(isinstance(key, str) for key in value)):
-        return dict(value or {})
-    fields.mistake("args", "has to be a mapping of names to values")
-    return {}
+    if value is not None and not (isinstance(value, Mapping) and all(isinstance(key, str) for key in value)):
+        fields.mistake("args", "has to be a mapping of names to values")
+        return {}
+    for name, item in (value or {}).items():
+        if (wrong := _no_data(item)) is not None:
+            fields.mistake(f"args.{name}", f"holds a {type(wrong).__name__}, which a bento cannot record")
+    return dict(value or {})
+
+
+def _no_data(value: object) -> object | None:
+    """Return the first value in a value that is more than text, numbers, dates, lists and mappings of them."""
+    match value:
+        case None | str() | bytes() | bool() | int() | float() | date():
+            return None
+        case list() | tuple():
+            return next((wrong for item in value if (wrong := _no_data(item)) is not None), None)
+        case dict():
+            return next(
+                (wrong for pair in value.items() if (wrong := _no_data(list(pair))) is not None), None
+            )
+    return value

@@ -22,7 +22,7 @@ CONDA_KEYS = ("environment_yml", "channels", "dependencies", "pip")
 
 @dataclass(frozen=True, slots=True)
 class CondaConfig:
-    """What conda installs; ``environment_yml`` is the path of a file that says it, whose content `with_files` puts here."""
+    """What conda installs; ``environment_yml`` is the path of a file that says it, whose content `parse_config` puts here."""
 
     channels: tuple[str, ...] = ()
     dependencies: tuple[str, ...] = ()

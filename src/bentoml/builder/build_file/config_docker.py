@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from ...exceptions import InvalidArgument
+from ...registry.reference import Reference
 from ..docker.cuda import CUDA_VERSIONS
 from .fields import Fields
 
@@ -20,6 +22,7 @@ Distro = Literal["debian", "alpine", "ubi8", "amazonlinux"]
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"[A-Za-z0-9][\w./:@~+-]*", re.ASCII)
+_ELSEWHERE = re.compile(r"docker://|(oci|oci-archive|docker-archive|debs):")  # than in a registry
 _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*")
 PYTHON_VERSION = re.compile(r"3\.(1[1-9])(\.\d+)?")
 _FILE = re.compile(r"(?!/|~|(.*/)?\.\.(/|$)).+")
@@ -51,7 +54,7 @@ def read_docker(fields: Fields) -> DockerConfig:
     """Read the section; what is wrong is noted there."""
     fields.check_keys(DOCKER_KEYS)
     distro: Distro = fields.choice("distro", get_args(Distro), "debian")  # type: ignore[assignment]  # one of Distro
-    base_image = fields.text("base_image", _IMAGE, "it looks like `registry/repository:tag`, without spaces")
+    base_image = _base_image(fields)
     cuda_version = _cuda_version(fields, distro)
     if base_image and cuda_version:
         logger.warning("docker.cuda_version is not used, as docker.base_image names `%s`", base_image)
@@ -68,6 +71,16 @@ def read_docker(fields: Fields) -> DockerConfig:
             "dockerfile_template", _FILE, "it is the path of a file in the project"
         ),
     )
+
+
+def _base_image(fields: Fields) -> str:
+    text = fields.text("base_image", _IMAGE, "it looks like `registry/repository:tag`, without spaces")
+    if text and not _ELSEWHERE.match(text):
+        try:
+            Reference.parse(text)
+        except InvalidArgument as e:
+            fields.mistake("base_image", str(e).replace(f"`{text}` ", "", 1))
+    return text
 
 
 def _cuda_version(fields: Fields, distro: Distro) -> str:

@@ -21,6 +21,8 @@ def read_text(path: Path, *, max_bytes: int = _MAX_BYTES) -> str:
         BentoMLConfigException: the file cannot be read, is no UTF-8 or is larger than a build file can be.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe, for one, may keep its reader waiting for ever
+            raise BentoMLConfigException(f"`{path}` is not a file")
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except OSError as e:

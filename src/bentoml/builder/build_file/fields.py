@@ -82,8 +82,9 @@ class Fields:
     ) -> str:
         """Return a string without control characters that starts with no dash; empty if it is missing."""
         value = self._data.get(key)
-        if value is None and required and self._is_mapping:
-            self.mistake(key, "is missing")
+        if required and value in (None, "") and self._is_mapping:
+            self.mistake(key, "is missing" if value is None else "is empty")
+            return ""
         return "" if value is None else self._text(key, value, pattern, rule, False)
 
     def texts(self, key: str, pattern: re.Pattern[str] | None = None, rule: str = "") -> tuple[str, ...]:

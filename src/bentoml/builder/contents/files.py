@@ -59,7 +59,12 @@ def find_files(
     """
     included = None if tuple(include) == ("*",) else _spec(include, "`include`")
     rules = _Rules((("", _spec(exclude, "`exclude`")),) if exclude else ())
-    files = sorted(_walk(project, "", included, rules, scandir))
+    try:
+        files = sorted(_walk(project, "", included, rules, scandir))
+    except RecursionError as e:
+        raise BentoMLException(
+            f"the folders of `{project}` are nested hundreds deep; exclude what they lie in"
+        ) from e
     _check_links(project, files)
     return files
 
