@@ -78,7 +78,7 @@ def describe(
         ImportServiceError: its code fails; the message holds the traceback.
         BentoMLException: there is no such service, or it needs a model that is not there.
     """
-    environment = dict(env)
+    environment = {name: value for name, value in env.items() if name != "PYTHONOPTIMIZE"}  # keep docstrings
     if is_src_layout:
         environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, [str(project / "src"), env.get("PYTHONPATH")])
