@@ -68,7 +68,7 @@ def test_buildx_loads_what_goes_nowhere_else(options: dict[str, Option]) -> None
 def test_buildctl_has_other_words() -> None:
     said = line(
         "buildctl",
-        file="/d/Mine",
+        file=("/d/Mine",),
         output=("type=oci,dest=x",),
         cache_from=("type=local,src=c",),
         cache_to="type=inline",
@@ -85,6 +85,12 @@ def test_buildctl_has_other_words() -> None:
 def test_without_a_platform_the_engine_takes_its_own() -> None:
     for name in ENGINES:
         assert "platform" not in line(name, replace(REQUEST, platform=None))
+
+
+@pytest.mark.parametrize("given", ["/i", ("/i",), Path("/i")], ids=str)
+def test_where_the_id_is(given: Option) -> None:
+    assert replace(REQUEST, options={"iidfile": given}).id_file == Path("/i")
+    assert REQUEST.id_file == Path("/s/id")
 
 
 def test_an_unknown_engine() -> None:

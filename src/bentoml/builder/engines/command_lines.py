@@ -39,7 +39,7 @@ def buildx(request: Request) -> list[str]:
 def buildctl(request: Request) -> list[str]:
     """Return what ``buildctl build`` is told, which speaks to BuildKit itself and has other words for the same."""
     options = {"platform": request.platform, **request.options}
-    dockerfile = Path(str(options.pop("file", None) or request.dockerfile))
+    dockerfile = Path(next(each("file", options.pop("file", None)), request.dockerfile))
     words = ["--frontend", "dockerfile.v0", "--local", f"context={request.context}"]
     words += ["--local", f"dockerfile={dockerfile.parent}", "--opt", f"filename={dockerfile.name}"]
     if not options.get("output"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...store.digest import Digest
 from ...tag import Tag
-from .options import Option
+from .options import Option, each
 
 __all__ = ["Engine", "EngineImage", "Request"]
 
@@ -32,8 +32,7 @@ class Request:
     @property
     def id_file(self) -> Path:
         """Where the engine writes which image it made."""
-        named = self.options.get("iidfile")
-        return Path(named) if isinstance(named, str | Path) else self.scratch / "id"
+        return Path(next(each("iidfile", self.options.get("iidfile")), self.scratch / "id"))
 
     @property
     def archive(self) -> Path:
