@@ -116,8 +116,8 @@ def _with_files(data: Mapping[str, Any], folder: Path, mistakes: list[str]) -> d
     if isinstance(description, str) and description.startswith("file:"):
         place = description.removeprefix("file:").strip()
         data["description"] = _read(root, "description", lambda: read_text(under(folder, place)))
-    if isinstance(docker, Mapping) and isinstance(place := docker.get("env"), str):
-        lines = _read(root, "docker.env", lambda: read_dotenv(read_text(under(folder, place))))
+    if isinstance(docker, Mapping) and isinstance(env := docker.get("env"), str):
+        lines = _read(root, "docker.env", lambda: read_dotenv(read_text(under(folder, env))))
         data["docker"] = {**docker, "env": lines}
     if isinstance(conda, Mapping) and isinstance(conda.get("environment_yml"), str):
         data["conda"] = _read(root, "conda.environment_yml", lambda: _conda_environment(folder, conda))
