@@ -223,6 +223,16 @@ def test_a_refusal_says_what_to_do(
         upload(client, tmp_path, SMALL).run()
 
 
+@pytest.mark.parametrize("status", [200, 202])
+def test_an_upload_that_is_begun_nowhere_is_refused(
+    registry: FakeRegistry, client: Registry, tmp_path: Path, status: int
+) -> None:
+    registry.statuses = [status] * 20
+    with pytest.raises(BentoMLException, match="does not say where to send the upload"):
+        upload(client, tmp_path, SMALL).run()
+    assert len(registry.statuses) == 19, "it is not asked again and again"
+
+
 def test_content_that_is_not_what_it_was_is_refused(
     registry: FakeRegistry, client: Registry, tmp_path: Path
 ) -> None:

@@ -73,6 +73,12 @@ def test_a_file_that_is_no_text_does_not_help(folder: Path) -> None:
     assert refs.read_latest(folder) is None
 
 
+def test_a_folder_in_the_place_of_the_file_does_not_help_and_is_no_version(folder: Path) -> None:
+    (folder / "latest").mkdir()
+    assert refs.read_latest(folder) is None
+    assert refs.tag_of("x", "latest") is None
+
+
 def test_a_file_in_the_place_of_the_store_is_told(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("")
     with pytest.raises(BentoMLException, match="cannot be read: Not a directory"):

@@ -198,7 +198,7 @@ class Upload:
 
     def _go_to(self, answer: Answer, offset: int) -> None:
         """Note where the upload goes on: where the answer says, from the byte that it says or else ``offset``."""
-        if "location" in answer.headers:
+        if "location" in answer.headers or not self._url:
             self._url = self.registry.location(answer)
             if self.descriptor.size > _SMALL:
                 self.memory.remember(self._key(), self._url)

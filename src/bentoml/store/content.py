@@ -16,8 +16,9 @@ from pathlib import Path
 
 from .tree import Entry
 
-__all__ = ["STAMP", "put_stamp", "unreadable", "wrong_content"]
+__all__ = ["CHANGED", "STAMP", "put_stamp", "unreadable", "wrong_content"]
 
+CHANGED = "has other content than what was stored"
 STAMP = 1_000_000_000 * 10**9  # 2001-09-09 01:46:40 UTC, even for file systems that count by two seconds
 
 
@@ -32,7 +33,7 @@ def wrong_content(file: str | Path, entry: Entry) -> str | None:
         with open(file, "rb") as stream:
             before = os.fstat(stream.fileno())
             if hashlib.file_digest(stream, "sha256").hexdigest() != entry.digest.hex:
-                return "has other content than what was stored"
+                return CHANGED
             if before.st_mtime_ns == os.fstat(stream.fileno()).st_mtime_ns != STAMP:
                 with suppress(OSError):  # in a store that this user cannot write, it is read again next time
                     put_stamp(stream.fileno())

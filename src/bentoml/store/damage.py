@@ -18,13 +18,14 @@ from types import TracebackType
 
 from ..exceptions import BentoMLException
 from ..tag import Tag
-from .content import STAMP, unreadable, wrong_content
+from .content import CHANGED, STAMP, unreadable, wrong_content
 from .manifest import Manifest
 from .tree import Entry
 
-__all__ = ["Damage", "Reading", "find_damage"]
+__all__ = ["Damage", "Reading", "find_damage", "said"]
 
 _SECOND = 10**9
+_NAMED = 20  # files that a message names
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
@@ -36,6 +37,11 @@ class Damage:
     tag: Tag
     path: str
     what: str
+
+    @classmethod
+    def of_content(cls, kind: str, tag: Tag, path: str) -> Damage:
+        """Return the damage of a file that was read, and is not what was stored."""
+        return cls(kind, tag, path, CHANGED)
 
     def __str__(self) -> str:
         return f"{self.kind} `{self.tag}`: `{self.path}` {self.what}"
@@ -66,6 +72,14 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._threads.shutdown(cancel_futures=error is not None)
+
+
+def said(found: list[Damage], commands: str) -> str:
+    """Say which files of an item are damaged, and what to do; ``commands`` are those of its kind."""
+    kind, tag = found[0].kind, found[0].tag
+    files = ", ".join(f"`{damage.path}` {damage.what}" for damage in found[:_NAMED])
+    more = f", and {len(found) - _NAMED} more files" if len(found) > _NAMED else ""
+    return f"{kind} `{tag}` is damaged: {files}{more}; save it again, or delete it with `{commands} delete {tag}`"
 
 
 def find_damage(folder: Path, info: Manifest, reading: Reading | None = None) -> list[Damage]:

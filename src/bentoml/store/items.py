@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from ..exceptions import BentoMLException
 from ..paths import under
 from ..tag import Tag
-from .damage import Damage, Reading, find_damage
+from .damage import Damage, Reading, find_damage, said
 from .digest import Digest
 from .manifest import Manifest
 from .scan import folder_size, scan
@@ -21,8 +21,6 @@ from .tree import Tree
 __all__ = ["InfoT", "Item"]
 
 InfoT = TypeVar("InfoT", bound=Manifest)
-
-_NAMED = 20  # files that a message names
 
 
 class Item(Generic[InfoT]):
@@ -69,7 +67,7 @@ class Item(Generic[InfoT]):
             BentoMLException: some are not; the message names them.
         """
         if found := self.damage() if thoroughly else find_damage(self._folder, self.info):
-            raise BentoMLException(_said(found, self.info.COMMANDS))
+            raise BentoMLException(said(found, self.info.COMMANDS))
 
     def damage(self, reading: Reading | None = None) -> list[Damage]:
         """Return what is wrong with the files; all of them are read."""
@@ -129,11 +127,3 @@ class Item(Generic[InfoT]):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(tag="{self.tag}", path="{self.path}")'
-
-
-def _said(found: list[Damage], commands: str) -> str:
-    """Say which files of an item are damaged, and what to do."""
-    kind, tag = found[0].kind, found[0].tag
-    files = ", ".join(f"`{damage.path}` {damage.what}" for damage in found[:_NAMED])
-    more = f", and {len(found) - _NAMED} more files" if len(found) > _NAMED else ""
-    return f"{kind} `{tag}` is damaged: {files}{more}; save it again, or delete it with `{commands} delete {tag}`"

@@ -7,8 +7,10 @@ together, or none of them.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -16,9 +18,11 @@ from typing import Generic, TypeVar
 
 from ..config import Home
 from ..exceptions import BentoMLException
+from ..paths import under
 from ..tag import Tag
 from . import refs
 from .bentos import Bento
+from .blobs import MODE
 from .digest import Digest
 from .items import InfoT
 from .manifest import BentoInfo, Manifest, ModelInfo
@@ -160,6 +164,8 @@ def _arrival(folder: Path, info: InfoT, shelf: Shelf[InfoT], known: Iterable[Ent
     if info.tag.version == refs.LATEST:
         raise BentoMLException(f"`{info.tag}`: `latest` means the item saved last, and is no version")
     (folder / info.FILE).unlink(missing_ok=True)
+    if info.digest is not None:
+        _restore_modes(folder, info.files)
     files = shelf.take(folder, known)
     digest = info.identity(files)
     if info.digest is not None:
@@ -167,6 +173,17 @@ def _arrival(folder: Path, info: InfoT, shelf: Shelf[InfoT], known: Iterable[Ent
     info = replace(info, tag=Tag(info.tag.name, info.tag.version or digest.version()))
     is_new = not shelf.holds(info.tag, digest)
     return _Arrival(folder, info.with_time_of_arrival(), files, digest, shelf, is_new)
+
+
+def _restore_modes(folder: Path, listed: Tree) -> None:
+    """Make programs of those files that are some, and of no others: BentoML 1.x, and some file systems, keep no modes."""
+    for entry in listed.entries:
+        file = folder / entry.path
+        with suppress(OSError):  # what is missing is named later
+            found = os.lstat(file)
+            is_ours = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+            if is_ours and bool(found.st_mode & stat.S_IXUSR) != entry.executable:
+                os.chmod(under(folder, entry.path), MODE[entry.executable])
 
 
 def _model(arrival: _Arrival[ModelInfo], door: Trust, origin: str, trust: bool) -> Received[Model]:

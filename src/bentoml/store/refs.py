@@ -40,7 +40,7 @@ def tag_of(name: str, version: str) -> Tag | None:
         tag = Tag(name, version)
     except BentoMLException:
         tag = None
-    if str(tag) != f"{name}:{version}":
+    if str(tag) != f"{name}:{version}" or version == LATEST:
         logger.warning("`%s/%s` is not the name of an item; it is left alone", name, version)
         return None
     return tag
@@ -71,7 +71,7 @@ def read_latest(folder: Path) -> str | None:
     """Return the version that the file `latest` names, or None if it is missing or out of date."""
     try:
         version = (folder / LATEST).read_text("utf-8").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
         return None
     except OSError as e:
         raise BentoMLException(f"`{folder / LATEST}` of the store cannot be read: {e.strerror}") from e

@@ -92,4 +92,4 @@ def special(name: str, kind: int, content: bytes = b"x") -> zipfile.ZipInfo:
     return info
 
 
-LINK, PIPE, DEVICE = stat.S_IFLNK, stat.S_IFIFO, stat.S_IFBLK
+LINK, PIPE, DEVICE, REGULAR = stat.S_IFLNK, stat.S_IFIFO, stat.S_IFBLK, stat.S_IFREG

@@ -216,6 +216,19 @@ def test_a_damaged_model_is_not_exported(save: Save, tmp_path: Path) -> None:
     assert not (tmp_path / "x.tar").exists()
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_file_that_rotted_on_the_disk_is_found_on_its_way(save: Save, tmp_path: Path, format: str) -> None:
+    model = save("iris", {"w": "1" * 100, "x": "2" * 100})
+    file = Path(model.path_of("w"))
+    before = file.stat()
+    file.chmod(0o644)
+    file.write_text("1" * 99 + "3")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # as if nobody had written to it
+    with pytest.raises(BentoMLException, match=r"model `iris:.*` is damaged: `w` has other content"):
+        export(model, open_place(tmp_path / "x"), format)
+    assert {path.name for path in tmp_path.iterdir()} == {"home"}
+
+
 def test_names_that_could_not_be_unpacked_are_refused_here(save: Save, tmp_path: Path) -> None:
     model = save("iris", {"Readme": "1", "README": "2"})
     with pytest.raises(BentoMLException, match="are one name for file systems"):

@@ -17,6 +17,7 @@ from tests.store.archives.crafting import (
     LINK,
     MANIFEST,
     PIPE,
+    REGULAR,
     member,
     pax,
     record,
@@ -214,6 +215,7 @@ TARS: dict[str, tuple[bytes, str]] = {
 ZIPS: dict[str, tuple[bytes, str]] = {
     "absolute path": (zipped(("/tmp/evil", b"x")), "absolute"),
     "climbs": (zipped(("../evil", b"x")), "leaves"),
+    "no name": (zipped(special("", REGULAR)), "no name of a file"),
     "climbs with backslashes": (zipped(("..\\evil", b"x")), "leaves"),
     "case": (zipped(("a", b"x"), ("A", b"x")), "one name"),
     "encrypted": (encrypted(), "encrypted"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import os
 import pickle
 import threading
 import zipfile
@@ -73,6 +74,28 @@ def test_what_was_changed_on_the_way_is_named(save: Save, here: Home, tmp_path: 
         take(folder, here)
     assert f"`{'v' if changed == 'less' else changed}`" in str(caught.value)
     assert ModelStore(here).list() == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_modes_that_another_program_lost_are_those_of_the_manifest(
+    here: Home, tmp_path: Path, mode: int
+) -> None:
+    models = ModelStore(Home(tmp_path / "other"))
+    with models.create("iris") as model:
+        for path in ("run", "also", "w"):
+            Path(model.path, path).write_text("1")
+        Path(model.path, "run").chmod(0o755)
+        Path(model.path, "also").chmod(0o755)
+    export(model, open_place(tmp_path / "iris"), "folder")
+    for file in (tmp_path / "iris").iterdir():
+        file.chmod(mode)
+    taken = take(tmp_path / "iris", here)
+    assert (taken.tag, taken.digest) == (model.tag, model.digest)
+    assert {path for path in ("run", "also", "w") if os.access(taken.path_of(path), os.X_OK)} == {
+        "run",
+        "also",
+    }
+    taken.check(thoroughly=True)
 
 
 def test_latest_is_what_came_last(save: Save, here: Home, tmp_path: Path) -> None:

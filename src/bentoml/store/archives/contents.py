@@ -5,14 +5,18 @@ The archive of a bento also holds its models, each under ``models/<name>/<versio
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from ...exceptions import BentoMLException
 from ..bentos import Bento
+from ..damage import Damage, said
 from ..models import Model
+from ..tree import Entry
 from .members import Member, Names, checked_path
-from .tar import TarEntry
+from .tar import TarEntry, file_chunks
 
 __all__ = ["MODELS", "contents"]
 
@@ -47,8 +51,31 @@ def _of_item(item: Model | Bento, place: str) -> Iterator[TarEntry]:
         if entry.link is not None:
             yield TarEntry.symlink(path, entry.link)
         else:
-            source = Path(item.path, entry.path)
-            yield TarEntry(path, "file", _MODES[entry.executable], entry.size, source)
+            yield TarEntry(path, "file", _MODES[entry.executable], entry.size, _Stored(item, entry))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A file of an item, which is compared with what was stored while it is read: what rotted on the disk goes nowhere."""
+
+    item: Model | Bento
+    entry: Entry
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes.
+
+        Raises:
+            BentoMLException: they are not those that were stored.
+        """
+        state = hashlib.sha256()
+        for chunk in file_chunks(Path(self.item.path, self.entry.path)):
+            state.update(chunk)
+            yield chunk
+        if state.hexdigest() != self.entry.digest.hex:
+            info = self.item.info
+            raise BentoMLException(
+                said([Damage.of_content(info.KIND, info.tag, self.entry.path)], info.COMMANDS)
+            )
 
 
 def _folders(files: Iterable[TarEntry]) -> list[TarEntry]:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from ...exceptions import BentoMLException
 
-__all__ = ["Source", "Tar", "TarEntry"]
+__all__ = ["Source", "Tar", "TarEntry", "file_chunks"]
 
 _BLOCK = 512
 _CHUNK = 1 << 20
@@ -200,14 +200,19 @@ def _source_chunks(source: bytes | Path | Source | None) -> Iterator[bytes]:
         case bytes():
             yield source
         case Path():
-            try:
-                with source.open("rb", buffering=0) as file:
-                    while data := file.read(_CHUNK):
-                        yield data
-            except OSError as e:
-                raise BentoMLException(f"cannot read `{source}`: {e.strerror}") from e
+            yield from file_chunks(source)
         case _:
             yield from source.chunks()
+
+
+def file_chunks(file: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file; one that cannot be read is a ``BentoMLException``."""
+    try:
+        with file.open("rb", buffering=0) as stream:
+            while data := stream.read(_CHUNK):
+                yield data
+    except OSError as e:
+        raise BentoMLException(f"cannot read `{file}`: {e.strerror}") from e
 
 
 def _coalesced(pieces: Iterable[bytes]) -> Iterator[bytes]:

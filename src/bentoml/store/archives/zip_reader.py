@@ -62,7 +62,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     if "\0" in info.orig_filename:
         raise BentoMLException(f"{info.orig_filename!r} holds a NUL character")
     mode = info.external_attr >> 16 if info.create_system == _UNIX else 0
-    kind = "dir" if info.is_dir() else _KINDS.get(stat.S_IFMT(mode))
+    kind = "dir" if info.filename.endswith("/") else _KINDS.get(stat.S_IFMT(mode))
     if kind is None:
         raise BentoMLException(f"{info.filename!r} is neither a file, a folder nor a link")
     if kind != "file" and info.file_size > (_LONGEST_LINK if kind == "symlink" else 0):
