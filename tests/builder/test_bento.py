@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
-from tests.builder.handmade import wheel
+from tests.builder.handmade import unpinned, wheel
 
 import bentoml
 from bentoml.builder.bento import BuildOptions, bento_name, build
@@ -56,7 +56,13 @@ def built(
 ) -> Bento:
     config = load_config(project)
     return build(
-        project, config, home=home, env=env, options=options or BuildOptions(), resolver=FakeResolver()
+        project,
+        config,
+        home=home,
+        env=env,
+        options=options or BuildOptions(),
+        resolver=FakeResolver(),
+        find_digest=unpinned,
     )
 
 
@@ -82,7 +88,7 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bento, Home, Fake
     project = project_in(folder, "flowers")
     resolver = FakeResolver()
     env = {**os.environ, "INDEX_TOKEN": CANARY}
-    bento = build(project, load_config(project), home=home, env=env, resolver=resolver)
+    bento = build(project, load_config(project), home=home, env=env, resolver=resolver, find_digest=unpinned)
     return bento, home, resolver, project
 
 
@@ -191,7 +197,14 @@ def test_the_same_content_gives_the_same_tag_and_bytes(flowers: Flowers, tmp_pat
     env = {**os.environ, "TZ": "Pacific/Auckland", "PYTHONHASHSEED": "1", "LANG": "C"}
     before = os.umask(0o077)
     try:
-        again = build(copy, load_config(copy), home=home, env=env, resolver=FakeResolver("never==1\n"))
+        again = build(
+            copy,
+            load_config(copy),
+            home=home,
+            env=env,
+            resolver=FakeResolver("never==1\n"),
+            find_digest=unpinned,
+        )
     finally:
         os.umask(before)
     assert again.tag == bento.tag
@@ -252,7 +265,7 @@ def test_the_service_may_be_a_package(tmp_path: Path) -> None:
     (project / "service").mkdir()
     (project / "service.py").rename(project / "service" / "__init__.py")
     (project / "bentofile.yaml").write_text("python: {lock_packages: false}\n")
-    assert built(project, Home(tmp_path / "home")).info.service == "service"
+    assert built(project, Home(tmp_path / "home")).info.service == "service:GreetingCardService"
 
 
 def test_a_missing_service_says_what_to_do(tmp_path: Path) -> None:
@@ -284,7 +297,7 @@ def test_a_service_from_an_installed_package_is_built(tmp_path: Path) -> None:
     (elsewhere / "service.py").rename(elsewhere / "installed_service.py")
     (project / "bentofile.yaml").write_text("service: installed_service\npython: {lock_packages: false}\n")
     env = {**os.environ, "PYTHONPATH": str(elsewhere)}
-    assert built(project, Home(tmp_path / "home"), env=env).info.service == "installed_service"
+    assert built(project, Home(tmp_path / "home"), env=env).info.service == "installed_service:GreetingCardService"
 
 
 @pytest.mark.slow
@@ -307,7 +320,9 @@ def test_a_resolver_that_fails_leaves_nothing(tmp_path: Path) -> None:
     project, home = project_in(tmp_path, "minimal"), Home(tmp_path / "home")
     (project / "bentofile.yaml").unlink()
     with pytest.raises(BentoMLException, match="no solution"):
-        build(project, load_config(project), home=home, env=os.environ, resolver=Failing())
+        build(
+            project, load_config(project), home=home, env=os.environ, resolver=Failing(), find_digest=unpinned
+        )
     assert sorted(p.name for p in project.iterdir() if p.name != "__pycache__") == ["service.py"]
     assert not home.root.exists()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..config import Home
 from ..exceptions import ImportServiceError, InvalidArgument
 from ..store.aliases import MARK
 from ..store.bentos import Bento, BentoStore
+from ..store.digest import Digest
 from ..store.manifest import BentoInfo, ModelRef
 from ..store.models import ModelStore
 from ..store.staging import Staging
@@ -27,6 +28,7 @@ from .contents.wheel import Wheel, runtime_requirements, runtime_wheel
 from .described.describe import Description, describe, import_string_of
 from .described.service_image import image_steps, with_image
 from .docker.docker_files import read_docker_files
+from .oci.model import Platform
 from .packages.indexes import Indexes, pip_settings
 from .packages.lock import (
     LockMode,
@@ -37,12 +39,14 @@ from .packages.lock import (
     read_lock_file,
     split_wheels,
 )
+from .packages.lock_bases import FindDigest, base_digests
 from .packages.pack import Packed, Packer, pinned_commits
 from .packages.packed_wheel import PackedWheel
 from .packages.pip_tools_resolver import PipToolsResolver
 from .packages.project import ProjectRequirements, project_requirements
 from .packages.sources import PathSource
 from .packages.uv_resolver import UvResolver
+from .plan import with_packages
 
 __all__ = [
     "DEFAULTS",
@@ -68,6 +72,7 @@ class BuildOptions:
     """How to build, which is no part of the project: the version, the machine to lock for, and what to do with the lock.
 
     ``labels`` go before those of the build file and of the service; ``lock_file`` is by default that of the project;
+    ``update_base`` moves the digest of the base image that the lock has;
     ``step`` is entered with a few words for each thing that may take long; with ``offline`` no connection is made.
     """
 
@@ -76,6 +81,7 @@ class BuildOptions:
     platform: str = "linux"
     offline: bool = False
     lock_mode: LockMode = "reuse"
+    update_base: bool = False
     lock_file: Path | None = None
     step: Step = lambda _: nullcontext()
 
@@ -91,8 +97,11 @@ def build(
     env: Mapping[str, str],
     options: BuildOptions = DEFAULTS,
     resolver: Resolver | None = None,
+    find_digest: FindDigest | None = None,
 ) -> Bento:
     """Build a bento from a project and store it; the same content gives the same tag, on any machine.
+
+    ``resolver`` and ``find_digest`` (of base images) ask others than the indexes and registries of the world.
 
     Nothing is stored, and no lock written, unless the service can be imported and its models are there.
 
@@ -105,15 +114,17 @@ def build(
     config = with_image(config, description.image, project)
     steps = image_steps(description.image, project)
     docker = config.docker
-    platform = LockPlatform.parse(options.platform, distro=docker.distro, cuda_version=docker.cuda_version)
+    platforms = LockPlatform.parse_all(
+        options.platform, distro=docker.distro, cuda_version=docker.cuda_version
+    )
     docker_files = read_docker_files(project, docker)
     requirements = project_requirements(project, config.python, env)
     tag = Tag(bento_name(config.name or description.name), options.version)
     with options.step("Packing the project's own packages"):
         packed = _packed(project, requirements, home, env, options)
-    image = {**image_of(config, requirements, platform, packed.commits), **steps.manifest()}
+    image = {**image_of(config, requirements, platforms, packed.commits), **steps.manifest()}
+    file = options.lock_file or project / LOCK_FILE
     with options.step("Finding the models"):
-        file = options.lock_file or project / LOCK_FILE
         hub = hub_models(description, file, options.lock_mode, offline=options.offline)
     info = _manifest(tag, config, description, ModelStore(home), image, options.labels, hub)
     with options.step("Collecting the files"):
@@ -122,16 +133,25 @@ def build(
         tell_size(files)
     with options.step("Locking the requirements"):
         resolver = resolver or _resolver(requirements, home, env)
-        pins, wheels = _pins(project, config, requirements, packed, platform, options, env, resolver)
-        check_links(project, requirements, files, pins)
-        tell_missing_library(hub, pins)
+        locked = {
+            platform.image: _pins(project, config, requirements, packed, platform, options, env, resolver)
+            for platform in platforms
+        }
+        pins = {platform: text for platform, (text, _) in locked.items()}
+        used = {wheel.file for _, wheels in locked.values() for wheel in wheels}
+        check_links(project, requirements, files, "".join(pins.values()))
+        tell_missing_library(hub, "".join(pins.values()))
+    if requirements.is_locked:
+        with options.step("Looking up the base image"):
+            find_digest = find_digest or _asked_now(home, env, options)
+            info = replace(info, image=_with_bases(image, platforms, options, file, find_digest))
     contents = Contents(
         info,
         config,
         docker_files,
         requirements,
         pins,
-        (runtime_wheel(), *(Wheel(wheel.file.name, wheel.file.read_bytes()) for wheel in wheels)),
+        (runtime_wheel(), *(Wheel(file.name, file.read_bytes()) for file in sorted(used))),
         description.openapi,
         description.about,
         steps,
@@ -140,6 +160,36 @@ def build(
         write(contents, files, draft.path)
         draft.info = info
     return draft.saved
+
+
+def _asked_now(home: Home, env: Mapping[str, str], options: BuildOptions) -> FindDigest:
+    def find(reference: str, platform: Platform) -> Digest | None:
+        from .oci.bases.pins import BaseDigests
+
+        digests = BaseDigests(home.cache / "oci", env, options.offline, insists=options.update_base)
+        return digests.find(reference, platform)
+
+    return find
+
+
+def _with_bases(
+    image: dict[str, Any],
+    platforms: Sequence[LockPlatform],
+    options: BuildOptions,
+    lock: Path,
+    find_digest: FindDigest,
+) -> dict[str, Any]:
+    """Return what `bento.yaml` says of the image, with the digest of its base, or that of each platform, if it is known."""
+    mode: LockMode = (
+        "update" if options.update_base else "locked" if options.lock_mode == "locked" else "reuse"
+    )
+    base = image["base_image"]
+    machines = [Platform.parse(platform.image) for platform in platforms]
+    digests = base_digests(with_packages(base, image["system_packages"]), machines, lock, find_digest, mode)
+    pinned = {str(platform): f"{base}@{digest}" for platform, digest in digests.items()}
+    if len(pinned) == len(platforms) and len(set(pinned.values())) == 1:
+        return {**image, "base_image": next(iter(pinned.values()))}
+    return {**image, **({"base_images": pinned} if pinned else {})}
 
 
 def describe_project(project: Path, config: BuildConfig, home: Home, env: Mapping[str, str]) -> Description:

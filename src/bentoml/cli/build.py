@@ -40,10 +40,13 @@ _Platform = Annotated[
     str,
     typer.Option(
         metavar="PLATFORM",
-        help="The machine to lock packages for: linux/amd64, linux/arm64, aarch64-manylinux_2_36, ...",
+        help="The machine to lock packages for: linux/amd64, linux/arm64, aarch64-manylinux_2_36, ...; several with commas.",
     ),
 ]
 _Update = Annotated[bool, typer.Option("--update", help="Lock anew instead of keeping bentofile.lock.")]
+_UpdateBase = Annotated[
+    bool, typer.Option("--update-base", help="Take the base image as it is now, and lock its digest.")
+]
 _Locked = Annotated[bool, typer.Option("--locked", help="Fail if bentofile.lock would change.")]
 _Offline = Annotated[
     bool, typer.Option("--offline", help="Connect to nothing: use bentofile.lock, or say what it lacks.")
@@ -74,6 +77,7 @@ def build(
     arg: ArgOption = None,
     arg_file: ArgFileOption = None,
     update: _Update = False,
+    update_base: _UpdateBase = False,
     locked: _Locked = False,
     offline: _Offline = False,
     containerize: _Containerize = False,
@@ -88,7 +92,8 @@ def build(
         version=version or None,
         labels=dict(_label(text) for text in label or ()),
         platform=platform,
-        lock_mode=_lock_mode(update, locked, offline),
+        lock_mode=_lock_mode(update, update_base, locked, offline),
+        update_base=update_base,
         offline=offline,
         step=step,
     )
@@ -110,7 +115,7 @@ def build(
             print(f"Next: `bentoml serve {tag}`, `bentoml containerize {tag}`", file=sys.stderr)
 
 
-def _lock_mode(update: bool, locked: bool, offline: bool) -> LockMode:
+def _lock_mode(update: bool, update_base: bool, locked: bool, offline: bool) -> LockMode:
     moves = "--update" if update else "--update-base" if update_base else ""
     if moves and offline:
         whom = "indexes" if update else "registry"

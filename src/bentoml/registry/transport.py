@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ _FIRST_PAUSE = 0.3
 _LONGEST_PAUSE = 30.0
 _TRY_AGAIN = (408, 429, 500, 502, 503, 504)
 _CONNECT_SECONDS = 10.0
+_HASTY_SECONDS = 2.0
 _READ_SECONDS = 60.0
 _STORE_SECONDS = 600.0  # until a registry has stored what it was sent: it may move gigabytes
 _MAX_HOPS = 5
@@ -85,11 +87,15 @@ class Answer:
 class Transport:
     """Send requests and try again what may succeed later; ``pause`` waits for a number of seconds.
 
-    Several threads may share one.
+    Several threads may share one. One that is ``hasty`` tries once and waits for seconds only: for what can be done without.
     """
 
-    def __init__(self, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, *, pause: Callable[[float], None] = time.sleep, hasty: bool = False) -> None:
         self._pause = pause
+        self._attempts = 1 if hasty else _ATTEMPTS
+        self._connect, self._read = (
+            (_HASTY_SECONDS, _HASTY_SECONDS) if hasty else (_CONNECT_SECONDS, _READ_SECONDS)
+        )
         self._opened: dict[bool, httpx2.Client] = {}  # by whether it speaks in the clear
         self._lock = threading.Lock()
 
@@ -110,11 +116,11 @@ class Transport:
     def wait(self, attempt: int, asked: str = "") -> bool:
         """Wait after the attempt with this number, counted from 1; return False when it was the last one.
 
-        ``asked`` is the `Retry-After` of the server; one that is a date is not understood.
+        ``asked`` is the `Retry-After` of the server: a number of seconds, or a date.
         """
-        if attempt >= _ATTEMPTS:
+        if attempt >= self._attempts:
             return False
-        seconds = min(float(asked), _LONGEST_PAUSE) if asked.isascii() and asked.isdigit() else 0.0
+        seconds = min(_seconds_of(asked), _LONGEST_PAUSE)
         self._pause(seconds or _FIRST_PAUSE * 2 ** (attempt - 1))
         return True
 
@@ -178,8 +184,8 @@ class Transport:
         import httpx2
 
         content = body() if callable(body) else body
-        patience = _READ_SECONDS if body is None else _STORE_SECONDS
-        timeout = httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, read=patience, pool=None)
+        patience = self._read if body is None else _STORE_SECONDS
+        timeout = httpx2.Timeout(self._read, connect=self._connect, read=patience, pool=None)
         request = self._client(url).build_request(
             method, url, headers=dict(headers), content=content, timeout=timeout
         )
@@ -228,6 +234,16 @@ def _tls() -> ssl.SSLContext:
     import httpx2
 
     return httpx2.create_ssl_context()
+
+
+def _seconds_of(asked: str) -> float:
+    """Return how long a `Retry-After` says to wait; 0 for one that says nothing, or a time that has passed."""
+    if asked.isascii() and asked.isdigit():
+        return float(asked)
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _reason(error: Exception) -> str:

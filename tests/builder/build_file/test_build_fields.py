@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.builder.handmade import wheel
+from tests.builder.handmade import unpinned, wheel
 from tests.builder.source_packages import package, repository
 from tests.builder.test_bento import FakeResolver, content, project_in
 
@@ -73,7 +73,14 @@ def store_words(home: Home) -> None:
 
 
 def built(project: Path, home: Home, env: dict[str, str], resolver: FakeResolver | None = None) -> Bento:
-    return build(project, load_config(project), home=home, env=env, resolver=resolver or Everything())
+    return build(
+        project,
+        load_config(project),
+        home=home,
+        env=env,
+        resolver=resolver or Everything(),
+        find_digest=unpinned,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +292,9 @@ def test_update_moves_the_commit_and_locked_keeps_it(tmp_path: Path) -> None:
     config = load_config(project)
     locked, update = BuildOptions(lock_mode="locked", offline=True), BuildOptions(lock_mode="update")
     assert build(project, config, home=home, env=env, options=locked, resolver=Everything()) == bento
-    moved = build(project, config, home=home, env=env, options=update, resolver=Everything())
+    moved = build(
+        project, config, home=home, env=env, options=update, resolver=Everything(), find_digest=unpinned
+    )
     assert first in bento.info.image["python_requirements"]
     assert second in moved.info.image["python_requirements"]
     assert list(read_lock_file(project / "bentofile.lock").commits.values()) == [second]

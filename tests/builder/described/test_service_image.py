@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from tests.builder.handmade import unpinned
 from tests.builder.test_bento import FakeResolver
 
 from bentoml.builder.bento import build
@@ -45,7 +46,7 @@ def built(
         (folder / "project" / name).write_text(dedent(text))
     return build(
         folder / "project", load_config(folder / "project"), home=Home(folder / "home"), env=os.environ,
-        resolver=resolver or FakeResolver(),
+        resolver=resolver or FakeResolver(), find_digest=unpinned,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.builder.handmade import unpinned
 from tests.builder.source_packages import package
 
 from bentoml.builder.backends.engine import EngineSink
@@ -60,7 +61,14 @@ def context(tmp_path: Path) -> Path:
     (project / "T.j2").write_text(
         "{% extends bento_base_template %}{% block SETUP_BENTO_COMPONENTS %}{{ super() }}\nRUN echo {{ bento__user }} > /etc/mine\n{% endblock %}"
     )
-    bento = build(project, load_config(project), home=home, env=os.environ, resolver=OwnPackagesOnly())
+    bento = build(
+        project,
+        load_config(project),
+        home=home,
+        env=os.environ,
+        resolver=OwnPackagesOnly(),
+        find_digest=unpinned,
+    )
     context = tmp_path / "context"
     shutil.copytree(bento.path, context)
     shutil.copytree(home.models, context / "models")

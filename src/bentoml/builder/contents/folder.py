@@ -15,7 +15,7 @@ from ..described.service_image import ImageSteps
 from ..docker.docker_files import DockerFiles
 from ..docker.dockerfile import DockerfileSpec, base_image_of, entrypoint, lacks_python, render
 from ..docker.dockerfile_template import render_template
-from ..packages.lock import LockPlatform
+from ..packages.lock_platform import LockPlatform, requirements_file
 from ..packages.project import ProjectRequirements
 from ..plan import uses_gpu
 from .files import SourceFile, copy_files
@@ -26,10 +26,8 @@ __all__ = ["Contents", "image_of", "write"]
 
 _EXECUTABLE = ("entrypoint.sh", "setup_script")
 _RARE = ("env/docker/setup_script", "env/docker/Dockerfile.template", "env/conda/environment.yml")
-_OWN_BASES = (
-    "debs:",
-    "oci:",
-)  # bases that only our own image builder knows; an engine would take them for a name
+# bases that only our own image builder knows; an engine would take them for a name
+_OWN_BASES = ("debs:", "oci:", "oci-archive:", "docker-archive:", "rootfs:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Contents:
     config: BuildConfig
     docker_files: DockerFiles
     requirements: ProjectRequirements
-    pins: str
+    pins: Mapping[str, str]  # what is installed, by platform
     wheels: tuple[Wheel, ...]  # the runtime, and what the project brings as code
     openapi: Mapping[str, Any]
     about: str  # what the service says of itself
@@ -50,7 +48,7 @@ class Contents:
 def image_of(
     config: BuildConfig,
     requirements: ProjectRequirements,
-    platform: LockPlatform,
+    platforms: Sequence[LockPlatform],
     commits: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the `image` key of `bento.yaml`: what has to lie under the bento in an image.
@@ -67,6 +65,7 @@ def image_of(
         "wheels": [wheel.rpartition("/")[2] for wheel in python.wheels],
         "resolver": "" if python.resolver == "uv" else python.resolver,
         "unpacked": [source.line for source in requirements.unpacked],
+        "platforms": [platform.image for platform in platforms] if len(platforms) > 1 else [],
     }
     return {
         "base_image": docker.base_image
@@ -79,7 +78,7 @@ def image_of(
         "distro": docker.distro,
         "system_packages": list(docker.system_packages),
         "env": dict(docker.env),
-        "platform": platform.image,
+        "platform": platforms[0].image,
         "index_url": python.index_url,
         "extra_index_url": list(requirements.all_extra_indexes),
         "find_links": list(requirements.links_in_bento),
@@ -112,8 +111,8 @@ def _rendered(contents: Contents, source: Path) -> dict[str, bytes]:
         "env/docker/Dockerfile.template": given.template,
         "env/conda/environment.yml": document.dump(conda.environment()) if conda else "",
         "env/python/requirements.in": contents.info.image["python_requirements"],
-        "env/python/requirements.txt": contents.pins,
     }
+    texts |= {requirements_file(p, list(contents.pins)): text for p, text in contents.pins.items()}
     texts |= {f"env/docker/{name}": text for name, text in contents.steps.scripts.items()}
     wheels = {f"env/python/wheels/{wheel.name}": wheel.data for wheel in contents.wheels}
     return {path: text.encode() for path, text in texts.items() if text or path not in _RARE} | wheels
@@ -130,6 +129,8 @@ def _dockerfile_spec(contents: Contents) -> DockerfileSpec:
     docker, requirements = contents.config.docker, contents.requirements
     seen = {v["name"]: v["value"] for v in contents.info.envs if v["stage"] != "build" and v["value"]}
     base = contents.info.image["base_image"]
+    if base.startswith("docker://"):
+        base = base.partition("@")[0]  # an engine finds an image by its name or its id, not by both
     if base.startswith(_OWN_BASES):
         base = base_image_of(docker.distro, docker.python_version)
     needs_git = ("git",) if requirements.unpacked and "git" not in docker.system_packages else ()

@@ -1,4 +1,4 @@
-"""bentofile.lock: the exact packages that a bento installs, found once and kept beside the build file."""
+"""bentofile.lock: what a bento stands on, exactly (packages, base image, commits), found once and kept beside the build file."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ __all__ = [
     "LockRequest",
     "Pins",
     "Resolver",
+    "change_lock_file",
     "lock_models",
     "lock_requirements",
     "read_lock_file",
@@ -47,7 +48,7 @@ _PIN = re.compile(
 )
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_HUB = "huggingface"
+_HUB, _BASES = "huggingface", "bases"
 _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 
 
@@ -132,11 +133,15 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The content of a lock file; ``str()`` and ``parse()`` are inverses. ``models`` are those on Hugging Face."""
+    """The content of a lock file; ``str()`` and ``parse()`` are inverses. ``models`` are those on Hugging Face.
+
+    ``bases`` holds the digest of each base image, by its name (and platform, where each has its own).
+    """
 
     entries: Mapping[str, Pins] = field(default_factory=dict)
     commits: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
+    bases: Mapping[str, Digest] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Lock:
@@ -147,22 +152,24 @@ class Lock:
         if data.pop("version", None) != _VERSION:
             raise ValueError(f"its `version` is not {_VERSION}")
         commits, models = _commits(data, "git"), _commits(data, _HUB)
+        bases = {name: Digest.parse(digest) for name, digest in _texts(data, _BASES).items()}
         entries = {}
         for key, entry in data.items():
             if not isinstance(entry, dict) or set(entry) != {"inputs", "requirements"}:
                 raise ValueError(f"`{key}` does not hold `inputs` and `requirements`")
             requirements = _checked(entry["requirements"])
             entries[key] = Pins(Digest.parse(entry["inputs"]), requirements)
-        return cls(entries, commits, models)
+        return cls(entries, commits, models, bases)
 
     def __str__(self) -> str:
         tables = (
             f"\n[{_quoted(key)}]\ninputs = \"{pins.inputs}\"\nrequirements = '''\n{_checked(pins.requirements)}'''\n"
             for key, pins in sorted(self.entries.items())
         )
-        named = {"git": self.commits, _HUB: self.models}
-        commits = (_table(name, places) for name, places in named.items() if places)
-        return _HEADER + "".join(commits) + "".join(tables)
+        bases = {name: str(digest) for name, digest in self.bases.items()}
+        named = {_BASES: bases, "git": self.commits, _HUB: self.models}
+        others = (_table(name, places) for name, places in named.items() if places)
+        return _HEADER + "".join(others) + "".join(tables)
 
 
 def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode: LockMode = "reuse") -> str:
@@ -184,7 +191,7 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
     resolved = _resolved(_with_mode(request, pins, mode), resolver, file)
     resolved = with_declared_hashes((*request.requirements, *request.checked), resolved)
     pins = Pins(request.inputs, resolved)
-    _change(
+    change_lock_file(
         file,
         lambda lock: replace(lock, entries={**lock.entries, request.key: pins}, commits=request.commits),
     )
@@ -208,7 +215,7 @@ def lock_models(
         )
     found = {name: known.get(name) or commit_of(name) for name in sorted(wanted)}
     if found != read_lock_file(file).models and mode != "locked":
-        _change(file, lambda lock: replace(lock, models=found))
+        change_lock_file(file, lambda lock: replace(lock, models=found))
     return found
 
 
@@ -233,7 +240,7 @@ def _resolved(request: LockRequest, resolver: Resolver, file: Path) -> str:
         ) from e
 
 
-def _change(file: Path, change: Callable[[Lock], Lock]) -> None:
+def change_lock_file(file: Path, change: Callable[[Lock], Lock]) -> None:
     """Change what the file holds, whatever other builds may have put there meanwhile."""
     try:
         _write(file, change)
@@ -299,14 +306,21 @@ def _checked(requirements: object) -> str:
 
 
 def _commits(data: dict[str, Any], name: str) -> dict[str, str]:
-    commits = data.pop(name, {})
-    if not isinstance(commits, dict) or not all(_COMMIT.fullmatch(str(c)) for c in commits.values()):
+    commits = _texts(data, name)
+    if not all(_COMMIT.fullmatch(commit) for commit in commits.values()):
         raise ValueError(f"`{name}` does not hold commits")
     return commits
 
 
-def _table(name: str, places: Mapping[str, str]) -> str:
-    lines = (f'{json.dumps(place)} = "{commit}"\n' for place, commit in sorted(places.items()))
+def _texts(data: dict[str, Any], name: str) -> dict[str, str]:
+    texts = data.pop(name, {})
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError(f"`{name}` is not a table of texts")
+    return texts
+
+
+def _table(name: str, texts: Mapping[str, str]) -> str:
+    lines = (f'{json.dumps(key)} = "{text}"\n' for key, text in sorted(texts.items()))
     return f"\n[{name}]\n" + "".join(lines)
 
 

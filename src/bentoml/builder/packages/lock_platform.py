@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...exceptions import InvalidArgument
 from ..docker.cuda import libc_of
 
-__all__ = ["LockPlatform"]
+__all__ = ["LockPlatform", "requirements_file"]
 
 # The C library of the distribution's default base image decides which wheels run in it: Debian 12, the oldest that
 # `python:X.Y-slim` stands for, has glibc 2.36, UBI 8 has 2.28, Amazon Linux 2 has 2.26; Alpine has musl.
@@ -50,6 +51,24 @@ class LockPlatform:
         libc = libc_of(cuda_version) if cuda_version and distro == "debian" else _LIBC[distro]
         return cls(_MACHINES[machine or "amd64"], libc)
 
+    @classmethod
+    def parse_all(
+        cls, text: str, *, distro: str = "debian", cuda_version: str = ""
+    ) -> tuple[LockPlatform, ...]:
+        """Parse one or more of them with commas between.
+
+        Raises:
+            InvalidArgument: one is none of these, or two are for the same kind of machine.
+        """
+        found = [
+            cls.parse(part.strip(), distro=distro, cuda_version=cuda_version) for part in text.split(",")
+        ]
+        machines = [platform.image for platform in found]
+        for machine in machines:
+            if machines.count(machine) > 1:
+                raise InvalidArgument(f"`--platform {text}` names `{machine}` more than once")
+        return tuple(found)
+
     @property
     def image(self) -> str:
         """The platform as images name it: ``linux/amd64``."""
@@ -57,3 +76,9 @@ class LockPlatform:
 
     def __str__(self) -> str:
         return f"{self.machine}-{self.libc}"
+
+
+def requirements_file(platform: str, platforms: Sequence[str]) -> str:
+    """Return where a bento for some ``platforms`` (as images name them) has the packages of one: the first has the plain name."""
+    name = f"-{platform.replace('/', '-')}" if platform != platforms[0] else ""
+    return f"env/python/requirements{name}.txt"

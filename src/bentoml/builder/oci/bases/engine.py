@@ -18,8 +18,9 @@ from .resolve import check_platform, diff_ids_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.images import Image
 
-__all__ = ["connected", "open_engine_image"]
+__all__ = ["connected", "engine_digest", "open_engine_image"]
 
 _DEFAULT = "unix:///var/run/docker.sock"
 _TIMEOUT = 600
@@ -64,33 +65,70 @@ def _unreachable(where: str, reason: object) -> BentoMLException:
     )
 
 
-def open_engine_image(name: str, *, platform: Platform, cache: Cache, env: Mapping[str, str]) -> Base:
-    """Return an image that the engine has; it is exported once, and then known by its id.
+def engine_digest(name: str, *, env: Mapping[str, str], offline: bool = False) -> Digest:
+    """Return the id that the engine has for an image.
 
     Raises:
-        NotFound: the engine has no such image, or one for another platform.
+        NotFound: the engine has no such image; offline: it is not on this machine.
         BentoMLException: the engine cannot be reached.
     """
-    from docker.errors import ImageNotFound
-
+    _check_near(name, env, offline)
     with connected(env) as client:
-        try:
-            image = client.images.get(name)
-        except ImageNotFound as e:
-            raise NotFound(f"the engine has no image `{name}`; `docker images` shows what it has") from e
-        key = Digest.of_json({"engine-image": str(image.id)})
-        if (base := _recalled(cache, key, f"docker://{name}", platform)) is not None:
+        return Digest.parse(str(_found(client, name, name).id))
+
+
+def open_engine_image(
+    name: str, *, platform: Platform, cache: Cache, env: Mapping[str, str], offline: bool = False
+) -> Base:
+    """Return an image that the engine has, ``NAME`` or ``NAME@ID``; it is exported once, and then known by its id.
+
+    Raises:
+        NotFound: the engine has no such image, or one for another platform; offline: it is not on this machine.
+        BentoMLException: the engine cannot be reached.
+    """
+    plain, _, pin = name.partition("@")
+    source = f"docker://{plain}"
+    if pin and (base := _recalled(cache, _key(pin), source, platform)) is not None:
+        return base
+    _check_near(name, env, offline)
+    with connected(env) as client:
+        image = _found(client, pin or plain, name)
+        key = _key(str(image.id))
+        if (base := _recalled(cache, key, source, platform)) is not None:
             return base
         with cache.scratch() as scratch:
             file = scratch / "image.tar"
             with file.open("wb") as target:
                 for chunk in client.api.get_image(str(image.id)):
                     target.write(chunk)
-            base, config = open_docker_archive(
-                file, None, name=f"docker://{name}", platform=platform, cache=cache
-            )
+            base, config = open_docker_archive(file, None, name=source, platform=platform, cache=cache)
     cache.remember(key, {"config": config.decode()})
     return base
+
+
+def _key(image_id: str) -> Digest:
+    return Digest.of_json({"engine-image": image_id})
+
+
+def _check_near(name: str, env: Mapping[str, str], offline: bool) -> None:
+    """Refuse to dial an engine on another machine when we are offline."""
+    where = env.get("DOCKER_HOST") or _DEFAULT
+    if offline and not where.startswith("unix://"):
+        raise NotFound(
+            f"`docker://{name}` is in the engine at `{where}`, which `--offline` does not dial; run without it"
+        )
+
+
+def _found(client: DockerClient, asked: str, name: str) -> Image:
+    from docker.errors import ImageNotFound
+
+    try:
+        return client.images.get(asked)
+    except ImageNotFound as e:
+        text = f"the engine has no image `{name}`; `docker images` shows what it has"
+        if "@" in name:
+            text += f", and `--base-image docker://{name.partition('@')[0]}` takes what has that name now"
+        raise NotFound(text) from e
 
 
 def _recalled(cache: Cache, key: Digest, name: str, platform: Platform) -> Base | None:

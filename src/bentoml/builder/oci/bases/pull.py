@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from ..cache import Cache
 from ..model import Base, Blob, Platform
 from .resolve import resolve
 
-__all__ = ["open_registry_image"]
+__all__ = ["open_registry_image", "registry_digest"]
 
 logger = logging.getLogger(__name__)
 
 _BY_MANIFEST = (MediaType.INDEX, MediaType.MANIFEST, MediaType.DOCKER_INDEX, MediaType.DOCKER_MANIFEST)
+_REACH_SECONDS = 2.0
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _OTHERWISE = "another base needs no registry: `--base-image debs:bookworm`, `oci:FOLDER` or `docker://NAME`"
 
 
@@ -41,6 +44,29 @@ def open_registry_image(
             return resolve(source, source.root(), name=reference, platform=platform)
     except ServiceUnavailable as e:
         raise BentoMLException(f"base image `{reference}`: {e}; {_OTHERWISE}") from e
+
+
+def registry_digest(reference: str, *, cache: Cache, env: Mapping[str, str], offline: bool = False) -> Digest:
+    """Return the digest that a name has in its registry now (offline: had last), within seconds or not at all.
+
+    Raises:
+        NotFound: the registry has no such image, or does not show it; offline: the cache does not know it.
+        ServiceUnavailable: the registry cannot be reached.
+    """
+    place = _Place(Reference.parse(reference), cache, env, offline)
+    with closing(Transport(hasty=True)) as transport:
+        registry = Registry(place.reference, env=env, transport=transport)
+        if not offline and not any(map(env.get, _PROXIES)):
+            _check_reachable(*registry.address)
+        return _RegistrySource(place, registry).root().digest
+
+
+def _check_reachable(host: str, port: int) -> None:
+    """Refuse a registry that nobody answers for; this costs no HTTP library and no certificates."""
+    try:
+        socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
+    except OSError as e:
+        raise ServiceUnavailable(f"`{host}:{port}` cannot be reached: {e.strerror or e}") from e
 
 
 @dataclass(frozen=True, slots=True)

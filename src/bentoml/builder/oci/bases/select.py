@@ -45,7 +45,9 @@ def open_base(
         raise InvalidArgument(f"`{reference}` does not say which image; {_LOCAL[scheme]}")
     match scheme:
         case "docker" if rest.startswith("//"):
-            return open_engine_image(rest.removeprefix("//"), platform=platform, cache=kept, env=env)
+            return open_engine_image(
+                rest.removeprefix("//"), platform=platform, cache=kept, env=env, offline=offline
+            )
         case "debs":
             return open_debs(rest, platform=platform, cache=kept, env=env, offline=offline)
         case "oci":
