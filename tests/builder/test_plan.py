@@ -48,7 +48,7 @@ def test_what_the_bento_says() -> None:
     )
     assert (made.names, made.epoch, made.user) == (("iris:v1",), 0, "1034:1034")
     assert made.entrypoint == ("/home/bentoml/bento/env/docker/entrypoint.sh",)
-    assert made.health == ("/app/.venv/bin/python", "-I", "-S", "/app/health.py", "3000")
+    assert made.health == ("/app/.venv/bin/python", "-I", "-S", "-B", "/app/health.py", "3000")
     assert made.ports == ("3000/tcp",)
 
 

@@ -99,7 +99,7 @@ def plan_image(
         secrets=tuple(str(variable["name"]) for variable in info.envs if variable.get("stage") == "build"),
         labels=_labels(info),
         ports=(f"{_port(info)}/tcp",),
-        health=(f"/{VENV}/bin/python", "-I", "-S", f"/{HEALTH}", str(_port(info))),
+        health=(f"/{VENV}/bin/python", "-I", "-S", "-B", f"/{HEALTH}", str(_port(info))),
         uses_gpu=uses_gpu(info),
     )
 

@@ -1,10 +1,10 @@
 """The health check of a container: `python -I -S health.py PORT` asks the server that its first process is, if it is one.
 
-It is run every few seconds, so it imports as little as it can. PORT is that of the service, where nobody says another.
+It is run every few seconds, and where nothing of Python's own library is compiled: it imports what is written in C alone.
+PORT is that of the service, where nobody says another.
 """
 
-from __future__ import annotations
-
+import _socket
 import sys
 
 SERVER_ERROR = 500  # a program that has no /livez of its own answers 404, and lives
@@ -36,16 +36,18 @@ def address(command: list[str], env: dict[str, str], port: str) -> tuple[str, in
 
 def is_healthy(host: str, port: int) -> bool:
     """Say whether a server is there and lives; one that does not speak plain HTTP listens, and does so when it is ready."""
-    import socket
-
+    connection = _socket.socket(_socket.AF_INET6 if ":" in host else _socket.AF_INET, _socket.SOCK_STREAM)
+    connection.settimeout(SECONDS)
     try:
-        with socket.create_connection((host, port), SECONDS) as connection:
-            connection.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            answer = connection.recv(12)
+        connection.connect((host, port))
+        connection.sendall(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        answer = connection.recv(12)
     except ConnectionResetError:
         return True
     except OSError:
         return False
+    finally:
+        connection.close()
     return not answer.startswith(b"HTTP/1.") or int(answer[9:12]) < SERVER_ERROR
 
 

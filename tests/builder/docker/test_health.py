@@ -46,7 +46,7 @@ def _answer(server: socket.socket, answer: bytes | None) -> None:
 def check(tmp_path: Path, command: str, port: int, env: dict[str, str] | None = None) -> int:
     """Run the check in a container whose first process has this command line."""
     (tmp_path / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in command.split()))
-    argv = [sys.executable, "-I", "-S", str(SCRIPT), str(port), str(tmp_path / "cmdline")]
+    argv = [sys.executable, "-I", "-S", "-B", str(SCRIPT), str(port), str(tmp_path / "cmdline")]
     return subprocess.run(argv, env=env or {}, timeout=20).returncode
 
 
