@@ -1,22 +1,23 @@
 """Measure archives: exporting and importing a model, beside BentoML and beside copying the file once.
 
-Run ``python benchmarks/archives.py [--size MB] [--rounds N] [--bentoml PYTHON]``. Each measurement is a process of its own, and those of a
-round follow one another, so that each round sees the machine in one state; what is printed is the median of the
-rounds. ``--bentoml`` is the interpreter of an environment with BentoML; without it, only this library is measured. The model is noise, as
-weights are for a compressor.
+    python benchmarks/archives.py                               # this project beside copying
+    python benchmarks/archives.py --with-bentoml --size 100     # and BentoML from the package index, which takes a minute each
+
+Each measurement is a process of its own, and those of a round follow one another, so that each round sees the machine in
+one state; what is printed is the median of the rounds. The model is noise, as weights are for a compressor.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 import subprocess
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+
+from _commands import options, sides
+from _harness import machine, middle, table, write_json
 
 # What a process does: `action`, with the model store of BENTOML_HOME, `path` and `size`; then it says what that took.
 CHILD = """
@@ -46,34 +47,30 @@ ENDINGS = ("bentomodel", "gz", "tar", "zip")
 
 
 def main() -> None:
-    arguments = parse()
+    """Measure what the command line asks for and print it."""
+    parser = options(__doc__, rounds=3)
+    parser.add_argument("--size", type=int, default=500, help="megabytes of the model (500)")
+    parser.add_argument(
+        "--folder", default="/var/tmp", help="where the stores are made; a real disk (/var/tmp)"
+    )
+    chosen = parser.parse_args()
     found: dict[str, list[list[float]]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="bentoml-archives-", dir=arguments.folder) as folder:
-        for number in range(arguments.rounds):
-            for who, python in interpreters(arguments.bentoml).items():
-                measure(Path(folder, f"{who}-{number}"), who, python, arguments.size, found)
-    print(f"{arguments.size} MB of noise, median of {arguments.rounds} interleaved rounds")
-    print(f"  {'':40} {'CPU':>8} {'wall':>8}   memory")
-    for what, rounds in found.items():
-        cpu, wall, memory = (statistics.median(one) for one in zip(*rounds, strict=True))
-        print(f"  {what:40} {cpu:6.2f} s {wall:6.2f} s {memory:+6.0f} MB")
+    with tempfile.TemporaryDirectory(prefix="bentoml-archives-", dir=chosen.folder) as folder:
+        for number in range(chosen.rounds):
+            for side in sides(chosen, Path(folder, str(number))):
+                measure(side.folder, side.name, str(side.python), chosen.size, found)
+    print(f"{machine()}\n\n{chosen.size} MB of noise, median of {chosen.rounds} interleaved rounds\n")
+    rows = [[what, *_shown(rounds)] for what, rounds in found.items()]
+    print(table(["", "CPU s", "seconds", "MB of memory"], rows))
+    write_json(chosen.json, {**machine(), "samples": found})
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--size", type=int, default=500, help="megabytes of the model")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--bentoml", help="the Python of an environment with BentoML")
-    parser.add_argument("--folder", default="/var/tmp", help="where the stores are made; a real disk")
-    return parser.parse_args()
-
-
-def interpreters(bentoml: str | None) -> dict[str, str]:
-    return {"ours": sys.executable, **({"BentoML": bentoml} if bentoml else {})}
+def _shown(rounds: list[list[float]]) -> list[str]:
+    cpu, wall, memory = (middle(column) for column in zip(*rounds, strict=True))
+    return [f"{cpu:.2f}", f"{wall:.2f}", f"{memory:+.0f}"]
 
 
 def measure(folder: Path, who: str, python: str, size: int, found: dict[str, list[list[float]]]) -> None:
-    folder.mkdir()
     child(python, folder / "home", "save", "", str(size))
     for ending in ENDINGS:
         archive = folder / f"model.{ending}"

@@ -1,73 +1,86 @@
-"""Measure `bentoml build`: the processor time of its whole process tree, and what an excluded folder costs.
+"""Measure `bentoml build`: processor seconds of its whole process tree, and what an excluded folder costs.
 
-Run ``python benchmarks/build.py [--rounds N] [--files N]``. Each round measures everything once, one after the other, so
-that all see the machine in one state; what is printed is the median of the rounds. The first build, which makes the lock,
-needs the package index and is not counted.
+    python benchmarks/build.py                    # this project beside importing the service, which no build can do without
+    python benchmarks/build.py --with-bentoml     # and BentoML from the package index
+
+The project is `apps/small`. Each round measures everything once, the sides in turn, and the median is shown. Ours has a lock, which is
+kept; BentoML, which has none and asks the package index at each build, is told to lock nothing (`lock_packages: false`), so that neither
+the network nor the resolver is measured. The first build, which makes the lock, needs the package index and is not counted.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import resource
 import shutil
-import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1] / "tests" / "projects" / "minimal"
-BUILD = [sys.executable, "-m", "bentoml", "build", "."]
+from _commands import Side, options, report, sides
+from _harness import APPS
+
+SMALL = APPS / "small"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--files", type=int, default=200_000, help="files in the excluded .venv")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bentoml-build-") as name:
-        folder = Path(name)
-        env = {**os.environ, "BENTOML_HOME": str(folder / "home")}
-        small, large = project(folder / "small"), project(folder / "large")
-        fill(large / ".venv", arguments.files)
-        cases = {
-            "python -c 'import bentoml.sdk.loader'": (["-c", "import bentoml.sdk.loader"], small),
-            "bentoml build, lock in place": (BUILD[1:], small),
-            f"the same beside a .venv of {arguments.files} files": (BUILD[1:], large),
-        }
-        for _, place in cases.values():
-            subprocess.run(BUILD, cwd=place, env=env, check=True, capture_output=True)
-        seconds: dict[str, list[float]] = {what: [] for what in cases}
-        for _ in range(arguments.rounds):
-            for what, (argv, place) in cases.items():
-                seconds[what].append(processor_time([sys.executable, *argv], place, env))
-    print(f"processor time of the process tree, median of {arguments.rounds} interleaved rounds")
-    for what, times in seconds.items():
-        print(f"  {what:48} {statistics.median(times):6.3f} s")
-
-
-def project(folder: Path) -> Path:
-    """Return a copy of the smallest project, without the setting that turns its lock off."""
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "bentofile.yaml").unlink()
-    return folder
+def prepare(side: Side, files: int) -> None:
+    """Make the two projects, and build each once."""
+    for name in ("small", "large"):
+        project = side.folder / name
+        shutil.copytree(SMALL, project, ignore=shutil.ignore_patterns("__pycache__"))
+        if side.name == "ours":
+            (project / "bentofile.yaml").write_text('service: "service:Small"\ninclude: ["*.py"]\n')
+    fill(side.folder / "large" / ".venv", files)
+    for name in ("small", "large"):
+        build(side, name)
 
 
 def fill(folder: Path, count: int) -> None:
+    """Make as many files, a thousand in each folder."""
     for number in range(count):
         if number % 1000 == 0:
             (folder / str(number // 1000)).mkdir(parents=True)
         (folder / str(number // 1000) / f"{number}.py").touch()
 
 
-def processor_time(argv: Sequence[str], place: Path, env: Mapping[str, str]) -> float:
-    """Run a program and return the seconds that it and its children were on a processor."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(argv, cwd=place, env=env, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def change(side: Side, name: str, number: int) -> None:
+    """Change one line of the source, to what it has not been before."""
+    text = (SMALL / "service.py").read_text().replace("text.upper()", f"text.upper() * {number + 2}")
+    (side.folder / name / "service.py").write_text(text)
+
+
+def build(side: Side, name: str) -> float:
+    """Build a project."""
+    return side.run([side.bentoml, "build", "."], cwd=side.folder / name)
+
+
+def cases(files: int) -> dict[str, Callable[[Side], float]]:
+    """Return what is measured, in its order: a change comes before the build that takes it in."""
+    return {
+        "import the service": lambda side: side.run(
+            [side.python, "-c", "import service"], cwd=side.folder / "small"
+        ),
+        "bentoml build, one line changed": lambda side: build(side, "small"),
+        "the same, nothing changed": lambda side: build(side, "small"),
+        f"one line changed, beside a .venv of {files} files": lambda side: build(side, "large"),
+    }
+
+
+def main() -> None:
+    """Measure what the command line asks for and print it."""
+    parser = options(__doc__, rounds=9)
+    parser.add_argument("--files", type=int, default=200_000, help="files in the excluded .venv (200,000)")
+    chosen = parser.parse_args()
+    samples: dict[str, dict[str, list[float]]] = {}
+    with tempfile.TemporaryDirectory(prefix="bentoml-build-") as temporary:
+        measured = sides(chosen, Path(temporary))
+        for side in measured:
+            prepare(side, chosen.files)
+        for number in range(chosen.rounds):
+            for side in measured:
+                for name in ("small", "large"):
+                    change(side, name, number)
+                for case, run in cases(chosen.files).items():
+                    samples.setdefault(case, {}).setdefault(side.name, []).append(run(side))
+    report(samples, measured, "processor seconds of the process tree, median of the rounds", chosen.json)
 
 
 if __name__ == "__main__":

@@ -1,128 +1,117 @@
-"""Measure the store: saving 500 MB beside hashing it once, and the processor time of `bentoml models list`.
+"""Measure the store: saving a model beside hashing its files once, and what saving the same again takes.
 
-Run ``python benchmarks/store.py [--size MB] [--files N] [--rounds N]``. The measurements of a round are taken one after
-the other, so that each round sees the machine in one state; what is printed is the median of the rounds. Writing the
-files is the user's own work and is not counted; syncing them to the disk is.
+    python benchmarks/store.py                    # this project beside hashing
+    python benchmarks/store.py --with-bentoml     # and BentoML from the package index
+
+Each measurement is a process of its own; those of a round follow one another, so that each round sees the machine in one state, and
+the median of the rounds is shown. Writing the files is the user's own work and is not counted; keeping them is, and
+syncing them to the disk where that is done. The model is noise, new in each round.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import resource
 import secrets
-import statistics
 import subprocess
-import sys
 import tempfile
-import time
+from collections import defaultdict
 from pathlib import Path
 
-from bentoml.config import Home
-from bentoml.store.digest import Digest
-from bentoml.store.models import ModelStore
+from _commands import Side, options, sides
+from _harness import machine, middle, table, write_json
+
+# What a process does: write a model as the user would, and say how long the store took to keep it.
+SAVE = """
+import os, sys, time
+import bentoml
+megabytes, files, noise = int(sys.argv[1]), int(sys.argv[2]), open(sys.argv[3], "rb").read()
+with bentoml.models.create("bench") as model:
+    for number in range(files):
+        with open(os.path.join(model.path, f"weights-{number}.bin"), "wb") as file:
+            file.write(b"%d" % number)
+            for _ in range(megabytes // files):
+                file.write(noise)
+    wall, cpu = time.perf_counter(), time.process_time()
+print(time.perf_counter() - wall, time.process_time() - cpu)
+"""
+# The limit: read the same files, and hash them in one thread.
+HASH = """
+import hashlib, os, sys, time
+folder = sys.argv[1]
+wall, cpu = time.perf_counter(), time.process_time()
+for name in os.listdir(folder):
+    with open(os.path.join(folder, name), "rb") as file:
+        hashlib.file_digest(file, "sha256")
+print(time.perf_counter() - wall, time.process_time() - cpu)
+"""
 
 
 def main() -> None:
-    arguments = parse()
-    with tempfile.TemporaryDirectory(prefix="bentoml-store-", dir=arguments.folder) as folder:
-        home = Home(Path(folder))
-        saving(home, arguments.size, arguments.files, arguments.rounds)
-        listing(home, arguments.models, arguments.rounds)
+    """Measure what the command line asks for and print it."""
+    parser = options(__doc__, rounds=5)
+    parser.add_argument("--size", type=int, default=500, help="megabytes of the model (500)")
+    parser.add_argument("--files", type=int, default=1, help="files of the model (1)")
+    parser.add_argument(
+        "--folder", default="/var/tmp", help="where the stores are made; a real disk (/var/tmp)"
+    )
+    chosen = parser.parse_args()
+    samples: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="bentoml-store-", dir=chosen.folder) as temporary:
+        measured = sides(chosen, Path(temporary))
+        for _ in range(chosen.rounds):
+            noise = Path(temporary, "noise")
+            noise.write_bytes(secrets.token_bytes(1 << 20))
+            for side in measured:
+                arguments = (str(chosen.size), str(chosen.files), str(noise))
+                samples[f"{side.name}: save"].append(save(side, *arguments))
+                if side.name == "ours":
+                    samples["hash it once"].append((*timed(side, HASH, str(saved(side))), 0))
+                samples[f"{side.name}: save the same again"].append(save(side, *arguments))
+                side.run([side.bentoml, "models", "delete", "-y", "bench"])
+    facts = {**machine(), "versions": {side.name: side.environment.version("bentoml") for side in measured}}
+    show(samples, facts, chosen.size)
+    write_json(chosen.json, {**facts, "samples": samples})
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--size", type=int, default=500, help="megabytes of a model")
-    parser.add_argument("--files", type=int, default=1, help="files of a model")
-    parser.add_argument("--models", type=int, default=200, help="models to list")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", default="/var/tmp", help="where the store is made; a real disk")
-    return parser.parse_args()
+def save(side: Side, *arguments: str) -> tuple[float, float, int]:
+    """Save a model; return the seconds, the processor seconds, and the bytes by which the store grew."""
+    before = used(side.folder)
+    wall, cpu = timed(side, SAVE, *arguments)
+    return wall, cpu, used(side.folder) - before
 
 
-def saving(home: Home, megabytes: int, files: int, rounds: int) -> None:
-    store = ModelStore(home)
-    hashes, firsts, seconds, growth = [], [], [], []
-    for _ in range(rounds):
-        chunk = secrets.token_bytes(1 << 20)
-        hashes.append(hash_once(home, chunk, megabytes, files))
-        firsts.append(save(store, chunk, megabytes, files))
-        before = used(home.root)
-        seconds.append(save(store, chunk, megabytes, files))
-        growth.append(used(home.root) - before)
-        store.delete("bench")
-    limit = statistics.median(hashes)
-    print(f"{megabytes} MB in {files} file(s), wall time, median of {rounds} interleaved rounds")
-    for what, times in [
-        ("hash once, one thread", hashes),
-        ("save, first time", firsts),
-        ("save again", seconds),
-    ]:
-        print(f"  {what:24} {statistics.median(times):6.3f} s  {statistics.median(times) / limit:5.2f}x")
-    print(f"  disk taken by saving again: {max(growth)} bytes")
+def saved(side: Side) -> Path:
+    """Return the folder of the model that was saved last."""
+    return max(
+        (side.folder / "home" / "models" / "bench").glob("*/"), key=lambda folder: folder.stat().st_mtime
+    )
 
 
-def listing(home: Home, count: int, rounds: int) -> None:
-    store = ModelStore(home)
-    for number in range(count):
-        with store.create(f"model-{number % 20}", labels={"run": str(number)}) as model:
-            for part in range(5):
-                Path(model.path, f"part-{part}.bin").write_bytes(b"%d %d" % (number, part))
-    env = {**os.environ, "BENTOML_HOME": str(home.root)}
-    print(f"processor time of a whole process, median of {rounds} interleaved rounds")
-    commands = {
-        "python -c pass": [sys.executable, "-c", "pass"],
-        "bentoml --version": [sys.executable, "-m", "bentoml", "--version"],
-        f"bentoml models list, {count} models": [sys.executable, "-m", "bentoml", "models", "list"],
-    }
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(rounds):
-        for name, argv in commands.items():
-            times[name].append(cpu(argv, env))
-    for name, seconds in times.items():
-        print(f"  {name:34} {statistics.median(seconds):6.3f} s")
-
-
-def hash_once(home: Home, chunk: bytes, megabytes: int, files: int) -> float:
-    folder = home.root / "limit"
-    folder.mkdir()
-    write(folder, chunk, megabytes, files)
-    started = time.perf_counter()
-    for file in sorted(folder.iterdir()):
-        Digest.of_file(file)
-    taken = time.perf_counter() - started
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
-    return taken
-
-
-def save(store: ModelStore, chunk: bytes, megabytes: int, files: int) -> float:
-    with store.create("bench") as model:
-        write(Path(model.path), chunk, megabytes, files)
-        started = time.perf_counter()
-    return time.perf_counter() - started
-
-
-def write(folder: Path, chunk: bytes, megabytes: int, files: int) -> None:
-    for number in range(files):
-        with (folder / f"weights-{number}.bin").open("wb") as file:
-            file.write(b"%d" % number)
-            for _ in range(megabytes // files):
-                file.write(chunk)
+def timed(side: Side, code: str, *arguments: str) -> tuple[float, float]:
+    """Run code in a process of a side, which prints the seconds that it measured itself, and those of the processor."""
+    env = {**os.environ, "BENTOML_HOME": str(side.folder / "home"), "BENTOML_DO_NOT_TRACK": "True"}
+    argv = [str(side.python), "-c", code, *arguments]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+    wall, cpu = done.stdout.splitlines()[-1].split()
+    return float(wall), float(cpu)
 
 
 def used(folder: Path) -> int:
+    """Return the bytes that a folder takes on the disk, each file counted once whatever its names."""
     seen = {(s.st_dev, s.st_ino): s.st_blocks * 512 for f in folder.rglob("*") if (s := f.lstat())}
     return sum(seen.values())
 
 
-def cpu(argv: list[str], env: dict[str, str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(argv, env=env, check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def show(samples: dict[str, list[tuple[float, float, int]]], facts: object, megabytes: int) -> None:
+    """Print the median of each line; its share of hashing is that of the medians."""
+    middles = {line: [middle(column) for column in zip(*runs, strict=True)] for line, runs in samples.items()}
+    limit = middles["hash it once"][0]
+    rows = [
+        [line, f"{wall:.3f}", f"{cpu:.3f}", f"{wall / limit:.2f}", f"{grown / 1e6:+.1f}"]
+        for line, (wall, cpu, grown) in middles.items()
+    ]
+    print(f"{facts}\n\na model of {megabytes} MB, median of the rounds\n")
+    print(table(["", "seconds", "CPU s", "of hashing it", "MB on disk"], rows))
 
 
 if __name__ == "__main__":
