@@ -1,4 +1,4 @@
-"""The bento store of this process, as `bentoml.bentos`: build, get, list, delete, push and pull bentos."""
+"""The bento store of this process, as `bentoml.bentos`: build, get, list, delete, push, pull, serve and containerize bentos."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from .tag import Tag
 if TYPE_CHECKING:
     from .builder.api import build as build
     from .builder.api import build_bentofile as build_bentofile
+    from .builder.images_api import containerize_bento as containerize
     from .registry.remote import pull_bento as pull
     from .registry.remote import push_bento as push
+    from .runtime.process.background import serve as serve
     from .store.archives.api import export_bento as export_bento
     from .store.archives.api import import_bento as import_bento
 
@@ -24,6 +26,7 @@ __all__ = [
     "Bento",
     "build",
     "build_bentofile",
+    "containerize",
     "delete",
     "export_bento",
     "get",
@@ -31,12 +34,15 @@ __all__ = [
     "list",
     "pull",
     "push",
+    "serve",
     "verify",
 ]
 
 _LATE = {  # loaded on first use, so that listing does not pay for the builder and the registries
     "build": (".builder.api", "build"),
     "build_bentofile": (".builder.api", "build_bentofile"),
+    "containerize": (".builder.images_api", "containerize_bento"),
+    "serve": (".runtime.process.background", "serve"),
     "pull": (".registry.remote", "pull_bento"),
     "push": (".registry.remote", "push_bento"),
     "export_bento": (".store.archives.api", "export_bento"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.builder.handmade import base, offline, save_bento, save_model
+from tests.registry.fake_registry import FakeRegistry, running
 
 from bentoml.builder.oci.assemble import RunConfig, assemble
 from bentoml.builder.oci.layout import write_layout
@@ -80,7 +81,7 @@ def test_what_is_new_is_shown_without_standing_in_the_way_of_programs(bench: Ben
     assert [row[0].split(" ")[0] for row in rows] == [
         *("base", "model", "user", "python:", "python:", "bento", "together"),
     ]
-    assert all(line.endswith("new") for line in said.splitlines())
+    assert all(line.endswith("new: first image") for line in said.splitlines())
     assert "together" not in printed
     _, _, said = bench.containerize(*arguments)
     assert all(line.endswith("reused") for line in said.splitlines())
@@ -118,7 +119,12 @@ def test_without_an_engine_another_way_is_offered(bench: Bench) -> None:
         pytest.param(("greeter", *ON_BASE, "-t", "Bad Name"), 2, "Bad Name", id="name"),
         pytest.param(("greeter", *ON_BASE, "--platform", "linux/s390x"), 1, "linux/s390x", id="platform"),
         pytest.param(("greeter", *ON_BASE, "--platform", "nonsense"), 2, "nonsense", id="no platform"),
-        pytest.param(("greeter", *ON_BASE, "--backend", "podman"), 2, "`podman`", id="backend"),
+        pytest.param(("greeter", "--backend", "dockr"), 2, "`dockr` is not known", id="backend"),
+        pytest.param(("greeter", *ON_BASE, "--backend", "podman"), 2, "`--base-image`: that is for", id="engine's base"),
+        pytest.param(("greeter", *ON_BASE, "--enable-features", "io,nonsense"), 2, "`nonsense`", id="feature"),
+        pytest.param(("greeter", *ON_BASE, "--label", "=x"), 2, "`--label =x` is no label", id="label"),
+        pytest.param(("greeter", *ON_BASE, "--push"), 2, "several places", id="two places"),
+        pytest.param(("greeter", *ON_BASE, "--opt", "=x"), 2, "`--opt =x` is no option", id="opt"),
         pytest.param((), 2, "BENTO:TAG", id="nothing"),
         pytest.param(("greeter", "--nonsense"), 2, "--nonsense", id="option"),
     ],
@@ -139,8 +145,121 @@ def test_an_output_that_cannot_be_understood(bench: Bench, output: str) -> None:
     assert output.partition("=")[0] in said
 
 
-def test_what_cannot_be_done_yet_is_named(bench: Bench) -> None:
-    save_bento(bench.home, bench.root / "wheels", image={"system_packages": ["libgomp1"]})
-    code, _, said = bench.containerize("greeter", *ON_BASE, "--output", "type=oci,dest=image")
+def test_stdout_is_for_one_thing(bench: Bench) -> None:
+    code, printed, said = bench.containerize("greeter", *ON_BASE, "-o", "json", "-o", "type=oci,dest=-")
+    assert (code, printed) == (2, "")
+    assert "stdout cannot be the image and its description" in said
+
+
+def test_json(bench: Bench) -> None:
+    code, printed, _ = bench.containerize("greeter", *ON_BASE, "-o", "json", "-o", "type=oci,dest=image")
+    assert code == 0
+    made = json.loads(printed)
+    assert made["tag"] == str(bench.bento.tag) and made["names"] == [made["tag"]]
+    assert made["platforms"] == ["linux/amd64"]
+    for digest in (made["id"], made["digest"], *(layer["digest"] for layer in made["layers"])):
+        assert (bench.root / "image/blobs" / digest.replace(":", "/")).is_file()
+    assert made["size"] == sum(layer["size"] for layer in made["layers"])
+    assert {layer["why"] for layer in made["layers"]} == {"first image"}
+
+
+def test_reasons(bench: Bench) -> None:
+    output = ("--output", "type=oci,dest=image")
+    bench.containerize("greeter", *ON_BASE, *output)
+    save_bento(bench.home, bench.root / "wheels", models=(save_model(bench.home, text="other"),))
+    _, _, said = bench.containerize("greeter", *ON_BASE, *output)
+    states = {line.split("  ")[0].split(" ")[0]: line.rpartition("  ")[2] for line in said.splitlines()}
+    assert states["model"] == "new: models changed"
+    assert states["bento"] == "new: the bento changed"
+    assert states["base"] == states["user"] == states["python:"] == "reused"
+
+
+def test_files_beside(bench: Bench) -> None:
+    code, printed, said = bench.containerize(
+        "greeter", *ON_BASE, "-t", "a:1", "-o", "json", "-o", "type=oci,dest=image", "--label", "team=a=b",
+        "--iidfile", "id", "--metadata-file", "metadata.json", "--sbom", "sbom.spdx.json",
+    )  # fmt: skip
+    assert code == 0, said
+    made = json.loads(printed)
+    assert (bench.root / "id").read_text() == made["id"]
+    assert json.loads((bench.root / "metadata.json").read_text()) == {
+        "containerimage.config.digest": made["id"],
+        "containerimage.digest": made["digest"],
+        "image.name": "a:1",
+    }
+    config = json.loads((bench.root / "image/blobs" / made["id"].replace(":", "/")).read_text())
+    assert config["config"]["Labels"]["team"] == "a=b"
+    sbom = json.loads((bench.root / "sbom.spdx.json").read_text())
+    names = {package["name"] for package in sbom["packages"]}
+    assert {"greeter", "numbers", "bentoml", "words", "oci:base"} <= names
+    index = json.loads((bench.root / "image/index.json").read_text())
+    assert [entry["digest"] for entry in index["manifests"]] == [made["digest"], *made["sbom"]]
+
+
+def test_flags_of_engines_are_heeded_or_explained(bench: Bench) -> None:
+    flags = ("--no-cache", "--pull", "--build-arg", "A=b", "--progress", "plain", "--run-as-root")
+    code, _, said = bench.containerize("greeter", *ON_BASE, "--output", "type=oci,dest=image", *flags)
+    assert code == 0, said
+    lines = said.splitlines()
+    for flag in ("--no-cache", "--pull", "--build-arg", "--progress", "--run-as-root"):
+        assert sum(line.startswith(f"`{flag}` ") for line in lines) == 1
+    assert "`--build-arg` is for an engine that builds the Dockerfile" in said
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with running(FakeRegistry()) as fake:
+        yield fake
+
+
+def test_push(bench: Bench, registry: FakeRegistry) -> None:
+    name = f"{registry.host}/team/greeter:1"
+    code, printed, said = bench.containerize("greeter", *ON_BASE, "--push", "-t", name)
+    assert code == 0, said
+    success, place, sbom = printed.splitlines()
+    assert success.endswith(f'with tag(s) "{name}"')
+    digest = place.removeprefix(f"pushed to {registry.host}/team/greeter as ")
+    assert f"team/greeter/{digest}" in registry.manifests and "team/greeter/1" in registry.manifests
+    stored = json.loads(registry.manifests[f"team/greeter/{sbom.removeprefix('SBOM ')}"][1])
+    assert stored["subject"]["digest"] == digest
+    before = registry.received
+    code, _, said = bench.containerize("greeter", *ON_BASE, "-o", f"type=registry,dest={name}")
+    assert (code, registry.received) == (0, before)
+    assert all(line.endswith("reused") for line in said.splitlines())
+
+
+def test_a_second_bento_with_the_same_model_sends_little(bench: Bench, registry: FakeRegistry) -> None:
+    bench.containerize("greeter", *ON_BASE, "--push", "-t", f"{registry.host}/one:1", "--sbom", "false")
+    before = registry.received
+    save_bento(bench.home, bench.root / "wheels", models=(save_model(bench.home),), source="print(2)\n")
+    code, _, said = bench.containerize(
+        "greeter", *ON_BASE, "--push", "-t", f"{registry.host}/two:1", "--sbom", "false"
+    )
+    assert code == 0
+    assert [line for line in said.splitlines() if "new" in line] == [
+        line for line in said.splitlines() if line.startswith(("bento ", "together"))
+    ]
+    assert registry.received - before < 10_000
+
+
+@pytest.mark.parametrize("name", ["greeter:1", ""])
+def test_a_push_to_nowhere(bench: Bench, name: str) -> None:
+    code, printed, said = bench.containerize("greeter", *ON_BASE, "--push", *(("-t", name) if name else ()))
+    assert (code, printed) == (2, "")
+    assert "which registry to push to" in said
+
+
+def test_a_push_that_fails(bench: Bench) -> None:
+    code, printed, said = bench.containerize(
+        "greeter", *ON_BASE, "--push", "-t", "127.0.0.1:9/team/greeter:1"
+    )
+    assert (code, printed) == (1, "")
+    assert "`127.0.0.1:9` cannot be reached" in said and "Traceback" not in said
+
+
+def test_a_file_that_cannot_be_written(bench: Bench) -> None:
+    code, _, said = bench.containerize(
+        "greeter", *ON_BASE, "--output", "type=oci,dest=image", "--iidfile", "missing/id"
+    )
     assert code == 1
-    assert "`system_packages`" in said
+    assert "cannot write to `missing/id`" in said

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from .. import container
-from ..builder.image import ImageLayer, ImageResult
+from ..builder.backends.output import Output, parse_output
+from ..builder.engines.known import get_engine
+from ..builder.engines.model import EngineImage
+from ..builder.engines.options import parse_options
+from ..builder.image import containerize as make_image
+from ..builder.image_result import ImageResult
+from ..builder.images_api import build_by_dockerfile, check_features
+from ..builder.oci.blobs import writing
+from ..config import Home, environment
 from ..exceptions import InvalidArgument
-from ._output import size
-from ._steps import is_quiet, step
+from ..paths import write_atomic
+from ..store.bentos import BentoStore
+from ._engine_flags import EngineFlagsCommand, given_flags, note_of
+from ._image_table import print_layers
+from ._output import print_json
+from ._steps import is_quiet, talk
 from ._tags import parse_tag
+from ._telling import Telling
 
 __all__ = ["app"]
 
-_DIGEST_END = re.compile(r"(?<=@sha256:[0-9a-f]{12})[0-9a-f]{52}")
+_JSON = "json"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(cls=EngineFlagsCommand)
 def containerize(
+    context: typer.Context,
     bento: Annotated[str, typer.Argument(metavar="BENTO:TAG", help="A bento's tag, or its name for the latest.")],
     image_tag: Annotated[
         list[str] | None,
@@ -41,18 +54,52 @@ def containerize(
         ),
     ] = None,
     output: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "-o", "--output", metavar="type=TYPE,dest=PLACE",
-            help="Where the image goes: type=oci (a folder), oci-archive, docker-archive (files), or docker. [docker]",
+            "-o", "--output", metavar="type=TYPE,dest=PLACE|json",
+            help="Where the image goes: type=oci (a folder), oci-archive, docker-archive (files), registry, or docker; "
+            "json prints the result for programs. [type=docker]",
         ),
     ] = None,
+    push: Annotated[
+        bool, typer.Option("--push", help="Push it to the registries that its names say; the same as -o type=registry.")
+    ] = False,
+    load: Annotated[
+        bool, typer.Option("--load", help="Load it into the local engine, which is the default; the same as -o type=docker.")
+    ] = False,
     platform: Annotated[
-        str | None, typer.Option(metavar="OS/ARCH", help="The machine it is for. [the one that the bento is locked for]")
+        str | None,
+        typer.Option(
+            metavar="OS/ARCH[,...]", help="The machines it is for. [the first one that the bento is locked for]"
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label of the image; may be repeated.")
+    ] = None,
+    sbom: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|true|false",
+            help="Write its SBOM (SPDX) to a file, too; whether it goes beside the image. [true for a registry]",
+        ),
     ] = None,
     backend: Annotated[
-        str, typer.Option(envvar="BENTOML_CONTAINERIZE_BACKEND", help="The engine that gets the image: docker.")
+        str,
+        typer.Option(
+            envvar="BENTOML_CONTAINERIZE_BACKEND",
+            help="docker, or who builds the bento's Dockerfile instead: buildx, podman, buildah, nerdctl, buildctl.",
+        ),
     ] = "docker",
+    opt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=VALUE]", help="An option of the backend's build command; it builds the Dockerfile then."),
+    ] = None,
+    enable_features: Annotated[
+        list[str] | None, typer.Option(metavar="NAME[,...]", hidden=True)
+    ] = None,
+    run_as_root: Annotated[
+        bool, typer.Option("--run-as-root", help="Run the backend by sudo.")
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Use only what is in the caches.")] = False,
     compress_models: Annotated[
         Literal["none", "gzip"], typer.Option(help="Compress the models too, which pays on a slow link alone.")
@@ -60,50 +107,141 @@ def containerize(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read the bento and its models again and compare them with what was stored.")
     ] = False,
+    iidfile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the image's id to a file.")
+    ] = None,
+    metadata_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write names, id and digest to a JSON file, as BuildKit does.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Turn a bento into an OCI image, with or without a container engine."""
-    tag = parse_tag(bento)
+    telling = Telling()
     try:
-        result = container.build(
-            tag,
-            backend=backend,
-            image_tag=image_tag,
-            base_image=base_image,
-            output=output,
-            platform=platform,
-            offline=offline,
-            compress_models=compress_models,
-            verify=verify,
-            step=step,
-        )
+        options = parse_options(opt or [])
+        check_features([name for names in enable_features or [] for name in names.split(",") if name])
+        labels = dict(map(_label, label or []))
+        if backend != "docker" or options:
+            _check_ours(base_image, offline, compress_models, output)
+            said = {
+                "label": labels, "output": tuple(output or ()), "push": push, "load": load, "sbom": sbom,
+                "iidfile": iidfile, "metadata_file": metadata_file, **given_flags(context), **options,
+            }  # fmt: skip
+            given = {name: value for name, value in said.items() if value not in (None, False, (), {})}
+            made = build_by_dockerfile(
+                parse_tag(bento), get_engine(backend), image_tag or [], given, platform=platform, verify=verify,
+                as_root=run_as_root, step=telling.step,
+            )  # fmt: skip
+            return _print(made, made.runner)
+        place, as_json = _place(output or [], push=push, load=load)
+        wants_sbom, sbom_file = _sbom(sbom)
+        _tell_what_changes_nothing(context, run_as_root)
+        env = environment()
+        home = Home.from_environment(env)
+        result = make_image(
+            BentoStore(home).get(parse_tag(bento)), home=home, env=env, base=base_image, names=image_tag or (),
+            output=place, platform=platform, offline=offline, compress_models=compress_models, verify=verify,
+            labels=labels, sbom=wants_sbom, step=telling.step, watch=telling,
+        )  # fmt: skip
     except InvalidArgument as e:
         raise typer.BadParameter(str(e)) from e
+    _write_files(result, sbom_file, iidfile, metadata_file)
     if not is_quiet():
-        _print_layers(result)
-    names = ",".join(result.names)
-    if output is not None and output.endswith("dest=-"):  # stdout is the image
-        return
-    print(f'Successfully built Bento container for "{result.tag}" with tag(s) "{names}"')
-    if output is None or output == "type=docker":
-        gpus = "--gpus all " if result.uses_gpu else ""
-        print("To run your newly built Bento container, run:")
-        print(f"    docker run --rm {gpus}-p 3000:3000 {result.names[0]}")
-    else:
-        print(result.place)
+        print_layers(result)
+    if as_json:
+        print_json(result.to_json())
+    elif place is None or place.kind == "docker":
+        _print(result, "docker")
+    elif not place.is_stdout:  # else stdout is the image
+        _print_place(result)
 
 
-def _print_layers(result: ImageResult) -> None:
-    """Print a line for each layer, those of the base as one, and what was new to the place it went to."""
-    base = [layer for layer in result.layers if layer.kind == "base"]
-    rows = [_row(f"base {_DIGEST_END.sub('', result.base)}", base)]
-    rows += [_row(layer.about, [layer]) for layer in result.layers if layer.kind != "base"]
-    rows.append(_row("together", result.layers))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for what, bytes_, state in rows:
-        print(f"{what:<{widths[0]}}  {bytes_:>{widths[1]}}  {state}".rstrip(), file=sys.stderr)
+def _sbom(text: str | None) -> tuple[bool | None, Path | None]:
+    """Return whether an SBOM is wanted, and the file for it."""
+    if text in ("true", "false"):
+        return text == "true", None
+    return (None, None) if text is None else (True, Path(text))
 
 
-def _row(about: str, layers: Sequence[ImageLayer]) -> tuple[str, str, str]:
-    total = sum(layer.size for layer in layers)
-    new = sum(layer.size for layer in layers if layer.is_new)
-    return about, size(total), "reused" if not new else "new" if new == total else f"{size(new)} new"
+def _place(outputs: Sequence[str], *, push: bool, load: bool) -> tuple[Output | None, bool]:
+    """Return where the image goes, if that was said, and whether stdout is for programs."""
+    places = [text for text in outputs if text != _JSON]
+    said = [f"`--output {text}`" for text in places] + ["`--push`"] * push + ["`--load`"] * load
+    if len(said) > 1:
+        raise InvalidArgument(
+            f"{' and '.join(said)} name several places; give one, and copy the image from there"
+        )
+    if push:
+        return Output("registry"), _JSON in outputs
+    place = parse_output(places[0]) if places else Output() if load else None
+    if place is not None and place.is_stdout and _JSON in outputs:
+        raise InvalidArgument("stdout cannot be the image and its description; give the image a file")
+    return place, _JSON in outputs
+
+
+def _check_ours(base: str | None, offline: bool, compress: str, outputs: list[str] | None) -> None:
+    """Refuse what means nothing to an engine that builds a Dockerfile."""
+    ours = {
+        "--base-image": base, "--offline": offline, "--compress-models": compress != "none",
+        "-o json": _JSON in (outputs or ()),
+    }  # fmt: skip
+    if said := [f"`{name}`" for name, value in ours.items() if value]:
+        raise InvalidArgument(
+            f"{', '.join(said)}: that is for images that are made without an engine; leave `--backend` and `--opt` away"
+        )
+
+
+def _tell_what_changes_nothing(context: typer.Context, run_as_root: bool) -> None:
+    for name in given_flags(context):
+        talk(note_of(name))
+    if run_as_root:
+        talk(
+            "`--run-as-root` changes nothing: no program is run for this image; run the command by sudo if the engine wants that"
+        )
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals or not text.isprintable():
+        raise InvalidArgument(f"`--label {text}` is no label; it looks like `--label team=search`")
+    return key, value
+
+
+def _write_files(made: ImageResult, sbom: Path | None, iidfile: Path | None, metadata: Path | None) -> None:
+    files: dict[Path, bytes] = {}
+    for number, referrer in enumerate(made.referrers if sbom else ()):
+        suffix = f"-{made.platforms[number].replace('/', '-')}" if len(made.referrers) > 1 else ""
+        assert sbom is not None
+        files[sbom.with_name(f"{sbom.stem}{suffix}{sbom.suffix}")] = referrer.data
+    if iidfile is not None:
+        files[iidfile] = str(made.id).encode()
+    if metadata is not None:
+        files[metadata] = json.dumps(_metadata(made), indent=2).encode()
+    for file, data in files.items():
+        with writing(file):
+            write_atomic(file, data)
+
+
+def _metadata(made: ImageResult) -> Mapping[str, str]:
+    return {
+        "containerimage.config.digest": str(made.id),
+        "containerimage.digest": str(made.digest),
+        "image.name": ",".join(made.names),
+    }
+
+
+def _print(made: ImageResult | EngineImage, runner: str) -> None:
+    gpus = "--gpus all " if made.uses_gpu else ""
+    _print_success(made)
+    print("To run your newly built Bento container, run:")
+    print(f"    {runner} run --rm {gpus}-p 3000:3000 {made.names[0]}")
+
+
+def _print_place(made: ImageResult) -> None:
+    _print_success(made)
+    print(made.place)
+    for referrer in made.referrers:
+        print(f"SBOM {referrer.root.digest}")
+
+
+def _print_success(made: ImageResult | EngineImage) -> None:
+    print(f'Successfully built Bento container for "{made.tag}" with tag(s) "{",".join(made.names)}"')

@@ -1,0 +1,239 @@
+"""The image of a bento for one platform: upon a base, a layer for each model, the user, the packages and the bento."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .. import __version__
+from ..exceptions import BentoMLException
+from ..sdk.references import HuggingFaceModel
+from ..store.bentos import Bento
+from ..store.digest import Digest
+from ..store.models import Model
+from .build_file.config import PythonConfig
+from .oci.assemble import RunConfig, assemble, base_environment
+from .oci.bases.rootfs import RootFS, read_rootfs
+from .oci.bases.select import open_base
+from .oci.cache import Cache
+from .oci.codec import Codec
+from .oci.model import Base, Image, Layer, Referrer
+from .oci.parts.hub_layers import HubFiles, hub_layers
+from .oci.parts.layers import bento_layer, model_layers, user_layer
+from .oci.parts.place import VENV
+from .oci.parts.python import PythonRequest, PythonTarget, python_layers
+from .oci.sbom import Component, hub_component, python_components, sbom_of
+from .packages.indexes import Indexes, pip_settings
+from .packages.lock_platform import requirements_file
+from .packages.uv_command import uv_environment, uv_options
+from .plan import ImagePlan, locked_platforms
+from .reasons import Facts
+from .steps.bento import added_below, base_of_bento, layers_after_packages
+
+__all__ = ["ImageMaker", "PlatformImage", "Step", "megabytes", "requirements_of"]
+
+Step = Callable[
+    [str], AbstractContextManager[None]
+]  # entered with a few words for each thing that may take long
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_WHEELS = "env/python/wheels/"
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformImage:
+    """An image, the base that it is built upon, and what both were made of."""
+
+    image: Image
+    base: Base
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class ImageMaker:
+    """Make the images of one bento with its ``models``; nobody is dialled when ``offline``."""
+
+    bento: Bento
+    models: Sequence[Model]
+    codec: Codec
+    cache: Cache
+    env: Mapping[str, str]
+    offline: bool
+    step: Step
+
+    def make(self, plan: ImagePlan) -> PlatformImage:
+        """Make the layers, from the bottom up, and put them together.
+
+        Raises:
+            BentoMLException: the base cannot be reached or does not fit, or a package cannot be had for the platform.
+        """
+        bento, cache, epoch = self.bento, self.cache, plan.epoch
+        base = self._base(plan)
+        rootfs = read_rootfs(base, cache)
+        target = _target(bento, plan, base, rootfs)
+        with self.step(f"Packing the models ({megabytes(model.tree.size() for model in self.models)})"):
+            below = (
+                *model_layers(self.models, cache, epoch=epoch, codec=self.codec),
+                *hub_layers(_hub_files(bento, offline=self.offline), cache, epoch=epoch, codec=self.codec),
+                user_layer(rootfs, epoch=epoch),
+            )
+        with self.step("Installing the packages"):
+            packages = requirements_of(bento, str(plan.platform)), _wheels(bento)
+            request = PythonRequest(
+                *packages, target, Path(bento.path, "src"), *_uv_settings(bento, self.env)
+            )
+            installed = python_layers(request, cache, epoch=epoch, offline=self.offline)
+        installed += self._after(base, (below[-1], *installed), plan)
+        layers = (*below, *installed, bento_layer(bento, self.models, cache, epoch=epoch))
+        image = assemble(base, layers, _run_config(plan, base), epoch=epoch)
+        return PlatformImage(image, base, self._facts(image, base, request.requirements))
+
+    def sbom(self, made: PlatformImage, plan: ImagePlan) -> Referrer:
+        """Return the SBOM of an image that was made for the plan."""
+        bento, base = self.bento, made.base
+        digest = str(base.digest or Digest.of_json([str(layer.diff_id) for layer in base.layers]))
+        return sbom_of(
+            made.image,
+            name=str(bento.tag),
+            base=Component(
+                base.name.partition("@")[0], digest, "CONTAINER", hashes=(("SHA256", digest[7:]),)
+            ),
+            parts=[*self._parts(requirements_of(bento, str(plan.platform)))],
+            epoch=plan.epoch,
+            tool=f"bentoml-{__version__}",
+        )
+
+    def _base(self, plan: ImagePlan) -> Base:
+        cache, env, offline = self.cache, self.env, self.offline
+        with self.step(f"Opening the base image {plan.base}"):
+            base = open_base(plan.base, platform=plan.platform, cache=cache.root, env=env, offline=offline)
+        if added := added_below(self.bento, plan):
+            with self.step(f"Adding to the base what the bento wants there: {added}"):
+                base = base_of_bento(base, self.bento, plan, cache=cache, env=env, offline=offline)
+        return base
+
+    def _after(self, base: Base, lower: Sequence[Layer], plan: ImagePlan) -> tuple[Layer, ...]:
+        """Return the layer of what runs after the packages, if something does."""
+        if not self.bento.info.image.get("post_commands"):
+            return ()
+        with self.step("Running what comes after the packages"):
+            return layers_after_packages(
+                base, lower, self.bento, plan, cache=self.cache, env=self.env, offline=self.offline
+            )
+
+    def _facts(self, image: Image, base: Base, requirements: Path) -> Facts:
+        wheels = [
+            [entry.path, entry.digest.hex] for entry in self.bento.tree.entries if _is_wheel(entry.path)
+        ]
+        hub = (f"{model.tag}" for model in self.bento.info.hub_models)
+        return Facts(
+            base=Digest.of_json([str(layer.diff_id) for layer in base.layers]).hex,
+            requirements=Digest.of_file(requirements).hex,
+            runtime=Digest.of_json(wheels).hex,
+            models=(*(str(model.tag) for model in self.models), *hub),
+            layers=tuple(str(layer.diff_id) for layer in image.layers),
+        )
+
+    def _parts(self, requirements: Path) -> Iterator[Component]:
+        """Yield what a bento brings along: itself, its packages, its models."""
+        bento = self.bento
+        yield Component(*_named(bento), "APPLICATION", hashes=(("SHA256", bento.digest.hex),))
+        yield from python_components(requirements.read_text("utf-8"))
+        for entry in bento.tree.entries:
+            if _is_wheel(entry.path):
+                name, version = entry.path.removeprefix(_WHEELS).split("-")[:2]
+                yield Component(name, version, hashes=(("SHA256", entry.digest.hex),))
+        for model in self.models:
+            yield Component(*_named(model), "OTHER", hashes=(("SHA256", model.digest.hex),))
+        for ref in bento.info.hub_models:
+            found = HuggingFaceModel.from_info(ref)
+            yield hub_component(found.model_id, found.revision)
+
+
+def megabytes(sizes: Iterable[int]) -> str:
+    """Return the sum of some sizes, in words."""
+    return f"{sum(sizes) / 1e6:.1f} MB"
+
+
+def requirements_of(bento: Bento, platform: str) -> Path:
+    """Return the file of the packages that a bento has on a platform.
+
+    Raises:
+        BentoMLException: the bento was made by another program, and lacks what an image needs.
+    """
+    platforms = locked_platforms(bento.info)
+    machine = "/".join(platform.split("/")[:2])
+    known = machine if machine in platforms else platforms[0]
+    file = Path(bento.path, requirements_file(known, platforms))
+    if not file.is_file() or not _wheels(bento):
+        raise BentoMLException(
+            f"bento `{bento.tag}` does not hold the runtime, as it was made by another program; build it again with "
+            "`bentoml build`"
+        )
+    return file
+
+
+def _wheels(bento: Bento) -> tuple[Path, ...]:
+    """Return the wheels that a bento brings with it: its runtime, and its own packages."""
+    return tuple(sorted(Path(bento.path, _WHEELS).glob("*.whl")))
+
+
+def _is_wheel(path: str) -> bool:
+    return path.startswith(_WHEELS) and path.endswith(".whl")
+
+
+def _named(item: Bento | Model) -> tuple[str, str]:
+    return item.tag.name, item.tag.version or ""
+
+
+def _hub_files(bento: Bento, *, offline: bool) -> Iterator[HubFiles]:
+    """Yield the models on Hugging Face, each at the commit that the bento was built with; what is not here is fetched."""
+    models = {str(ref.tag): HuggingFaceModel.from_info(ref) for ref in bento.info.hub_models}
+    for _, model in sorted(models.items()):
+        yield HubFiles(f"{model.model_id}@{model.revision[:12]}", model.files(offline=offline))
+
+
+def _target(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> PythonTarget:
+    """Return the Python that packages are installed for: that of the base, if it is the bento's."""
+    version = plan.python_version
+    interpreter = rootfs.python(version, base_environment(base).get("PATH") or _PATH)
+    if interpreter is None:
+        has = " and ".join(f"Python {found}" for found in rootfs.versions()) or "no Python"
+        raise BentoMLException(
+            f"bento `{bento.tag}` needs Python {version}, but base image `{base.name}` has {has}; take another with "
+            f"`--base-image`, such as `python:{version}-slim`, or set `docker.python_version` and build again"
+        )
+    return PythonTarget.of(version, interpreter, plan.platform, rootfs.libc)
+
+
+def _uv_settings(bento: Bento, env: Mapping[str, str]) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return uv's environment and options: packages come from the bento's own indexes, else from those of pip."""
+    image = bento.info.image
+    config = PythonConfig(
+        index_url=str(image.get("index_url") or ""),
+        extra_index_url=tuple(map(str, image.get("extra_index_url") or ())),
+        find_links=tuple(map(str, image.get("find_links") or ())),
+        trusted_host=tuple(map(str, image.get("trusted_host") or ())),
+        no_index=bool(image.get("no_index")),
+    )
+    indexes = Indexes.choose(config, pip_settings(env), Path(bento.path, "src"))
+    if "--hash=" in Path(bento.path, "env/python/requirements.txt").read_text("utf-8"):
+        indexes = replace(indexes, best_match=True)  # what a hash names may come from any of them
+    wishes = ("--prerelease", "allow") if "--pre" in str(image.get("pip_args") or "").split() else ()
+    return uv_environment(indexes, env), (*uv_options(indexes), *wishes)
+
+
+def _run_config(plan: ImagePlan, base: Base) -> RunConfig:
+    path = plan.env.get("PATH") or base_environment(base).get("PATH") or _PATH
+    base_labels = {"org.opencontainers.image.base.digest": str(base.digest)} if base.digest else {}
+    return RunConfig(
+        user=plan.user,
+        working_dir=plan.working_dir,
+        entrypoint=plan.entrypoint,
+        env={**plan.env, "PATH": f"/{VENV}/bin:{path}"},
+        ports=plan.ports,
+        health=plan.health,
+        labels={**plan.labels, **base_labels},
+    )
