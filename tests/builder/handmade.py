@@ -159,6 +159,7 @@ def save_bento(
     services: tuple[dict[str, object], ...] = (),
     packages: tuple[Path, ...] = (),
     dockerfile: str = "FROM scratch\n",
+    files: Mapping[str, str] | None = None,
 ) -> Bento:
     """Store a bento whose packages are wheels in a folder; its runtime is a wheel that holds nothing."""
     numbers = wheel(
@@ -170,6 +171,7 @@ def save_bento(
             "env/docker/entrypoint.sh": "#!/bin/sh\n",
             "env/docker/Dockerfile": dockerfile,
             "env/python/requirements.txt": pins(numbers, *packages).replace("_", "-"),
+            **(files or {}),
         }
         for path, text in texts.items():
             (draft.path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -58,8 +58,9 @@ def check_secrets(file: Path, secrets: Mapping[str, str]) -> None:
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for name, value in secrets.items():
             if len(value.encode()) >= _LEAST_SECRET and (found := content.find(value.encode())) >= 0:
+                place = _path_at(file, found).replace(value, "***")
                 raise BentoMLException(
-                    f"a step leaves the build secret `{name}` in `/{_path_at(file, found)}`; remove it with the same command that wrote it"
+                    f"a step leaves the build secret `{name}` in `/{place}`; remove it with the same command that wrote it"
                 )
 
 

@@ -159,7 +159,6 @@ def _installation(packages: Sequence[Package], missed: Sequence[str], scratch: P
         "install",
         "--yes",
         "--no-install-recommends",
-        "--no-download",
         "--allow-downgrades",
     )
     argv = (*install, *(f"/{place}" for place in sorted(places.values())))

@@ -18,7 +18,8 @@ _NOT_MISSED = frozenset(
         # what `debroot` does as data
         "base-files", "base-passwd", "ca-certificates", "dash", "libc-bin", "libc6", "mawk", "tzdata",
         # read one by one: what they leave behind no service of a container looks at
-        "adduser", "fontconfig", "fontconfig-config", "init-system-helpers", "iproute2", "iputils-ping", "libgcrypt20",
+        "adduser", "fontconfig", "fontconfig-config", "git", "init-system-helpers", "iproute2", "iputils-ping", "libgcrypt20",
+        "libgdk-pixbuf-2.0-0",  # a cache of loaders that others bring
         "libglib2.0-0", "libglib2.0-0t64", "libgssapi-krb5-2", "libpam-modules", "libpam-runtime", "libpam0g", "libsensors5",
         "netbase", "openssh-client", "passwd", "procps", "readline-common",
     )
@@ -55,7 +56,29 @@ _HARMLESS = frozenset(
 _MKDIR = re.compile(r"\bmkdir(?: -p| -m 0?755)* /([\w./+-]+)\s*(?:;|$|&&|\|\|)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _FUNCTION = re.compile(r"([A-Za-z_][\w-]*)\s*\(\)")
-_LABEL = re.compile(r"[^()\s]*(?:\s*\|\s*[^()\s]+)*\)")
+_LABEL = re.compile(r"^\(?[^()\s$]*(?:\s*\|\s*[^()\s$]+)*\)")
+_QUOTED = re.compile(r"'[^']*'|\"(?:[^\"$`]|\$(?!\())*\"")  # but for what runs a command in it
+_VARIABLE = '"$"'
+_PREFIXES = frozenset(
+    (
+        "!",
+        "if",
+        "then",
+        "else",
+        "elif",
+        "do",
+        "while",
+        "{",
+        "}",
+        "exec",
+        "command",
+        "local",
+        "export",
+        "eval",
+        "done",
+    )
+)
+_NOISE = re.compile(r"['<>*\])-]|\d*>")  # what is left of strings and redirections where a line is cut
 _SEPARATORS = re.compile(r";;|&&|\|\||;|\||&(?!\d)|\$\(|`|(?<!\w)\((?!\))|\)")
 
 
@@ -119,34 +142,19 @@ def _commands(text: str) -> Iterator[str]:
     """Yield what a script runs, cut at whatever separates commands; functions of its own count by what they do."""
     own = set(_FUNCTION.findall(text))
     for line in _lines(text):
-        bare = re.sub(r"'[^']*'|\"[^\"$`]*\"", "''", line)
-        for part in _SEPARATORS.split(
-            _LABEL.sub("", _FUNCTION.sub("", bare), count=1) if ")" in bare else bare
-        ):
+        bare = _LABEL.sub("", _FUNCTION.sub("", _QUOTED.sub(_unquoted, line)))
+        for part in _SEPARATORS.split(bare):
             words = part.split()
+            if words[:2] == ["command", "-v"]:
+                continue
             while words and (words[0] in _PREFIXES or _ASSIGNMENT.match(words[0])):
                 words = words[1:]
             if words and words[0] not in own:
                 yield " ".join(words)
 
 
-_PREFIXES = (
-    "!",
-    "if",
-    "then",
-    "else",
-    "elif",
-    "do",
-    "while",
-    "{",
-    "}",
-    "exec",
-    "command",
-    "local",
-    "export",
-    "eval",
-    "done",
-)
+def _unquoted(match: re.Match[str]) -> str:
+    return _VARIABLE if "$" in match[0] and match[0][0] == '"' else "''"
 
 
 def _is_harmless(command: str) -> bool:
@@ -160,4 +168,4 @@ def _is_harmless(command: str) -> bool:
         return (written is None and not re.search(r"(^| )-[a-zA-Z]*i", rest)) or (
             name == "echo" and written is None
         )
-    return name.rpartition("/")[2] in _HARMLESS or not re.match(r"[\w./$-]", name)
+    return name.rpartition("/")[2] in _HARMLESS or bool(_NOISE.match(name))
