@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_digest_is_found_once_and_kept(file: Path) -> None:
     finder = Finder(ONE)
     for mode in ("reuse", "reuse", "locked"):
-        digests = base_digests("python:3.11-slim", [AMD64], file, finder, mode)  # type: ignore[arg-type]  # a str
+        digests = base_digests("python:3.11-slim", [AMD64], file, finder, mode)
         assert digests == {AMD64: ONE}
     assert finder.asked == [("python:3.11-slim", AMD64)]
     assert f'[bases]\n"python:3.11-slim" = "{ONE}"\n' in file.read_text()

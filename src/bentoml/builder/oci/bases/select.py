@@ -13,6 +13,7 @@ from ..layout import open_layout
 from ..model import Base, Platform
 from .engine import open_engine_image
 from .pull import open_registry_image
+from .root_tree import open_root_tree
 
 __all__ = ["open_base"]
 
@@ -21,6 +22,7 @@ _LOCAL = {
     "oci": "write `oci:FOLDER`",
     "oci-archive": "write `oci-archive:FILE`",
     "docker-archive": "write `docker-archive:FILE`",
+    "rootfs": "write `rootfs:FOLDER` or `rootfs:FILE.tar`",
 }
 
 
@@ -30,7 +32,8 @@ def open_base(
     """Open the base image that ``reference`` names; its layers are read only when something needs their bytes.
 
     ``python:3.11-slim``, ``host/repository:tag``, ``...@sha256:...``: a registry; ``docker://NAME``: the local engine;
-    ``oci:FOLDER[:TAG]``, ``oci-archive:FILE[:TAG]``, ``docker-archive:FILE[:NAME]``: files;
+    ``oci:FOLDER[:TAG]``, ``oci-archive:FILE[:TAG]``, ``docker-archive:FILE[:NAME]``: files; ``rootfs:FOLDER`` or
+    ``rootfs:FILE.tar[.gz|.xz]``: a root file system;
     ``debs:SUITE[:PACKAGE+PACKAGE]``: made here of Debian packages. ``cache`` is a folder of which only this package
     knows the content (``home.cache / "oci"``). ``offline`` dials nobody: what is not in the cache is not found.
 
@@ -59,6 +62,8 @@ def open_base(
         case "docker-archive":
             path, tag = _path_and_tag(rest)
             return open_docker_archive(path, tag, name=reference, platform=platform, cache=kept)[0]
+        case "rootfs":
+            return open_root_tree(Path(rest), platform=platform, cache=kept)
     return open_registry_image(reference, platform=platform, cache=kept, env=env, offline=offline)
 
 
