@@ -19,12 +19,13 @@ from .oci.bases.rootfs import RootFS, read_rootfs
 from .oci.bases.select import open_base
 from .oci.cache import Cache
 from .oci.codec import Codec
+from .oci.debian.present import present_packages
 from .oci.model import Base, Image, Layer, Referrer
 from .oci.parts.hub_layers import HubFiles, hub_layers
 from .oci.parts.layers import bento_layer, model_layers, user_layer
 from .oci.parts.place import VENV
 from .oci.parts.python import PythonRequest, PythonTarget, python_layers
-from .oci.sbom import Component, hub_component, python_components, sbom_of
+from .oci.sbom import Component, hub_component, python_components, sbom_of, system_component
 from .packages.indexes import Indexes, pip_settings
 from .packages.lock_platform import requirements_file
 from .packages.uv_command import uv_environment, uv_options
@@ -100,7 +101,7 @@ class ImageMaker:
             base=Component(
                 base.name.partition("@")[0], digest, "CONTAINER", hashes=(("SHA256", digest[7:]),)
             ),
-            parts=[*self._parts(requirements_of(bento, str(plan.platform)))],
+            parts=[*self._parts(requirements_of(bento, str(plan.platform)), base)],
             epoch=plan.epoch,
             tool=f"bentoml-{__version__}",
         )
@@ -136,8 +137,8 @@ class ImageMaker:
             layers=tuple(str(layer.diff_id) for layer in image.layers),
         )
 
-    def _parts(self, requirements: Path) -> Iterator[Component]:
-        """Yield what a bento brings along: itself, its packages, its models."""
+    def _parts(self, requirements: Path, base: Base) -> Iterator[Component]:
+        """Yield what an image holds: the bento, its packages, its models, and the packages of the system."""
         bento = self.bento
         yield Component(*_named(bento), "APPLICATION", hashes=(("SHA256", bento.digest.hex),))
         yield from python_components(requirements.read_text("utf-8"))
@@ -150,6 +151,8 @@ class ImageMaker:
         for ref in bento.info.hub_models:
             found = HuggingFaceModel.from_info(ref)
             yield hub_component(found.model_id, found.revision)
+        for package in present_packages(base, self.cache):
+            yield system_component(package.name, package.version, package.architecture, package.distribution)
 
 
 def megabytes(sizes: Iterable[int]) -> str:

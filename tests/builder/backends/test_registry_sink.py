@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ from tests.registry.fake_registry import FakeRegistry, running
 from tests.registry.real import real_registry
 
 from bentoml.builder.backends.registry import RegistrySink, check_place
+from bentoml.builder.oci.bases.engine import connected
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.codec import layer_of, stored_codec
 from bentoml.builder.oci.model import Image, ImageIndex, Platform, Referrer
@@ -285,3 +287,18 @@ def test_skopeo_finds_in_a_real_registry_what_was_pushed(sink: RegistrySink, tmp
         assert listed["manifests"][0]["artifactType"] == SPDX
         run(["skopeo", "copy", "--insecure-policy", "--src-tls-verify=false", "--all", f"docker://{host}/team/app:all", f"oci:{tmp_path}/copy:all"])  # fmt: skip
         assert "mount=" in log
+
+
+@pytest.mark.engine
+def test_what_docker_pulls_has_the_id_that_we_say(sink: RegistrySink, tmp_path: Path) -> None:
+    unique = small_image(str(tmp_path))
+    with real_registry(tmp_path) as host, connected(os.environ) as client:
+        name = f"{host}/team/app"
+        sink.write(unique, [f"{name}:1"])
+        pulled = client.images.pull(name, tag="1")
+        try:
+            assert pulled.id == str(unique.config_descriptor.digest)
+            assert pulled.attrs["RepoDigests"] == [f"{name}@{unique.root.digest}"]
+            assert pulled.attrs["RootFS"]["Layers"] == [str(layer.diff_id) for layer in unique.layers]
+        finally:
+            client.images.remove(f"{name}:1")
