@@ -13,7 +13,15 @@ from ..store.manifest import BentoInfo
 from .oci.model import Platform
 from .oci.parts.place import BENTO, HEALTH, HOME, HUB, UID, VENV
 
-__all__ = ["ImagePlan", "docker_build_command", "locked_platforms", "plan_image", "uses_gpu", "with_packages"]
+__all__ = [
+    "ImagePlan",
+    "docker_build_command",
+    "locked_platforms",
+    "plan_image",
+    "port_of",
+    "uses_gpu",
+    "with_packages",
+]
 
 _PORT = 3000
 _PYTHON_ENV = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
@@ -98,13 +106,13 @@ def plan_image(
         step_env={**_PYTHON_ENV, **_docker_env(info), **_declared(info)},
         secrets=tuple(str(variable["name"]) for variable in info.envs if variable.get("stage") == "build"),
         labels=_labels(info),
-        ports=(f"{_port(info)}/tcp",),
-        health=(f"/{VENV}/bin/python", "-I", "-S", "-B", f"/{HEALTH}", str(_port(info))),
+        ports=(f"{port_of(info)}/tcp",),
+        health=(f"/{VENV}/bin/python", "-I", "-S", "-B", f"/{HEALTH}", str(port_of(info))),
         uses_gpu=uses_gpu(info),
     )
 
 
-def _port(info: BentoInfo) -> int:
+def port_of(info: BentoInfo) -> int:
     """Return the port that the entry service names for itself."""
     configs = (
         service.get("config") or {} for service in info.services if service.get("name") == info.entry_service

@@ -24,7 +24,7 @@ def test_a_plain_bento() -> None:
     words = [line.split()[0] for line in instructions(text)]
     assert words == [
         *("FROM", "USER", "ENV", "RUN", "WORKDIR", "COPY", "RUN", "ENV", "COPY", "COPY", "COPY", "COPY"),
-        *("USER", "EXPOSE", "ENTRYPOINT"),
+        *("USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"),
     ]
     assert "FROM python:3.11-slim" in instructions(text)
     assert "--require-hashes" in text

@@ -149,7 +149,12 @@ def test_as_root(bench: Bench) -> None:
     bento = bench.save(envs=SECRET)
     bench.build("podman", bento=bento, env={"TOKEN": "x"}, as_root=True)
     call = bench.programs.calls()[-1]
-    assert call["argv"][:4] == ["sudo", "--preserve-env=DOCKER_BUILDKIT,TOKEN", "podman", "build"]
+    assert call["argv"][:4] == [
+        "sudo",
+        "--preserve-env=BUILDAH_FORMAT,DOCKER_BUILDKIT,TOKEN",
+        "podman",
+        "build",
+    ]
 
 
 def test_an_engine_that_is_not_there(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from ...process import without_credentials
 
 __all__ = ["CONTROL", "Fields"]
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")  # halves of a pair are no characters
 _KINDS = {
     dict: "a mapping",
     list: "a list",

@@ -17,7 +17,7 @@ from ..docker.dockerfile import DockerfileSpec, base_image_of, entrypoint, lacks
 from ..docker.dockerfile_template import render_template
 from ..packages.lock_platform import LockPlatform, requirements_file
 from ..packages.project import ProjectRequirements
-from ..plan import uses_gpu
+from ..plan import port_of, uses_gpu
 from .files import SourceFile, copy_files
 from .wheel import Wheel
 
@@ -158,6 +158,7 @@ def _dockerfile_spec(contents: Contents) -> DockerfileSpec:
         has_conda=bool(contents.config.conda),
         brings_python=not docker.base_image and lacks_python(docker.distro, docker.cuda_version),
         uses_gpu=uses_gpu(contents.info),
+        port=port_of(contents.info),
     )
 
 

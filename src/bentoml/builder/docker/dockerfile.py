@@ -33,7 +33,12 @@ _BASES = {
     "ubi8": "registry.access.redhat.com/ubi8/python-{compact}:1",
     "amazonlinux": "amazonlinux:2",
 }
-_APT_CACHE = "--mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked "
+_CACHES = {
+    "debian": ("/var/cache/apt", "/var/lib/apt/lists"),
+    "alpine": (),
+    "ubi8": ("/var/cache/dnf",),
+    "amazonlinux": ("/var/cache/yum",),
+}  # what a package manager fetches, which is kept between builds and never part of an image
 _INSTALL = {
     "debian": "rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends",
     "alpine": "apk add --no-cache",
@@ -45,9 +50,11 @@ _PYTHON = f"COPY --from={_UV} /uv /usr/local/bin/uv\nENV UV_PYTHON_INSTALL_DIR=/
 _CONDA = f"""\
 COPY --from={_MICROMAMBA} /bin/micromamba /usr/local/bin/micromamba
 COPY env/conda/environment.yml ./env/conda/environment.yml
-RUN {{secrets}}micromamba create --yes --prefix /opt/conda --file env/conda/environment.yml python={{version}} pip \\
+RUN {{mounts}}{{exports}}micromamba create --yes --prefix /opt/conda --file env/conda/environment.yml python={{version}} pip \\
     && micromamba clean --all --yes"""
-_SETUP = "COPY env/docker/setup_script ./env/docker/setup_script\nRUN {secrets}./env/docker/setup_script"
+_SETUP = (
+    "COPY env/docker/setup_script ./env/docker/setup_script\nRUN {mounts}{exports}./env/docker/setup_script"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,7 @@ class DockerfileSpec:
     has_conda: bool = False
     brings_python: bool = False
     uses_gpu: bool = False
+    port: int = 3000
 
 
 def base_image_of(distro: Distro, python_version: str, cuda_version: str = "") -> str:
@@ -128,7 +136,7 @@ def _tidy(text: str) -> str:
 
 
 def _values(spec: DockerfileSpec) -> dict[str, str]:
-    secrets = _secrets(spec)
+    mounts, exports = _mounts(spec), _exports(spec)
     return {
         "base_image": spec.base_image.removeprefix("docker://"),
         "env": "\n".join(f"ENV {name}={_quoted(value)}" for name, value in sorted(spec.env.items())),
@@ -138,18 +146,23 @@ def _values(spec: DockerfileSpec) -> dict[str, str]:
         "system_packages": _system_packages(spec),
         "models_stage": "FROM scratch AS models\nCOPY models/ /" if spec.models else "",
         "models": "\n".join([*map(_model, spec.models), *_hub_models(spec)]),
-        "setup_script": _SETUP.format(secrets=secrets) if spec.has_setup_script else "",
-        "conda": _CONDA.format(secrets=secrets, version=spec.python_version) if spec.has_conda else "",
-        "commands": "\n".join([*_scripts(spec), *_runs(spec.commands, secrets)]),
-        "post_commands": "\n".join(_runs(spec.post_commands, secrets)),
-        "build_include": "\n".join(f"COPY src/{path} ./src/{path}" for path in spec.build_include),
+        "setup_script": _SETUP.format(mounts=mounts, exports=exports) if spec.has_setup_script else "",
+        "conda": _CONDA.format(mounts=mounts, exports=exports, version=spec.python_version)
+        if spec.has_conda
+        else "",
+        "commands": "\n".join([*_scripts(spec), *_runs(spec.commands, spec)]),
+        "post_commands": "\n".join(_runs(spec.post_commands, spec)),
+        "build_include": "\n".join(f"COPY src/{_literal(path)} ./src/{path}" for path in spec.build_include),
         "links": "\n".join(f"COPY {_copied(link)}/ ./{_copied(link)}/" for link in _folders(spec)),
-        "secrets": secrets,
+        "mounts": mounts,
+        "exports": exports,
         "python": _PYTHON if spec.brings_python and not spec.has_conda else "",
         "virtual_environment": _virtual_environment(spec),
         "pip_options": _words(_pip_options(spec)),
         "requirements": _requirements(spec),
         "path": "/opt/conda/bin:" if spec.has_conda else "",
+        "port": str(spec.port),
+        "python_version": spec.python_version,
     }
 
 
@@ -172,15 +185,18 @@ def _scripts(spec: DockerfileSpec) -> Iterable[str]:
     return (f"COPY env/docker/{name} ./env/docker/{name}" for name in spec.scripts)
 
 
-def _runs(commands: Iterable[str], secrets: str) -> list[str]:
-    """Return an instruction for each command. One of several lines is written as an argument list, where it stays data."""
+def _runs(commands: Iterable[str], spec: DockerfileSpec) -> list[str]:
+    """Return an instruction for each command. What is no plain line is written as an argument list, where it stays data."""
+    mounts, exports = _mounts(spec), _exports(spec)
     return [
-        f"RUN {secrets}{command}" if _is_one_line(command) else f"RUN {secrets}{_shell(command)}"
-        for command in commands
+        f"RUN {mounts}{exports}{command}"
+        if _is_plain(command)
+        else f"RUN {mounts}{_shell(f'{exports}{command}')}"
+        for command in map(str.strip, commands)
     ]
 
 
-def _is_one_line(command: str) -> bool:
+def _is_plain(command: str) -> bool:
     return (
         "\n" not in command and not command.endswith("\\") and command[0] not in "[-<" and "<<" not in command
     )
@@ -193,18 +209,26 @@ def _shell(command: str) -> str:
 def _system_packages(spec: DockerfileSpec) -> str:
     if not spec.system_packages:
         return ""
-    cache = _APT_CACHE if spec.distro == "debian" else ""
-    return f"RUN {cache}{_secrets(spec)}{_INSTALL[spec.distro]} {shlex.join(spec.system_packages)}"
+    caches = "".join(f"--mount=type=cache,target={place},sharing=locked " for place in _CACHES[spec.distro])
+    words = f"{_INSTALL[spec.distro]} {shlex.join(spec.system_packages)}"
+    return f"RUN {caches}{_mounts(spec)}{_exports(spec)}{words}"
 
 
-def _secrets(spec: DockerfileSpec) -> str:
-    """Return what makes the secrets variables of one `RUN`: by hand, as older engines cannot mount one as a variable."""
-    mounts = (f"--mount=type=secret,id={name} " for name in spec.secrets)
-    exports = (
+def _mounts(spec: DockerfileSpec) -> str:
+    return "".join(f"--mount=type=secret,id={name} " for name in spec.secrets)
+
+
+def _exports(spec: DockerfileSpec) -> str:
+    """Return what makes the secrets variables of one step: by hand, as older engines cannot mount one as a variable."""
+    return "".join(
         f'[ ! -f /run/secrets/{name} ] || export {name}="$(cat /run/secrets/{name})"; '
         for name in spec.secrets
     )
-    return "".join([*mounts, *exports])
+
+
+def _literal(path: str) -> str:
+    """Return a path for `COPY`, which takes its sources for patterns."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def _virtual_environment(spec: DockerfileSpec) -> str:

@@ -64,7 +64,7 @@ def build_with_engine(
             f"bento `{bento.tag}` needs {_listed(secrets)} while its image is built, which without BuildKit cannot be "
             f"kept secret; leave `{VARIABLE}` unset, or take an engine that has it, such as `podman`"
         )
-    env = {**env, **engine.env, **secrets, VARIABLE: "1" if mounts else "0"}
+    env = {**engine.env, **env, **secrets, VARIABLE: "1" if mounts else "0"}
     with Staging(home).folder() as scratch, step(f"Building `{bento.tag}` with {engine.name}"):
         context = make_context(scratch / "context", bento, models)
         platform = platform or str(bento.info.image.get("platform") or "") or None

@@ -13,14 +13,15 @@ from .options import each
 __all__ = ["ENGINES", "add_engine", "engine_of", "get_engine", "is_healthy"]
 
 _HEALTH_TIMEOUT = 60.0
+_FORMAT = {"BUILDAH_FORMAT": "docker"}  # the format of the OCI has no health check
 
 ENGINES = {
     engine.name: engine
     for engine in (
         Engine("docker", ("docker", "build"), docker, ("docker", "version")),
         Engine("buildx", ("docker", "buildx", "build"), buildx, ("docker", "buildx", "version")),
-        Engine("podman", ("podman", "build"), docker, ("podman", "version"), runner="podman"),
-        Engine("buildah", ("buildah", "build"), docker, ("buildah", "version"), runner="podman"),
+        Engine("podman", ("podman", "build"), docker, ("podman", "version"), env=_FORMAT, runner="podman"),
+        Engine("buildah", ("buildah", "build"), docker, ("buildah", "version"), env=_FORMAT, runner="podman"),
         Engine("nerdctl", ("nerdctl", "build"), docker, ("nerdctl", "version"), runner="nerdctl"),
         Engine(
             "buildctl", ("buildctl", "build"), buildctl, ("buildctl", "debug", "workers"),

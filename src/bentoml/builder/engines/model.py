@@ -46,7 +46,7 @@ class Engine:
 
     ``health`` are the words of a command that succeeds where the engine can be used, or a function that says so. With
     ``has_mounts`` it knows ``RUN --mount``, which caches and secrets need; ``runner`` is the program that runs its images.
-    ``loads`` takes an image that the engine wrote to a file.
+    ``env`` are variables that it gets where nobody has set them; ``loads`` takes an image that the engine wrote to a file.
     """
 
     name: str
