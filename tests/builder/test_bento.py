@@ -17,9 +17,11 @@ from packaging.requirements import Requirement
 from tests.builder.handmade import unpinned, wheel
 
 import bentoml
-from bentoml.builder.bento import BuildOptions, bento_name, build
+from bentoml.builder.bento import build
 from bentoml.builder.build_file.config import load_config
+from bentoml.builder.contents.manifest import bento_name
 from bentoml.builder.contents.wheel import runtime_requirements
+from bentoml.builder.job import BuildOptions
 from bentoml.builder.packages.lock import LockRequest
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, ImportServiceError, InvalidArgument, NotFound
@@ -297,7 +299,10 @@ def test_a_service_from_an_installed_package_is_built(tmp_path: Path) -> None:
     (elsewhere / "service.py").rename(elsewhere / "installed_service.py")
     (project / "bentofile.yaml").write_text("service: installed_service\npython: {lock_packages: false}\n")
     env = {**os.environ, "PYTHONPATH": str(elsewhere)}
-    assert built(project, Home(tmp_path / "home"), env=env).info.service == "installed_service:GreetingCardService"
+    assert (
+        built(project, Home(tmp_path / "home"), env=env).info.service
+        == "installed_service:GreetingCardService"
+    )
 
 
 @pytest.mark.slow
@@ -387,3 +392,14 @@ def test_a_build_that_is_killed_leaves_nothing_half(tmp_path: Path, locks: bool)
     known = ("service.py", "bentofile.yaml", "bentofile.lock", "wheels", "__pycache__")
     assert [p for p in project.iterdir() if p.name not in known] == []
     assert not list(home.staging.glob("*/*")), "what was abandoned is swept"
+
+
+def test_a_module_that_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    project = project_in(tmp_path, "minimal")
+    (project / "helper.py").write_text("")
+    service = project / "service.py"
+    service.write_text(service.read_text() + "\nimport helper\n")
+    (project / "bentofile.yaml").write_text("exclude: [helper.py]\npython: {lock_packages: false}\n")
+    built(project, Home(tmp_path / "home"))
+    assert "`helper.py`, which the service imports, would not be part of the bento" in caplog.text
+    assert "service.py" not in caplog.text

@@ -11,9 +11,9 @@ from ..config import Home, environment
 from ..exceptions import InvalidArgument
 from ..store import current
 from ..store.bentos import Bento
-from .bento import DEFAULTS, LOCK_FILE, BuildOptions
 from .bento import build as build_bento
 from .build_file.config import BuildConfig, load_config, parse_config
+from .job import DEFAULTS, LOCK_FILE, BuildOptions
 
 __all__ = ["build", "build_bentofile", "build_from_arguments", "build_project", "split_target"]
 

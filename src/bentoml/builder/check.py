@@ -17,28 +17,24 @@ from typing import Any, Literal
 from ..config import Home
 from ..exceptions import BentoMLException, ImportServiceError
 from ..store.models import ModelStore
-from .bento import (
-    DEFAULTS,
-    LOCK_FILE,
-    bento_name,
-    check_holds_service,
-    describe_project,
-    lock_request,
-    project_files,
-)
 from .build_file.config import BuildConfig, load_config, parse_config
-from .contents.context import largest
+from .contents.context import check_links, largest, left_out
 from .contents.files import SourceFile
+from .contents.manifest import bento_name
 from .contents.model_specs import model_info
+from .contents.project_files import check_holds_service, project_files
 from .contents.suspects import secrets_among
 from .contents.wheel import runtime_requirements
-from .described.describe import Description, import_string_of
+from .described.describe import Description, describe_project, import_string_of
 from .described.imports import Import, foreign_imports, package_names, packages_of, with_what_they_need
 from .described.service_image import ImageSteps, image_steps, with_image
 from .docker.docker_files import read_docker_files
+from .job import DEFAULTS, LOCK_FILE, Job
+from .locking import lock_request
 from .packages.lock import LockPlatform, LockRequest, Pins, read_lock_file
-from .packages.pack import Packed
+from .packages.pack import Packed, source_path
 from .packages.project import ProjectRequirements, project_requirements
+from .packages.sources import PathSource
 
 __all__ = ["Checked", "Finding", "Level", "check_project"]
 
@@ -158,6 +154,9 @@ class _Checker:
             check_holds_service(self.selected, self.module, self.project)
         except BentoMLException as e:
             yield Finding("error", "files", str(e))
+        modules = self.description.modules if self.description else ()
+        for said in left_out(self.project, self.selected, modules):
+            yield Finding("warning", "files", said, "change `include`, `exclude` or `.bentoignore`")
         for path in secrets_among(self.selected):
             yield Finding(
                 "warning", "files", f"`{path}` looks like a secret and would be in the bento", exclude
@@ -185,6 +184,17 @@ class _Checker:
                 yield Finding("error", "lock", str(e))
         yield from self._missing(requirements, pins)
         yield from _unpinned(requirements)
+        yield from self._local(requirements, pins.requirements if pins else "")
+
+    def _local(self, requirements: ProjectRequirements, pins: str) -> Iterator[Finding]:
+        """Yield what is not there of the code and wheels of the project that it requires."""
+        wheels = (PathSource(wheel, wheel) for wheel in requirements.python.wheels)
+        for source in (*wheels, *requirements.sources):
+            if isinstance(source, PathSource):
+                yield from _refused("requirements", partial(source_path, self.project, source))
+        yield from _refused(
+            "requirements", partial(check_links, self.project, requirements, self.selected, pins)
+        )
 
     def _request(self, requirements: ProjectRequirements) -> LockRequest:
         """Return what a build would ask to be locked, but for what it packs."""
@@ -192,9 +202,8 @@ class _Checker:
         platform = LockPlatform.parse(
             DEFAULTS.platform, distro=docker.distro, cuda_version=docker.cuda_version
         )
-        return lock_request(
-            self.project, docker.python_version, requirements, Packed((), {}), platform, DEFAULTS, self.env
-        )
+        job = Job(self.project, self.home, self.env)
+        return lock_request(job, docker.python_version, requirements, Packed((), {}), platform)
 
     def _stale(self, requirements: ProjectRequirements, pins: Pins | None) -> Iterator[Finding]:
         if not self.lock.is_file():

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..builder.api import build_project, split_target
-from ..builder.bento import BuildOptions
+from ..builder.job import BuildOptions
 from ..builder.packages.lock import LockMode
 from ..config import Home, environment
 from ..sdk.configuration.argument_file import read_argument_file

@@ -11,7 +11,7 @@ from ...store.digest import Digest
 from ..packages.project import ProjectRequirements
 from .files import SourceFile
 
-__all__ = ["check_links", "largest", "tell_size"]
+__all__ = ["check_links", "largest", "left_out", "tell_size"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,13 @@ def tell_size(files: Sequence[SourceFile]) -> None:
             logger.warning(
                 "`%s` is larger than 10 MiB; a large model is better kept in the model store", file.path
             )
+
+
+def left_out(project: Path, files: Sequence[SourceFile], modules: Sequence[str]) -> list[str]:
+    """Say of each module that the service imports from its project, given by its file, whether the bento will lack it."""
+    selected = {str(file.origin) for file in files}
+    missing = [Path(module).relative_to(project) for module in modules if module not in selected]
+    return [f"`{path}`, which the service imports, would not be part of the bento" for path in missing]
 
 
 def check_links(

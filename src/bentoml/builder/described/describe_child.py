@@ -108,7 +108,16 @@ def _description(target: Target) -> dict[str, Any]:
             raise
         found = described(read.service, target.import_string)
         return {**found, "lacks": str(e.name), "unseen": read.unseen}
-    return described(service, target.import_string)
+    return {**described(service, target.import_string), "modules": _modules_of(target.working_dir)}
+
+
+def _modules_of(project: Path) -> list[str]:
+    """Return the files of the modules that were imported from the project itself, and not from an environment in it."""
+    files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+    own = (file for file in files if file.startswith(f"{project}{os.sep}") and file.endswith(".py"))
+    return sorted(
+        file for file in own if not file.startswith(f"{sys.prefix}{os.sep}") and "site-packages" not in file
+    )
 
 
 def _read(error: ModuleNotFoundError, import_string: str) -> ReadService | None:

@@ -20,7 +20,7 @@ from .packed_wheel import PackedWheel, normalized, packed_wheel
 from .sources import GitSource, PathSource, Source
 from .uv_command import uv_command, uv_environment, uv_options
 
-__all__ = ["Packed", "Packer", "pinned_commits"]
+__all__ = ["Packed", "Packer", "pinned_commits", "source_path"]
 
 _FORMAT = 1  # to be raised when the same source gives other bytes
 _TIMEOUT = 1800.0
@@ -69,6 +69,21 @@ def pinned_commits(
     return commits
 
 
+def source_path(project: Path, source: PathSource) -> Path:
+    """Return where code of the project, or a wheel, lies.
+
+    Raises:
+        BentoMLException: it is not there, or outside the project.
+    """
+    try:
+        path = under(project, source.path)
+    except InvalidArgument as e:
+        raise BentoMLException(f"`{source.line}`: {e}") from e
+    if not path.exists():
+        raise BentoMLException(f"`{source.line}`: `{source.path}` is not there")
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class Packer:
     """Make wheels of a project's sources; what was made before for the same content lies in ``cache``.
@@ -107,15 +122,10 @@ class Packer:
         return self._kept(source, kept, identity)
 
     def _from_path(self, source: PathSource) -> PackedWheel:
-        try:
-            path = under(self.project, source.path)
-        except InvalidArgument as e:
-            raise BentoMLException(f"`{source.line}`: {e}") from e
+        path = source_path(self.project, source)
         if path.suffix == ".whl":
             wheel = packed_wheel(path, said=source.path)
             return PackedWheel(path, wheel.identity, source.extras, source.marker)
-        if not path.exists():
-            raise BentoMLException(f"`{source.line}`: `{source.path}` is not there")
         files = _files(path)
         name = "package" if path.is_dir() else path.name  # what the project's folder is called means nothing
         content = Digest.of_json(["path", name, _content(files)])
