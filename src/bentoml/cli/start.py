@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -48,7 +49,7 @@ def init(
         raise typer.BadParameter(str(e), param_hint="--name") from e
     for path in written:
         print(path)
-    enter = "" if folder.resolve() == Path.cwd() else f"`cd {folder}`, "
+    enter = "" if folder.resolve() == Path.cwd() else f"`cd {shlex.quote(str(folder))}`, "
     train = "`python train.py`, " if template == "sklearn" else ""
     talk(f"Next: {enter}{train}`bentoml serve`, `bentoml build`")
 

@@ -385,3 +385,15 @@ def test_each_file_that_cannot_be_used_is_named_with_the_other_mistakes(tmp_path
     said = str(caught.value).splitlines()
     for key in ("description", "docker.env", "docker.distro", "conda.environment_yml"):
         assert any(line.startswith(f"  bentofile.yaml: `{key}` ") for line in said), key
+
+
+def test_the_requirements_of_a_pyproject_are_a_list(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("project.dependencies = 'numpy'\n")
+    with pytest.raises(BentoMLConfigException, match=r"`project\.dependencies` has to be a list"):
+        load_config(tmp_path)
+
+
+def test_one_package_stands_beside_the_requirements_of_a_pyproject(tmp_path: Path) -> None:
+    text = "project.dependencies = ['numpy']\n[tool.bentoml.build.python]\npackages = 'anyio'\n"
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert load_config(tmp_path).python.packages == ("anyio", "numpy")

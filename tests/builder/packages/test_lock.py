@@ -253,3 +253,20 @@ def test_uv_says_which_package_has_no_solution(wheels: Path) -> None:
     assert str(wheels) not in str(caught.value)
     with pytest.raises(BentoMLException, match=r"(?s)sourceonly.*an image is made of wheels"):
         UvResolver(os.environ).resolve(request(wheels, "sourceonly==1"))
+
+
+@pytest.mark.parametrize("pin", ["numpy==2.4.7", "numpy==2.4.6 @ https://evil.example/x.whl", "other==2.4.6"])
+def test_pins_that_were_changed_by_hand_are_refused(tmp_path: Path, pin: str) -> None:
+    file = tmp_path / "bentofile.lock"
+    lock_requirements(REQUEST, file, FakeResolver(PINS))
+    file.write_text(file.read_text().replace("numpy==2.4.6", pin))
+    with pytest.raises(BentoMLException, match="not a lock that can be read"):
+        lock_requirements(REQUEST, file, FakeResolver())
+
+
+def test_a_lock_without_checksums_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "bentofile.lock"
+    lock_requirements(REQUEST, file, FakeResolver(PINS))
+    lines = [line for line in file.read_text().splitlines(keepends=True) if not line.startswith("checksum")]
+    file.write_text("".join(lines))
+    assert lock_requirements(REQUEST, file, FakeResolver()) == PINS

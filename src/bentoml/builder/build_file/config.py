@@ -192,9 +192,15 @@ def _from_pyproject(data: Mapping[str, Any], *, has_src: bool) -> dict[str, Any]
     if "name" in project:
         build.setdefault("name", project["name"])
     python = build.get("python", {})
+    dependencies = project.get("dependencies", [])
+    if not isinstance(dependencies, list) or not all(isinstance(line, str) for line in dependencies):
+        raise BentoMLConfigException(
+            "pyproject.toml: `project.dependencies` has to be a list of requirements"
+        )
     if isinstance(python, Mapping):
-        packages, dependencies = python.get("packages", []), project.get("dependencies", [])
-        if isinstance(packages, list) and isinstance(dependencies, list):
+        packages = python.get("packages", [])
+        packages = [packages] if isinstance(packages, str) else packages
+        if isinstance(packages, list):
             python = {**python, "packages": [*packages, *dependencies]}
         build["python"] = {"is_src_layout": has_src, **python}
     return build

@@ -44,7 +44,7 @@ _HEADER = """\
 version = 1
 """
 _PIN = re.compile(
-    r"(?!.*''')[A-Za-z0-9][\w.\[\],-]*(==| @ )[^\x00-\x1f]+|    --hash=[a-z0-9]+:[0-9a-f]+( \\)?"
+    r"(?!.*''')[A-Za-z0-9][\w.\[\],-]*(==[^\s@;]+| @ [^\s;]+)( ; [^\x00-\x1f@]+)?( \\)?|    --hash=[a-z0-9]+:[0-9a-f]+( \\)?"
 )
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -155,15 +155,20 @@ class Lock:
         bases = {name: Digest.parse(digest) for name, digest in _texts(data, _BASES).items()}
         entries = {}
         for key, entry in data.items():
-            if not isinstance(entry, dict) or set(entry) != {"inputs", "requirements"}:
+            if not isinstance(entry, dict) or {"inputs", "requirements"} != set(entry) - {"checksum"}:
                 raise ValueError(f"`{key}` does not hold `inputs` and `requirements`")
             requirements = _checked(entry["requirements"])
+            if entry.get("checksum", _checksum(requirements)) != _checksum(requirements):
+                raise ValueError(
+                    f"the pins of `{key}` were changed by hand; say in the build file what is to be installed"
+                )
             entries[key] = Pins(Digest.parse(entry["inputs"]), requirements)
         return cls(entries, commits, models, bases)
 
     def __str__(self) -> str:
         tables = (
-            f"\n[{_quoted(key)}]\ninputs = \"{pins.inputs}\"\nrequirements = '''\n{_checked(pins.requirements)}'''\n"
+            f'\n[{_quoted(key)}]\ninputs = "{pins.inputs}"\nchecksum = "{_checksum(pins.requirements)}"\n'
+            f"requirements = '''\n{_checked(pins.requirements)}'''\n"
             for key, pins in sorted(self.entries.items())
         )
         bases = {name: str(digest) for name, digest in self.bases.items()}
@@ -303,6 +308,10 @@ def _checked(requirements: object) -> str:
         if not _PIN.fullmatch(line):
             raise ValueError(f"{line!r} is not a pinned requirement")
     return requirements
+
+
+def _checksum(requirements: str) -> str:
+    return str(Digest.of(requirements.encode()))
 
 
 def _commits(data: dict[str, Any], name: str) -> dict[str, str]:

@@ -23,6 +23,8 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "x86_64": "x86_64", "aarch64
 _PLATFORM = re.compile(
     r"(?P<machine>x86_64|aarch64)-(?P<libc>manylinux_2_\d\d|manylinux2014|unknown-linux-(gnu|musl))"
 )
+_TAG = re.compile(r"(?P<libc>many|musl)linux_\d+_(?P<minor>\d+)_(?P<machine>\w+)")
+_OLD_TAGS, _OLD_LIBCS = re.compile(r"^manylinux(1|2010|2014)(_|$)"), {"1": "5", "2010": "12", "2014": "17"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,20 @@ class LockPlatform:
     def image(self) -> str:
         """The platform as images name it: ``linux/amd64``."""
         return f"linux/{'amd64' if self.machine == 'x86_64' else 'arm64'}"
+
+    def runs(self, tag: str) -> bool:
+        """Say whether a wheel with this platform tag (``any``, ``manylinux_2_17_x86_64``) can be used on this machine."""
+        if tag in ("any", f"linux_{self.machine}"):
+            return True
+        match = _TAG.fullmatch(_OLD_TAGS.sub(lambda old: f"manylinux_2_{_OLD_LIBCS[old[1]]}_", tag))
+        if (
+            match is None
+            or match["machine"] != self.machine
+            or (match["libc"] == "musl") != ("musl" in self.libc)
+        ):
+            return False
+        newest = _OLD_TAGS.sub("manylinux_2_17", self.libc).removeprefix("manylinux_2_")
+        return match["libc"] == "musl" or not newest.isdecimal() or int(match["minor"]) <= int(newest)
 
     def __str__(self) -> str:
         return f"{self.machine}-{self.libc}"

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from ...exceptions import BentoMLException
 from ...store.digest import Digest
+from .lock_platform import LockPlatform
 
-__all__ = ["PackedWheel", "normalized", "packed_wheel"]
+__all__ = ["PackedWheel", "fitting", "normalized", "packed_wheel"]
 
 _NAME = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.]*)-(?P<version>[\w.!+]+)(-\d[\w.]*)?-(?P<tag>[\w.]+-[\w.]+-[\w.]+)\.whl",
     re.ASCII,
 )
+_OLDER, _OLD_ABI = re.compile(r"(py|cp)3(\d+)"), {"py": "none", "cp": "abi3"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can tell
 _GENERATOR = re.compile(rb"^Generator:.*\n", re.MULTILINE)
 _MAX_BYTES = 4 << 30
@@ -52,6 +54,41 @@ class PackedWheel:
         """The requirement line that means this file."""
         extras = f"[{self.extras}]" if self.extras else ""
         return f"{self.name}{extras} @ {self.file.as_uri()}" + (f" ; {self.marker}" if self.marker else "")
+
+
+def fitting(wheels: Iterable[PackedWheel], platform: LockPlatform, python: str) -> tuple[PackedWheel, ...]:
+    """Return the wheels that a machine with a Python (``3.11``) can install: of each package there has to be one.
+
+    Raises:
+        BentoMLException: those of a package are for other machines or Pythons.
+    """
+    wheels = tuple(wheels)
+    found = tuple(
+        wheel for wheel in wheels if _fits(wheel.file.name, platform, int(python.partition(".")[2]))
+    )
+    for wheel in wheels:
+        if wheel.name not in {one.name for one in found}:
+            raise BentoMLException(
+                f"the wheel `{wheel.file.name}` cannot be installed by Python {python} on {platform}, for which the bento is"
+            )
+    return found
+
+
+def _fits(name: str, platform: LockPlatform, minor: int) -> bool:
+    """Say whether a wheel's tags (packaging.python.org, "platform compatibility tags") are among those of a machine."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return False
+    pythons, abis, machines = (part.split(".") for part in match["tag"].split("-"))
+    if not any(platform.runs(machine) for machine in machines):
+        return False
+    return any(
+        (python == "py3" and abi == "none")
+        or (python == f"cp3{minor}" and abi in ("none", "abi3", f"cp3{minor}"))
+        or (bool(older := _OLDER.fullmatch(python)) and int(older[2]) <= minor and abi == _OLD_ABI[older[1]])
+        for python in pythons
+        for abi in abis
+    )
 
 
 def packed_wheel(file: Path, *, said: str) -> PackedWheel:

@@ -21,6 +21,9 @@ __all__ = ["PipToolsResolver"]
 _TIMEOUT = 1800.0
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _BLOCK = re.compile(r"^\S.*\n(?:[ \t].*\n)*", re.MULTILINE)
+_TRACEBACK = re.compile(
+    r"^Traceback .*\n(?:[ \t].*\n)+(?:\S.*\n\n(?:During|The above) .*\n\n)?", re.MULTILINE
+)  # of pip, which shows the way to its last line and nothing else
 
 
 class PipToolsResolver:
@@ -52,7 +55,7 @@ class PipToolsResolver:
             try:
                 run(_command(request), cwd=folder, env={**self._env, **_indexes(request)}, timeout=_TIMEOUT)
             except CommandFailed as e:
-                said = e.output.replace(str(folder), ".").strip()
+                said = _TRACEBACK.sub("", e.output.replace(str(folder), ".")).strip()
                 raise BentoMLException(f"pip-tools cannot resolve the requirements:\n{said}") from e
             return _pins((folder / "requirements.txt").read_text(), request)
 
