@@ -45,13 +45,13 @@ def python_components(requirements: str) -> Iterator[Component]:
             continue
         name, version, place = re.sub(r"[-_.]+", "-", pin[1]).lower(), pin[2] or "", pin[3] or _UNKNOWN
         hashes = tuple(sorted({(kind.upper(), value) for kind, value in _HASH.findall(line)}))
-        purl = f"pkg:pypi/{name}@{quote(version, safe='')}" if version else f"pkg:pypi/{name}"
+        purl = f"pkg:pypi/{name}@{quote(version, safe=':')}" if version else f"pkg:pypi/{name}"
         yield Component(name, version or _UNKNOWN, purl=purl, hashes=hashes, place=place)
 
 
 def system_component(name: str, version: str, architecture: str, distro: str) -> Component:
     """Return a Debian package as a component; ``distro`` is the ID of its system, such as ``debian``."""
-    purl = f"pkg:deb/{distro}/{quote(name, safe='')}@{quote(version, safe='')}?arch={architecture}"
+    purl = f"pkg:deb/{distro}/{quote(name, safe='')}@{quote(version, safe=':')}?arch={architecture}"
     return Component(name, version, purl=purl)
 
 
