@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bentoml.exceptions import BentoMLException
 from bentoml.store.content import STAMP
 from bentoml.store.damage import Reading
 from bentoml.store.models import Model, ModelStore
+from bentoml.store.tree import Entry
 
 FILES = {"model.pkl": "weights", "sub/config.json": "{}", "empty": ""}
 
@@ -240,3 +242,37 @@ def test_an_old_item_that_can_have_no_digest(models: ModelStore, old: Path) -> N
     (old / "link").symlink_to("/etc/hostname")
     (damage,) = models.verify("old")
     assert (damage.path, damage.what.partition(":")[0]) == (".", "has no digest and can get none")
+
+
+def test_a_file_is_not_damaged_because_another_name_of_it_is_gone(save: Save, models: ModelStore) -> None:
+    model = save("iris", {"w": "1"})
+    (entry,) = model.tree.entries
+    with Reading() as reading:
+        gone = reading.begin(model.path_of("gone"), os.lstat(model.path_of("w")), entry)
+        assert gone.result() is not None, (
+            "as if an item with the same file had been deleted before it was read"
+        )
+        assert models.verify(reading=reading) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_deleted_or_stored_anew_meanwhile_is_not_damaged(
+    save: Save, models: ModelStore, again: bool
+) -> None:
+    model = save("iris:v1", {"v": "1", "w": "2"})
+    done = []
+
+    class Meanwhile(Reading):
+        """While the first file is read, somebody deletes the item, and perhaps stores another one under its tag."""
+
+        def begin(self, file: str, found: os.stat_result, entry: Entry) -> Future[str | None]:
+            if not done:
+                done.append(file)
+                models.delete(model.tag)
+                if again:
+                    save("iris:v1", {"x": "3"})
+            return super().begin(file, found, entry)
+
+    with Meanwhile() as reading:
+        assert models.verify(reading=reading) == []
+    assert done

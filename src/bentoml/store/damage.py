@@ -126,7 +126,10 @@ def _wrong_files(
     """Yield each file that is not as it was stored, in their order."""
     verdicts = [(entry, _verdict(str(folder), entry, reading, known)) for entry in info.files.entries]
     for entry, verdict in verdicts:
-        if said := verdict.result() if isinstance(verdict, Future) else verdict:
+        said = verdict.result() if isinstance(verdict, Future) else verdict
+        if said and isinstance(verdict, Future):  # by another name of it, perhaps, which is gone by now
+            said = wrong_content(folder / entry.path, entry)
+        if said:
             yield entry.path, said
 
 

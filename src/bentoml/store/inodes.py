@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Inode", "files_in", "inode"]
+__all__ = ["Inode", "files_in", "generation", "inode"]
 
 Inode = tuple[int, int]  # device and number
 
@@ -15,6 +15,15 @@ Inode = tuple[int, int]  # device and number
 def inode(found: os.stat_result) -> Inode:
     """Return what tells a file from all others, whatever names it has."""
     return found.st_dev, found.st_ino
+
+
+def generation(folder: Path) -> tuple[int, ...]:
+    """Return what changes when a folder is made anew or names in it come and go; nothing where there is no folder."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return ()
+    return *inode(found), found.st_ctime_ns
 
 
 def files_in(path: Path | str) -> Iterator[os.stat_result]:

@@ -22,6 +22,7 @@ from .blobs import MODE, Blobs
 from .content import put_stamp
 from .damage import Damage, Reading, find_damage
 from .digest import Digest
+from .inodes import generation
 from .items import InfoT, Item
 from .scan import scan, sync_folders, take
 from .staging import Staging, remove
@@ -232,6 +233,13 @@ class Shelf(Generic[InfoT]):
 
     def verify(self, tag: Tag, reading: Reading) -> builtins.list[Damage]:
         """Return what is wrong with an item, reading all of it; one of BentoML 1.x gets its digest now."""
+        before = generation(self._folder(tag))
+        found = self._damage(tag, reading)
+        if found and (now := generation(self._folder(tag))) != before:  # deleted, or stored anew, meanwhile
+            return self.verify(tag, reading) if now else []
+        return found
+
+    def _damage(self, tag: Tag, reading: Reading) -> builtins.list[Damage]:
         folder = self._folder(tag)
         try:
             info = self._parse(tag, self._text(tag))
@@ -241,8 +249,7 @@ class Shelf(Generic[InfoT]):
         except InvalidArgument as e:  # a link that leaves it, say
             return [Damage(self._kind.KIND, tag, ".", f"has no digest and can get none: {e}")]
         except BentoMLException as e:
-            gone = not folder.exists()  # deleted while we looked
-            return [] if gone else [Damage(self._kind.KIND, tag, self._kind.FILE, f"cannot be read: {e}")]
+            return [Damage(self._kind.KIND, tag, self._kind.FILE, f"cannot be read: {e}")]
 
     def verify_names(self, name: str | None = None) -> builtins.list[Damage]:
         """Return what is wrong with that which names items, of one name or all: `latest` and aliases."""
@@ -250,10 +257,8 @@ class Shelf(Generic[InfoT]):
             return []
         with suppress(BentoMLException), self.publishing():  # whoever is at it has done by then
             pass
-        wrong = self._wrong_names(name)
-        return [
-            Damage(self._kind.KIND, Tag(one), path, "names no version that is there") for one, path in wrong
-        ]
+        said = "names no version that is there"
+        return [Damage(self._kind.KIND, Tag(one), path, said) for one, path in self._wrong_names(name)]
 
     def _wrong_names(self, name: str | None) -> builtins.list[tuple[str, str]]:
         names = refs.versions(self._root) if name is None else [name]
