@@ -83,8 +83,9 @@ class ImageMaker:
         with self.step("Installing the packages"):
             packages = requirements_of(bento, str(plan.platform)), _wheels(bento)
             request = PythonRequest(
-                *packages, target, Path(bento.path, "src"), *_uv_settings(bento, self.env)
-            )
+                *packages, target, Path(bento.path, "src"), *_uv_settings(bento, self.env),
+                base=base.name, libraries=rootfs.libraries,
+            )  # fmt: skip
             installed = python_layers(request, cache, epoch=epoch, offline=self.offline)
         installed += self._after(base, (below[-1], *installed), plan)
         layers = (*below, *installed, bento_layer(bento, self.models, cache, epoch=epoch))

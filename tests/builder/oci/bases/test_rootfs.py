@@ -28,9 +28,36 @@ def files(*paths: str, text: bytes = b"") -> Layer:
 
 def test_a_base_like_python_slim(tmp_path: Path) -> None:
     found = read_rootfs(base(), Cache(tmp_path))
-    assert found == RootFS(PASSWD, GROUP, ("/usr/local/bin/python3.11",), "2.36", ("home",))
+    assert found == RootFS(
+        PASSWD, GROUP, ("/usr/local/bin/python3.11",), "2.36", ("home",), ("libc.so.6",), ()
+    )
     assert found.python("3.11", PATH) == "/usr/local/bin/python3.11"
     assert found.python("3.12", PATH) is None
+
+
+def test_the_libraries_wherever_the_loader_may_look(tmp_path: Path) -> None:
+    paths = (
+        "lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu/libgomp.so.1", "usr/local/cuda/targets/x86_64-linux/lib/libcudart.so.12",
+        "usr/lib/libc.musl-x86_64.so.1", "usr/share/doc/libx.so.1", "usr/lib/x86_64-linux-gnu/libz.a",
+    )  # fmt: skip
+    link = layer([TarEntry.symlink("usr/lib/libssl.so.3", "elsewhere/libssl.so.3.1")])
+    found = read_rootfs(of(files(*paths), link, files("lib64/.wh.ld-linux-x86-64.so.2")), Cache(tmp_path))
+    assert found.libraries == ("libc.musl-x86_64.so.1", "libcudart.so.12", "libgomp.so.1", "libssl.so.3")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "releases"),
+    [
+        ("usr/bin/python3.11", b"x\x00\x003.11.2\x00y\x003.2.0\x00", ("3.11.2",)),
+        ("usr/local/lib/libpython3.13.so.1.0", b"cpython-3.13.0rc1\x00", ("3.13.0rc1",)),
+        ("usr/bin/python3.11", b"#!/bin/sh\n", ()),
+        ("usr/bin/python3.11", b"13.11.2\x00 3.11.25", ()),
+    ],
+)
+def test_the_release_of_a_python_is_what_it_says_itself(
+    tmp_path: Path, path: str, text: bytes, releases: tuple[str, ...]
+) -> None:
+    assert read_rootfs(of(files(path, text=text)), Cache(tmp_path)).releases == releases
 
 
 def test_what_was_read_is_remembered(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.builder.handmade import members, offline, pins, wheel
+from tests.builder.oci.parts.test_libraries import elf
 
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.model import Layer, Platform
@@ -89,6 +92,36 @@ def test_a_second_time_needs_no_uv(tmp_path: Path) -> None:
         (la.descriptor, la.diff_id, la.about) for la in second
     ]
     assert members(second[0])
+
+
+def test_a_library_that_the_base_lacks_is_a_warning_each_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    native = wheel(tmp_path / "wheels", "native")
+    with zipfile.ZipFile(native, "a") as archive:
+        archive.writestr("native/fast.so", elf("libc.so.6", "libGL.so.1"))
+        record = archive.read("native-1.0.dist-info/RECORD")
+    repacked(native, {"native-1.0.dist-info/RECORD": b"native/fast.so,,\n" + record})
+    asked = replace(request(tmp_path, native), base="python:3.12-slim", libraries=("libc.so.6",))
+    for _ in range(2):  # the second time comes from the cache
+        caplog.clear()
+        layers_of(asked, tmp_path / "cache")
+        assert [r.getMessage().partition(";")[0] for r in caplog.records] == [
+            "`native` may not work: the base image `python:3.12-slim` has no `libGL.so.1`"
+        ]
+    caplog.clear()
+    layers_of(replace(asked, libraries=("libc.so.6", "libGL.so.1")), tmp_path / "cache")
+    layers_of(replace(asked, libraries=None), tmp_path / "cache")
+    assert not caplog.records
+
+
+def repacked(wheel: Path, files: dict[str, bytes]) -> None:
+    """Replace files of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()} | files
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, data in contents.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
 
 
 def test_a_layer_that_is_gone_is_made_again(tmp_path: Path) -> None:

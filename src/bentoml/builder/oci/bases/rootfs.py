@@ -1,4 +1,4 @@
-"""What a base image holds, as far as a bento must know: its users, its Pythons, its C library.
+"""What a base image holds, as far as a bento must know: its users, its Pythons, its C library, and its other ones.
 
 It is read from the layers, once for each base; nothing of the image is run and no file is unpacked.
 """
@@ -21,7 +21,7 @@ from ..model import Base, Layer
 __all__ = ["RootFS", "read_rootfs"]
 
 _CHUNK = 1 << 20
-_FORMAT = 1  # to be raised when what is read from the layers changes
+_FORMAT = 2  # to be raised when what is read from the layers changes
 _MAX_SIZE = 16 << 20
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -31,6 +31,9 @@ _FOLDERS = ("app", "home")
 _PYTHON = re.compile(r"(?:[^/]+/)*bin/python3\.\d+\Z")
 _GLIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[^/]+-linux-gnu[^/]*/)?libc(?:\.so\.6|-2\.\d+\.so)\Z")
 _GLIBC_BANNER = re.compile(rb"GNU C Library [^\n\0]{0,200}?version (2\.\d+)")
+_LIBRARY = re.compile(r"(?:[^/]+/)*lib(?:32|64|x32)?/(?:[^/]+/)?[^/]+\.so(?:\.[\w.]+)?\Z")
+_LIBPYTHON = re.compile(r"(?:[^/]+/)*lib(?:64)?/(?:[^/]+/)?libpython3\.\d+\.so\.[\d.]+\Z")
+_MINOR = re.compile(r"python(3\.\d+)")
 _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1\Z")
 
 
@@ -39,7 +42,8 @@ class RootFS:
     """Say what is in a base: two files, the paths of its Pythons (as ``/usr/bin/python3.11``), and its C library.
 
     The texts hold one character for each byte (Latin-1). ``libc`` is a glibc version such as ``2.36``, or ``musl``, or
-    empty where none was found; ``folders`` are those of ``app`` and ``home`` that are there.
+    empty where none was found; ``folders`` are those of ``app`` and ``home`` that are there. ``libraries`` are the names of
+    all shared libraries, ``releases`` the full versions of the Pythons, such as ``3.11.2``.
     """
 
     passwd: str = ""
@@ -47,6 +51,8 @@ class RootFS:
     pythons: tuple[str, ...] = ()
     libc: str = ""
     folders: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
 
     def python(self, version: str, search_path: str) -> str | None:
         """Return the path of the Python ``X.Y`` that comes first on a PATH, or None."""
@@ -83,7 +89,11 @@ def _from_record(record: Mapping[str, object]) -> RootFS:
         return tuple(map(str, value))
 
     return RootFS(
-        str(record["passwd"]), str(record["group"]), words("pythons"), str(record["libc"]), words("folders")
+        str(record["passwd"]),
+        str(record["group"]),
+        words("pythons"),
+        str(record["libc"]),
+        *(words(key) for key in ("folders", "libraries", "releases")),
     )
 
 
@@ -117,13 +127,23 @@ def _note(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, st
         found[path] = _read(archive, member).decode("latin-1")
     elif path in _FOLDERS:
         found[path] = "folder"  # or a link to one
-    elif _PYTHON.match(path) and not member.isdir():
-        found[path] = "python"
+    elif (_PYTHON.match(path) or _LIBPYTHON.match(path)) and not member.isdir():
+        found[path] = _release(path, _read(archive, member)) or "python"
     elif _MUSL.match(path):
         found[path] = "musl"
     elif _GLIBC.match(path) and member.isfile():
         banner = _GLIBC_BANNER.search(_read(archive, member))
         found[path] = banner[1].decode() if banner else ""
+    elif _LIBRARY.match(path):
+        found[path] = "library"
+
+
+def _release(path: str, program: bytes) -> str:
+    """Return the full version that a Python, or its library, names in itself."""
+    minor = _MINOR.search(path)
+    assert minor is not None
+    found = re.search(rb"(?<![\d.])(%s\.\d+(?:(?:a|b|rc)\d+)?)\0" % re.escape(minor[1]).encode(), program)
+    return found[1].decode() if found else ""
 
 
 def _is_gone(path: str, gone: Sequence[str]) -> bool:
@@ -144,7 +164,15 @@ def _summary(facts: Mapping[str, str]) -> RootFS:
         pythons=tuple(sorted(f"/{path}" for path in facts if _PYTHON.match(path))),
         libc=libcs[-1] if libcs else "",
         folders=tuple(path for path in _FOLDERS if path in facts),
+        libraries=tuple(sorted({path.rpartition("/")[2] for path in facts if _is_library(path)})),
+        releases=tuple(
+            sorted({facts[path] for path in facts if _MINOR.search(path)} - {"python", "library"})
+        ),
     )
+
+
+def _is_library(path: str) -> bool:
+    return any(kind.match(path) for kind in (_LIBRARY, _GLIBC, _MUSL))
 
 
 class _Stream(io.RawIOBase):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from ...packages.uv_command import uv_command
 from ..cache import Cache, kept_layer, recalled_layer
 from ..codec import gzip_codec
 from ..model import Layer, Platform
-from .venv import Group, read_groups
+from .libraries import missing
+from .venv import Group, read_groups, read_needs
 
 __all__ = ["PythonRequest", "PythonTarget", "python_layers"]
 
@@ -58,7 +59,8 @@ class PythonRequest:
     """Say what to install: a file of requirements, wheels beside it, and for which Python.
 
     Requirements without hashes are those of a bento that was not locked: uv resolves them now, and the result is not
-    remembered. ``index_options`` and ``env`` tell uv where to look; ``folder`` is where relative paths start.
+    remembered. ``index_options`` and ``env`` tell uv where to look; ``folder`` is where relative paths start. ``base`` names
+    the image that the packages are installed upon, ``libraries`` what it has of them, where that is known.
     """
 
     requirements: Path
@@ -67,6 +69,8 @@ class PythonRequest:
     folder: Path
     env: Mapping[str, str]
     index_options: tuple[str, ...] = ()
+    base: str = ""
+    libraries: Collection[str] | None = None
 
     @property
     def is_locked(self) -> bool:
@@ -79,13 +83,15 @@ def python_layers(
 ) -> tuple[Layer, ...]:
     """Return the layers of the virtual environment: each large package, the rest, and the wheels of the request.
 
-    What was installed before for the same requirements, platform and Python comes from the cache; uv is not run.
+    What was installed before for the same requirements, platform and Python comes from the cache; uv is not run. A library
+    of the system that a package needs and the base lacks is a warning.
 
     Raises:
         BentoMLException: a package has no wheel for the target, cannot be fetched, or has another hash.
     """
     key = _key(request, epoch)
     if layers := _recalled(key, cache):
+        _warn(request, (cache.recall(key) or {}).get("needs"))
         return layers
     with cache.scratch() as scratch:
         _install(request, scratch, offline)
@@ -94,9 +100,19 @@ def python_layers(
             scratch / "venv", request.target.version, request.target.interpreter, apart=beside
         )
         layers = tuple(_layer(group, cache, epoch) for group in groups)
+        needs = read_needs(scratch / "venv", request.target.version)
     if request.is_locked:
-        cache.remember(key, {"groups": [[_group_key(group, epoch), group.about] for group in groups]})
+        named = [[_group_key(group, epoch), group.about] for group in groups]
+        cache.remember(key, {"groups": named, "needs": needs})
+    _warn(request, needs)
     return layers
+
+
+def _warn(request: PythonRequest, needs: object) -> None:
+    """Say which libraries the packages will not find; a record of an older kind knows of none."""
+    if request.libraries is not None and isinstance(needs, dict):
+        for line in missing(needs, request.libraries, request.base):
+            logger.warning(line)
 
 
 def _key(request: PythonRequest, epoch: int) -> Digest:

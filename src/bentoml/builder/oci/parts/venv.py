@@ -19,9 +19,10 @@ from pathlib import Path
 
 from ....store.archives.tar import TarEntry
 from ....store.digest import Digest
+from .libraries import external_needs
 from .place import VENV, folders
 
-__all__ = ["Group", "read_groups"]
+__all__ = ["Group", "read_groups", "read_needs"]
 
 _LARGE = 50_000_000  # bytes that make a package worth a layer of its own
 _MAX_LARGE = 12
@@ -84,6 +85,14 @@ def read_groups(
     rest = [*files.values(), _file("pyvenv.cfg", _configuration(version, interpreter))]
     count = len(packages) - len(first) - len(last)
     return [*below, _group(f"{count} packages", rest, _links(version, interpreter)), *above]
+
+
+def read_needs(prefix: Path, version: str) -> dict[str, list[str]]:
+    """Return the libraries that what is installed under ``prefix`` needs of a base, each with the packages that need it."""
+    found = dict(_walk(prefix, version))
+    packages = (_package(path, source, version) for path, source in found.items() if _RECORD.match(path))
+    owners = {path: package.name for package in packages for path in package.owns}
+    return external_needs(found, owners)
 
 
 def _taken(package: _Package, files: dict[str, _File]) -> list[_File]:
