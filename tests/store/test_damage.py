@@ -260,7 +260,7 @@ def test_what_is_deleted_or_stored_anew_meanwhile_is_not_damaged(
     save: Save, models: ModelStore, again: bool
 ) -> None:
     model = save("iris:v1", {"v": "1", "w": "2"})
-    done = []
+    done: list[str] = []
 
     class Meanwhile(Reading):
         """While the first file is read, somebody deletes the item, and perhaps stores another one under its tag."""
