@@ -16,8 +16,11 @@ from bentoml.config import Home
 from bentoml.exceptions import BentoMLException
 from bentoml.store.content import STAMP
 from bentoml.store.damage import Reading
+from bentoml.store.manifest import ModelInfo
 from bentoml.store.models import Model, ModelStore
+from bentoml.store.shelf import Shelf
 from bentoml.store.tree import Entry
+from bentoml.tag import Tag
 
 FILES = {"model.pkl": "weights", "sub/config.json": "{}", "empty": ""}
 
@@ -253,6 +256,11 @@ def test_a_file_is_not_damaged_because_another_name_of_it_is_gone(save: Save, mo
             "as if an item with the same file had been deleted before it was read"
         )
         assert models.verify(reading=reading) == []
+
+
+def test_what_is_deleted_before_its_turn_is_not_damaged(home: Home) -> None:
+    with Reading() as reading:
+        assert Shelf(home, ModelInfo, home.models).verify(Tag("iris", "gone"), reading) == []
 
 
 @pytest.mark.parametrize("again", [False, True])

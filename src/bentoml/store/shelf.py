@@ -233,11 +233,11 @@ class Shelf(Generic[InfoT]):
 
     def verify(self, tag: Tag, reading: Reading) -> builtins.list[Damage]:
         """Return what is wrong with an item, reading all of it; one of BentoML 1.x gets its digest now."""
-        before = generation(self._folder(tag))
-        found = self._damage(tag, reading)
-        if found and (now := generation(self._folder(tag))) != before:  # deleted, or stored anew, meanwhile
-            return self.verify(tag, reading) if now else []
-        return found
+        now = generation(self._folder(tag))
+        while (before := now) and (found := self._damage(tag, reading)):
+            if (now := generation(self._folder(tag))) == before:
+                return found
+        return []  # or it was deleted meanwhile; what was stored anew is looked at again
 
     def _damage(self, tag: Tag, reading: Reading) -> builtins.list[Damage]:
         folder = self._folder(tag)
