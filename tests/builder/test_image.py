@@ -13,6 +13,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from tests.builder.handmade import base, offline, save_bento, save_model, wheel
 from bentoml.builder.image import ImageResult, containerize
 from bentoml.builder.oci.assemble import RunConfig, assemble
 from bentoml.builder.oci.layout import write_layout
+from bentoml.builder.oci.model import ImageIndex, Platform
 from bentoml.config import Home
-from bentoml.exceptions import BentoMLException, NotFound
+from bentoml.exceptions import BentoMLException, InvalidArgument, NotFound
 from bentoml.store.bentos import Bento
 from bentoml.store.digest import Digest
 from bentoml.store.manifest import BentoInfo
@@ -317,6 +319,31 @@ def test_packages_that_cannot_be_had_leave_nothing(bench: Bench) -> None:
     with pytest.raises(BentoMLException, match="numbers"):
         bench.make(bento)
     assert not (bench.root / "image").exists()
+
+
+def test_one_image_for_several_platforms(bench: Bench) -> None:
+    arm = replace(
+        base(), platform=Platform("linux", "arm64"), config={**base().config, "architecture": "arm64"}
+    )
+    images = [assemble(below, [], RunConfig("0", "/", ("python3",)), epoch=0) for below in (base(), arm)]
+    write_layout(bench.root / "base", ImageIndex(tuple(images)), ["base:1"])
+    platforms = ["linux/amd64", "linux/arm64"]
+    plain = save_bento(bench.home, bench.wheels)
+    pins = Path(plain.path, "env/python/requirements.txt").read_text()
+    files = {"env/python/requirements-linux-arm64.txt": pins}
+    bento = save_bento(bench.home, bench.wheels, image={"platforms": platforms}, files=files)
+    result = bench.make(bento, platform="linux/amd64, linux/arm64,linux/amd64", sbom=True)
+    assert list(result.platforms) == platforms
+    index = json.loads((bench.root / "image/index.json").read_bytes())["manifests"]
+    assert [entry["digest"] for entry in index] == [
+        str(digest) for digest in (result.digest, *(sbom.root.digest for sbom in result.referrers))
+    ]
+    inner = json.loads(bench.blob(index[0]).read_bytes())["manifests"]
+    assert [entry["platform"]["architecture"] for entry in inner] == ["amd64", "arm64"]
+    assert [sbom.subject.digest for sbom in result.referrers] == [Digest.parse(e["digest"]) for e in inner]
+    for output in ("type=docker", "type=docker,dest=a.tar"):
+        with pytest.raises(InvalidArgument, match="an engine takes the image of one platform"):
+            containerize(bento, home=bench.home, env={}, output=output, platform=",".join(platforms))
 
 
 def test_steps_are_told(bench: Bench) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ..config import Home
+from ..exceptions import InvalidArgument
 from ..registry.memory import Memory
 from ..store.archives.watch import Watch
 from ..store.bentos import Bento
@@ -68,7 +69,7 @@ def containerize(
     wanted = output if isinstance(output, Output) else parse_output(output)
     plans = [
         _plan(bento, base, tuple(names) or wanted.names, one, env, labels or {})
-        for one in (platform.split(",") if platform else [None])
+        for one in _platforms(platform, wanted)
     ]
     bento.check()
     models = _models(bento, ModelStore(home))
@@ -90,6 +91,19 @@ def containerize(
                 raise
             damages.add(e.damage)
             logger.warning("%s; making it anew", e.damage)
+
+
+def _platforms(text: str | None, output: Output) -> list[str | None]:
+    """Return the platforms that are named; one that is left to the bento is None."""
+    found: list[str | None] = (
+        list(dict.fromkeys(part.strip() for part in text.split(","))) if text else [None]
+    )
+    if len(found) > 1 and output.kind in ("docker", "docker-archive"):
+        raise InvalidArgument(
+            f"`--platform {text}`: an engine takes the image of one platform; name that one, or write all of them with "
+            "`--output type=oci,dest=FOLDER`, or push them"
+        )
+    return found
 
 
 def _plan(
