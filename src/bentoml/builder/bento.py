@@ -20,7 +20,8 @@ from .contents.hub_models import hub_models, tell_missing_library
 from .contents.manifest import bento_info, bento_name
 from .contents.project_files import check_holds_service, project_files
 from .contents.wheel import Wheel, runtime_wheel
-from .described.describe import Description, describe_project
+from .described.describe import Description
+from .described.project_service import describe_project
 from .described.service_image import ImageSteps, image_steps, with_image
 from .docker.docker_files import DockerFiles, read_docker_files
 from .job import DEFAULTS, BuildOptions, Job

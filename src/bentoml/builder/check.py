@@ -25,8 +25,9 @@ from .contents.model_specs import model_info
 from .contents.project_files import check_holds_service, project_files
 from .contents.suspects import secrets_among
 from .contents.wheel import runtime_requirements
-from .described.describe import Description, describe_project, import_string_of
+from .described.describe import Description, import_string_of
 from .described.imports import Import, foreign_imports, package_names, packages_of, with_what_they_need
+from .described.project_service import describe_project
 from .described.service_image import ImageSteps, image_steps, with_image
 from .docker.docker_files import read_docker_files
 from .job import DEFAULTS, LOCK_FILE, Job

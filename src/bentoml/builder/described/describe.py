@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...config import Home
 from ...exceptions import BentoMLException, ImportServiceError
 from ...process import CommandFailed, run
-from ..build_file.config import BuildConfig
 
-__all__ = ["REFUSED", "Description", "describe", "describe_project", "import_string_of"]
+__all__ = ["REFUSED", "Description", "describe", "import_string_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,25 +44,6 @@ class Description:
     unseen: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)  # the files of the project that were imported
     image: dict[str, Any] = field(default_factory=dict)  # what `Image.declared` gives, if the service has one
-
-
-def describe_project(project: Path, config: BuildConfig, home: Home, env: Mapping[str, str]) -> Description:
-    """Return what the service of a project says of itself; its code runs in a child process.
-
-    Raises:
-        ImportServiceError: the project has no service, or its code fails; the message holds the traceback.
-        BentoMLException: there is no such service, or it needs a model that is not there.
-    """
-    is_src_layout = config.python.is_src_layout
-    places = [project, project / "src"] if is_src_layout else [project]
-    modules = ("service.py", "service/__init__.py")
-    if not config.service and not any((place / module).is_file() for place in places for module in modules):
-        raise ImportServiceError(
-            f"`{project}` has no `service.py`, and its build file names no `service`; write `service: module:Class`"
-        )
-    import_string = import_string_of(config.service, is_src_layout=is_src_layout)
-    env = {**env, "BENTOML_HOME": str(home.root)}
-    return describe(project, import_string, env=env, is_src_layout=is_src_layout, args=config.args)
 
 
 def import_string_of(service: str, *, is_src_layout: bool) -> str:
