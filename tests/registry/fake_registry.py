@@ -6,6 +6,7 @@ import json
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class FakeRegistry:
     cut_after: list[int] = field(
         default_factory=list
     )  # answers to break after so many bytes, one for each request
+    cut_manifests: list[int] = field(default_factory=list)  # the same for manifests
+    trickle: float = 0.0  # seconds between pieces of a blob
     ranges: bool = True
     statuses: list[int] = field(default_factory=list)  # answers to give before behaving
     retry_after: str | None = None  # what those answers say
@@ -193,7 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
         repository, _, name = urlsplit(self.path).path.removeprefix("/v2/").partition("/manifests/")
         document = json.loads(data)
         if "manifests" in document:
-            known = {key.rpartition("/")[2] for key in self.fake.manifests if key.startswith(f"{repository}/")}
+            known = {
+                key.rpartition("/")[2] for key in self.fake.manifests if key.startswith(f"{repository}/")
+            }
             needed = {entry["digest"] for entry in document["manifests"]}
         else:
             known = self.fake.places.get(repository, set())
@@ -288,8 +293,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command == "GET" and "/blobs/" in self.path and status in (200, 206) and self.fake.cut_after:
-            body = body[: self.fake.cut_after.pop(0)]
+        is_blob = self.command == "GET" and "/blobs/" in self.path and status in (200, 206)
+        is_manifest = self.command == "GET" and "/manifests/" in self.path and status == 200
+        cuts = self.fake.cut_after if is_blob else self.fake.cut_manifests if is_manifest else []
+        if cuts:
+            body = body[: cuts.pop(0)]
             self.close_connection = True
+        if is_blob and self.fake.trickle:
+            return self._trickle(body)
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _trickle(self, body: bytes) -> None:
+        for start in range(0, len(body), 1 << 14):
+            self.wfile.write(body[start : start + (1 << 14)])
+            self.wfile.flush()
+            time.sleep(self.fake.trickle)

@@ -12,8 +12,11 @@ from pathlib import Path
 
 
 @contextmanager
-def real_registry(folder: Path) -> Iterator[str]:
-    """Run a registry that keeps its data in a folder; give its host and port. What it logs is in ``registry.log``."""
+def real_registry(folder: Path, *, htpasswd: str = "") -> Iterator[str]:
+    """Run a registry that keeps its data in a folder; give its host and port. What it logs is in ``registry.log``.
+
+    With ``htpasswd`` (lines of ``name:hash``, of bcrypt) it wants a login.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         host = f"127.0.0.1:{probe.getsockname()[1]}"
     config = {
@@ -21,6 +24,9 @@ def real_registry(folder: Path) -> Iterator[str]:
         "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}, "delete": {"enabled": True}},
         "http": {"addr": host},
     }
+    if htpasswd:
+        (folder / "htpasswd").write_text(htpasswd)
+        config["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
     (folder / "registry.yml").write_text(json.dumps(config))
     argv = ["docker-registry", "serve", str(folder / "registry.yml")]
     with (

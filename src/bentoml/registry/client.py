@@ -69,14 +69,27 @@ class Registry:
             ServiceUnavailable: it cannot be reached.
             BentoMLException: what it gives is not what was asked for.
         """
-        with self.ask("GET", f"manifests/{tag}", {"Accept": ", ".join(_ACCEPTED)}) as answer:
-            data = answer.read(MAX_DOCUMENT)
-            media_type = answer.headers.get("content-type", MediaType.MANIFEST).partition(";")[0].strip()
-            self._check_digest(answer, Digest.of(data))
+        media_type, data = self._whole_manifest(tag)
         digest = Digest.of(data)
         if isinstance(tag, Digest) and digest != tag:
             raise BentoMLException(f"registry `{self.host}` gave `{digest}` when asked for `{tag}`")
         return Descriptor(media_type, digest, len(data)), data
+
+    def _whole_manifest(self, tag: str | Digest) -> tuple[str, bytes]:
+        """Return a manifest and its media type, asking again where the connection broke in the middle of it."""
+        attempt = 0
+        while True:
+            attempt += 1
+            with self.ask("GET", f"manifests/{tag}", {"Accept": ", ".join(_ACCEPTED)}) as answer:
+                try:
+                    data = answer.read(MAX_DOCUMENT)
+                except ServiceUnavailable:
+                    if not self.wait(attempt):
+                        raise
+                    continue
+                self._check_digest(answer, Digest.of(data))
+                media_type = answer.headers.get("content-type", MediaType.MANIFEST)
+                return media_type.partition(";")[0].strip(), data
 
     def tags(self, limit: int) -> list[str]:
         """Return the first tags of the repository."""

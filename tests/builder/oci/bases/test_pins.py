@@ -105,6 +105,7 @@ def test_an_error_is_an_error_when_the_user_insists(
         insisting.find("NOT A NAME", AMD64)
 
 
+@pytest.mark.slow
 def test_one_who_accepts_and_says_nothing_is_not_waited_for(digests: BaseDigests) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
