@@ -4,6 +4,7 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -219,3 +220,22 @@ def test_the_worst_comes_first(trial: Trial) -> None:
     assert levels == sorted(levels, key=["error", "warning", "note"].index) and set(levels) == {
         "error", "warning", "note",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        ({"wheels": ["a-1-py3-none-any.whl"]}, "`a-1-py3-none-any.whl` is not there"),
+        ({"packages": ["./libs/colors"]}, "`./libs/colors` is not there"),
+        ({"find_links": ["wheels"]}, "names `wheels`, which is no folder"),
+    ],
+)
+def test_code_that_is_not_there(trial: Trial, python: dict[str, Any], said: str) -> None:
+    assert one_with(trial.config(python=python).found(), "error requirements", said)
+
+
+def test_a_module_that_would_be_left_out(trial: Trial) -> None:
+    trial.write("helper.py", "")
+    modules = [str(trial.folder / name) for name in ("helper.py", "service.py")]
+    found = trial.config(exclude=["helper.py"]).found(described=replace(GREETER, modules=modules))
+    assert one_with(found, "warning files", "`helper.py`, which the service imports")

@@ -90,7 +90,7 @@ def test_another_build_file_and_its_lock(home: Home, capsys: pytest.CaptureFixtu
         pytest.param(("--label", "owner"), 2, "KEY=VALUE", id="label"),
         pytest.param(("-o", "xml"), 2, "xml", id="output"),
         pytest.param(("--name", "A B"), 1, "`name`", id="name"),
-        pytest.param(("--platform", "windows"), 1, "`windows`", id="platform"),
+        pytest.param(("--platform", "windows"), 2, "`windows`", id="platform"),
         pytest.param(("-f", "none.yaml"), 1, "`none.yaml`", id="build file"),
         pytest.param(("nowhere",), 1, "nowhere", id="neither a folder nor a module"),
     ],

@@ -13,7 +13,9 @@ import typer
 from ..builder.api import build_project, split_target
 from ..builder.job import BuildOptions
 from ..builder.packages.lock import LockMode
+from ..builder.packages.lock_platform import LockPlatform
 from ..config import Home, environment
+from ..exceptions import InvalidArgument
 from ..sdk.configuration.argument_file import read_argument_file
 from ._arguments import ArgFileOption, ArgOption, read_words
 from ._steps import is_quiet, step
@@ -91,7 +93,7 @@ def build(
     options = BuildOptions(
         version=version or None,
         labels=dict(_label(text) for text in label or ()),
-        platform=platform,
+        platform=_platform(platform),
         lock_mode=_lock_mode(update, update_base, locked, offline),
         update_base=update_base,
         offline=offline,
@@ -123,6 +125,14 @@ def _lock_mode(update: bool, update_base: bool, locked: bool, offline: bool) -> 
     if moves and locked:
         raise typer.BadParameter(f"{moves} moves the lock and --locked forbids it; give one of them")
     return "update" if update else "locked" if locked else "reuse"
+
+
+def _platform(text: str) -> str:
+    try:
+        LockPlatform.parse_all(text)
+    except InvalidArgument as e:
+        raise typer.BadParameter(str(e), param_hint="--platform") from e
+    return text
 
 
 def _label(text: str) -> tuple[str, str]:

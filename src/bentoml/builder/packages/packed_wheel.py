@@ -85,10 +85,16 @@ def _fits(name: str, platform: LockPlatform, minor: int) -> bool:
     return any(
         (python == "py3" and abi == "none")
         or (python == f"cp3{minor}" and abi in ("none", "abi3", f"cp3{minor}"))
-        or (bool(older := _OLDER.fullmatch(python)) and int(older[2]) <= minor and abi == _OLD_ABI[older[1]])
+        or _runs_older(python, abi, minor)
         for python in pythons
         for abi in abis
     )
+
+
+def _runs_older(python: str, abi: str, minor: int) -> bool:
+    """Say whether a Python takes what was made for an older one: pure Python, and code that keeps to the stable ABI."""
+    match = _OLDER.fullmatch(python)
+    return match is not None and int(match[2]) <= minor and abi == _OLD_ABI[match[1]]
 
 
 def packed_wheel(file: Path, *, said: str) -> PackedWheel:
