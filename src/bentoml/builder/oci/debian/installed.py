@@ -7,11 +7,12 @@ packages, which were chosen and fetched here.
 from __future__ import annotations
 
 import platform as machine
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ....exceptions import BentoMLException, NotFound
+from ....exceptions import BentoMLException, InvalidArgument, NotFound
 from ....store.archives.tar import Tar, TarEntry
 from ....store.digest import Digest
 from ...steps.model import FILES, Step, Steps
@@ -28,6 +29,9 @@ from .upon import upon_base
 
 __all__ = ["with_packages"]
 
+_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*"
+)  # of any distribution: no option, no path, nothing that a shell reads
 _RECIPE = 1  # to be raised when the same packages give another layer
 _ETC = Path("/etc/apt")
 _DEBIAN = ("debian", "ubuntu")
@@ -66,6 +70,8 @@ def with_packages(
     """
     if not names:
         return base
+    if bad := [name for name in names if not _NAME.fullmatch(name)]:
+        raise InvalidArgument(f"`{bad[0]}` is not the name of a package of the system")
     wanted = tuple(sorted(set(names)))
     key = {
         "system": _RECIPE,

@@ -78,7 +78,7 @@ _PREFIXES = frozenset(
         "done",
     )
 )
-_NOISE = re.compile(r"['<>*\])-]|\d*>")  # what is left of strings and redirections where a line is cut
+_NOISE = re.compile(r"['<>*\])-]|\d*>|\"\Z")  # what is left of strings and redirections where a line is cut
 _SEPARATORS = re.compile(r";;|&&|\|\||;|\||&(?!\d)|\$\(|`|(?<!\w)\((?!\))|\)")
 
 
