@@ -79,7 +79,7 @@ def containerize(
     memory = Memory(home.cache / "registry" / "memory")
     sink = _reached_sink(open_sink(wanted, env=env, memory=memory, watch=watch), plans[0].names, env)
     codec = gzip_codec() if compress_models == "gzip" else stored_codec()
-    maker = ImageMaker(bento, models, codec, Cache(home.cache / "oci"), env, offline, step)
+    maker = ImageMaker(bento, models, codec, Cache(home.cache / "oci"), env, offline, step, watch)
     has_sbom = isinstance(sink, RegistrySink) if sbom is None else sbom
 
     damages: set[str] = set()
@@ -149,7 +149,7 @@ def _made(maker: ImageMaker, plans: Sequence[ImagePlan], sink: Sink, has_sbom: b
     sboms = tuple(maker.sbom(*pair) for pair in zip(made, plans, strict=True)) if has_sbom else ()
     if isinstance(sink, RegistrySink):
         for one in made:
-            sink.note_base(one.base)
+            sink.note_origins(one.base.layers)
     image: Image | ImageIndex = (
         made[0].image if len(made) == 1 else ImageIndex(tuple(one.image for one in made))
     )

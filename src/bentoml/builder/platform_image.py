@@ -10,6 +10,7 @@ from pathlib import Path
 from .. import __version__
 from ..exceptions import BentoMLException
 from ..sdk.references import HuggingFaceModel
+from ..store.archives.watch import Watch
 from ..store.bentos import Bento
 from ..store.digest import Digest
 from ..store.models import Model
@@ -63,6 +64,7 @@ class ImageMaker:
     env: Mapping[str, str]
     offline: bool
     step: Step
+    watch: Watch | None = None
 
     def make(self, plan: ImagePlan) -> PlatformImage:
         """Make the layers, from the bottom up, and put them together.
@@ -71,8 +73,7 @@ class ImageMaker:
             BentoMLException: the base cannot be reached or does not fit, or a package cannot be had for the platform.
         """
         bento, cache, epoch = self.bento, self.cache, plan.epoch
-        base = self._base(plan)
-        rootfs = read_rootfs(base, cache)
+        base, rootfs = self._base(plan)
         target = _target(bento, plan, base, rootfs)
         with self.step(f"Packing the models ({megabytes(model.tree.size() for model in self.models)})"):
             below = (
@@ -107,14 +108,24 @@ class ImageMaker:
             tool=f"bentoml-{__version__}",
         )
 
-    def _base(self, plan: ImagePlan) -> Base:
+    def _base(self, plan: ImagePlan) -> tuple[Base, RootFS]:
+        """Return what the image is built upon, and what is in it: its layers are fetched for that."""
         cache, env, offline = self.cache, self.env, self.offline
         with self.step(f"Opening the base image {plan.base}"):
-            base = open_base(plan.base, platform=plan.platform, cache=cache.root, env=env, offline=offline)
+            base = open_base(
+                plan.base,
+                platform=plan.platform,
+                cache=cache.root,
+                env=env,
+                offline=offline,
+                watch=self.watch,
+            )
+            rootfs = read_rootfs(base, cache)
         if added := added_below(self.bento, plan):
             with self.step(f"Adding to the base what the bento wants there: {added}"):
                 base = base_of_bento(base, self.bento, plan, cache=cache, env=env, offline=offline)
-        return base
+                rootfs = read_rootfs(base, cache)
+        return base, rootfs
 
     def _after(self, base: Base, lower: Sequence[Layer], plan: ImagePlan) -> tuple[Layer, ...]:
         """Return the layer of what runs after the packages, if something does."""

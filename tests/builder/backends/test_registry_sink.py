@@ -113,7 +113,7 @@ def test_a_base_is_mounted_from_its_repository_and_never_fetched(
     base = open_base(
         f"{registry.host}/library/python:3", platform=Platform(), cache=tmp_path / "cache", env={}
     )
-    sink.note_base(base)
+    sink.note_origins(base.layers)
     image = with_layers(below, *base.layers, small_layer("mine"))
     del registry.seen[:]
     sink.write(image, [f"{registry.host}/team/app:1"])

@@ -19,8 +19,9 @@ from ...registry.transport import Transport
 from ...registry.upload import Upload
 from ...store.archives.watch import Unwatched, Watch
 from ...store.digest import Digest, canonical_json
+from ..oci.bases.pull import origin_of
 from ..oci.layout import image_parts
-from ..oci.model import Base, Blob, Image, ImageIndex, Referrer
+from ..oci.model import Blob, Image, ImageIndex, Layer, Referrer
 
 __all__ = ["RegistrySink", "check_place"]
 
@@ -57,14 +58,11 @@ class RegistrySink:
     watch: Watch = field(default_factory=Unwatched, compare=False)
     transport: Callable[[], Transport] = Transport
 
-    def note_base(self, base: Base) -> None:
-        """Remember that the repository of a base has its layers, if it lies in a registry."""
-        try:
-            place = Reference.parse(base.name)
-        except InvalidArgument:
-            return
-        if base.digest is not None:
-            self._note(place, (layer.descriptor.digest for layer in base.layers))
+    def note_origins(self, layers: Iterable[Layer]) -> None:
+        """Remember of layers that come from a registry in which repository they are."""
+        for layer in layers:
+            if (place := origin_of(layer)) is not None:
+                self._note(place, [layer.descriptor.digest])
 
     def write(
         self, image: Image | ImageIndex, names: Sequence[str], referrers: Sequence[Referrer] = ()

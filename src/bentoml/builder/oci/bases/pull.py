@@ -6,19 +6,20 @@ import logging
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ....exceptions import BentoMLException, NotFound, ServiceUnavailable
 from ....registry.client import Registry
 from ....registry.documents import MAX_DOCUMENT, Descriptor, MediaType
 from ....registry.reference import Reference
 from ....registry.transport import Transport
+from ....store.archives.watch import Unwatched, Watch, counted
 from ....store.digest import Digest
 from ..cache import Cache
-from ..model import Base, Blob, Platform
+from ..model import Base, Blob, Layer, Platform
 from .resolve import resolve
 
-__all__ = ["open_registry_image", "registry_digest"]
+__all__ = ["open_registry_image", "origin_of", "registry_digest"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,21 +30,34 @@ _OTHERWISE = "another base needs no registry: `--base-image debs:bookworm`, `oci
 
 
 def open_registry_image(
-    reference: str, *, platform: Platform, cache: Cache, env: Mapping[str, str], offline: bool = False
+    reference: str,
+    *,
+    platform: Platform,
+    cache: Cache,
+    env: Mapping[str, str],
+    offline: bool = False,
+    watch: Watch | None = None,
 ) -> Base:
     """Return an image of a registry; with a digest that is in the cache, nobody is asked.
+
+    ``watch`` is told of the bytes of its layers, when these are fetched.
 
     Raises:
         NotFound: the registry has no such image, or (offline) the cache has not.
         BentoMLException: the registry cannot be reached, or gives something else than was asked for.
     """
-    place = _Place(Reference.parse(reference), cache, env, offline)
+    place = _Place(Reference.parse(reference), cache, env, offline, watch or Unwatched())
     try:
         with place.registry() as registry:
             source = _RegistrySource(place, registry)
             return resolve(source, source.root(), name=reference, platform=platform)
     except ServiceUnavailable as e:
         raise BentoMLException(f"base image `{reference}`: {e}; {_OTHERWISE}") from e
+
+
+def origin_of(layer: Layer) -> Reference | None:
+    """Return the image in a registry that a layer comes from, if it comes from one."""
+    return layer.blob.place.reference if isinstance(layer.blob, _RegistryBlob) else None
 
 
 def registry_digest(reference: str, *, cache: Cache, env: Mapping[str, str], offline: bool = False) -> Digest:
@@ -77,6 +91,7 @@ class _Place:
     cache: Cache
     env: Mapping[str, str]
     offline: bool
+    watch: Watch = field(default_factory=Unwatched, compare=False)
 
     @contextmanager
     def registry(self) -> Iterator[Registry]:
@@ -158,10 +173,10 @@ class _RegistryBlob:
         digest, size, reference = self.descriptor.digest, self.descriptor.size, self.place.reference
         self.place.check_online(digest)
         logger.info("fetching %s of %s (%.1f MB)", digest, reference, size / 1e6)
+        self.place.watch.expect(size)
         with self.place.registry() as registry:
-            self.place.cache.put(
-                registry.blob(self.descriptor), digest=digest, size=size, what=str(reference)
-            )
+            chunks = counted(registry.blob(self.descriptor), self.place.watch)
+            self.place.cache.put(chunks, digest=digest, size=size, what=str(reference))
         blob = self.place.cache.find(digest)
         assert blob is not None  # it was put there just now
         return blob

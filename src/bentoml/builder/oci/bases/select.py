@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ....exceptions import InvalidArgument
+from ....store.archives.watch import Watch
 from ..archive import open_docker_archive, open_oci_archive
 from ..cache import Cache
 from ..debian.debs import open_debs
@@ -27,7 +28,13 @@ _LOCAL = {
 
 
 def open_base(
-    reference: str, *, platform: Platform, cache: Path, env: Mapping[str, str], offline: bool = False
+    reference: str,
+    *,
+    platform: Platform,
+    cache: Path,
+    env: Mapping[str, str],
+    offline: bool = False,
+    watch: Watch | None = None,
 ) -> Base:
     """Open the base image that ``reference`` names; its layers are read only when something needs their bytes.
 
@@ -35,7 +42,7 @@ def open_base(
     ``oci:FOLDER[:TAG]``, ``oci-archive:FILE[:TAG]``, ``docker-archive:FILE[:NAME]``: files; ``rootfs:FOLDER`` or
     ``rootfs:FILE.tar[.gz|.xz]``: a root file system;
     ``debs:SUITE[:PACKAGE+PACKAGE]``: made here of Debian packages. ``cache`` is a folder of which only this package
-    knows the content (``home.cache / "oci"``). ``offline`` dials nobody: what is not in the cache is not found.
+    knows the content (``home.cache / "oci"``). ``offline`` dials nobody: what is not in the cache is not found. ``watch`` is told of the bytes that a registry sends.
 
     Raises:
         InvalidArgument: the reference cannot be understood.
@@ -64,7 +71,9 @@ def open_base(
             return open_docker_archive(path, tag, name=reference, platform=platform, cache=kept)[0]
         case "rootfs":
             return open_root_tree(Path(rest), platform=platform, cache=kept)
-    return open_registry_image(reference, platform=platform, cache=kept, env=env, offline=offline)
+    return open_registry_image(
+        reference, platform=platform, cache=kept, env=env, offline=offline, watch=watch
+    )
 
 
 def _path_and_tag(text: str) -> tuple[Path, str | None]:
