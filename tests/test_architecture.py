@@ -58,6 +58,7 @@ RESERVED = {
 }
 # Own imports inside functions, each with its reason.
 LATE_IMPORTS = {
+    ("store.document", "store.yaml_document"): "what only declares a service reads and writes no YAML",
     ("store.items", "store.archives.api"): "only who exports loads the compressors, which know items",
     (
         "runtime.proxied.command",
