@@ -69,6 +69,19 @@ def test_locked_asks_nobody_where_no_base_was_ever_pinned(file: Path, mode: Lock
     assert len(finder.asked) == (mode == "reuse")
 
 
+def test_a_base_that_cannot_be_pinned_leaves_a_lock_that_holds(file: Path) -> None:
+    base_digests("python:3.11-slim", [AMD64], file, Finder(ONE), "reuse")
+    assert base_digests("mine:1", [AMD64], file, Finder(None), "reuse") == {}
+    assert base_digests("mine:1", [AMD64], file, Finder(), "locked") == {}
+    assert read_lock_file(file).bases == {}
+
+
+def test_two_build_files_share_a_lock(file: Path) -> None:
+    for base in ("one:1", "two:1", "one:1"):
+        base_digests(base, [AMD64], file, Finder(ONE), "reuse")
+    assert base_digests("two:1", [AMD64], file, Finder(), "locked") == {AMD64: ONE}
+
+
 def test_locked_fails_where_the_pin_would_move(file: Path) -> None:
     base_digests("python:3.11-slim", [AMD64], file, Finder(ONE), "reuse")
     before = file.read_bytes()

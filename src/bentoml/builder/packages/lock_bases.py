@@ -50,7 +50,7 @@ def _kept(
     """Return the digest of each base image: that of the lock file, else the one of now, which is kept there.
 
     ``wanted`` are the names of its entries, ``NAME`` or ``NAME PLATFORM``. One that ``digest_of`` does not find has none,
-    here and in the file. ``update`` asks anew and drops other bases; ``locked`` neither asks nor writes.
+    here and in the file, which then has no other bases either. ``update`` asks anew and drops other bases; ``locked`` neither asks nor writes.
 
     Raises:
         BentoMLException: the file is not a lock, or in mode ``locked`` it has other bases than those.
@@ -67,8 +67,10 @@ def _kept(
     found = {name: digest for name in missing if (digest := digest_of(name)) is not None}
     names = {name.partition(" ")[0] for name in wanted}
 
+    drops = mode == "update" or (missing and not found)
+
     def changed(lock: Lock) -> Lock:
-        kept = {n: d for n, d in lock.bases.items() if mode != "update" or n.partition(" ")[0] in names}
+        kept = {n: d for n, d in lock.bases.items() if not drops or n.partition(" ")[0] in names}
         return replace(lock, bases={**kept, **found})
 
     if changed(lock) != lock:

@@ -56,7 +56,10 @@ class BaseDigests:
             return self._asked(reference, platform)
         except BentoMLException as e:
             if self.insists:
-                raise
+                raise BentoMLException(
+                    f"the digest of base image `{reference}` cannot be found: {e}; a build without `--update-base` keeps what the "
+                    "lock has"
+                ) from e
             if not self.offline:
                 self.cache.remember(memory, {"at": time.time()})
                 logger.warning(
