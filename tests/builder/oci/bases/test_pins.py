@@ -142,3 +142,11 @@ def test_offline_the_digest_of_the_last_time_is_known(registry: FakeRegistry, di
     asked = len(registry.seen)
     assert replace(digests, offline=True).find(name, AMD64) == IMAGE.root.digest
     assert len(registry.seen) == asked
+
+
+def test_what_a_build_has_asked_an_image_needs_not_ask(registry: FakeRegistry, digests: BaseDigests) -> None:
+    name = f"{registry.host}/team/app:1"
+    pin = digests.find(name, AMD64)
+    registry.seen.clear()
+    open_base(f"{name}@{pin}", platform=AMD64, cache=digests.root, env={})
+    assert [path.rpartition("/")[2] for path in registry.paths()] == [str(IMAGE.config_descriptor.digest)]

@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ....exceptions import BentoMLException, NotFound, ServiceUnavailable
 from ....registry.client import Registry
@@ -107,6 +107,10 @@ class _Place:
             )
 
 
+def _key(reference: Reference) -> Digest:
+    return Digest.of_json({"reference": str(reference)})
+
+
 @dataclass(frozen=True, slots=True)
 class _RegistrySource:
     """A repository behind the cache."""
@@ -117,8 +121,7 @@ class _RegistrySource:
     def root(self) -> Descriptor:
         """Return the descriptor of what the reference names, and remember it for when we are offline."""
         reference, cache = self.place.reference, self.place.cache
-        key = Digest.of_json({"reference": str(reference)})
-        record = cache.recall(key)
+        record = cache.recall(_key(reference))
         if record is not None and (self.place.offline or reference.digest):
             return Descriptor(
                 str(record["type"]), Digest.parse(str(record["digest"])), int(str(record["size"]))
@@ -127,7 +130,11 @@ class _RegistrySource:
         descriptor, data = self.registry.manifest(reference.digest or reference.tag or "latest")
         cache.put([data])
         found = {"type": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}
-        cache.remember(key, found)
+        for name in (
+            reference,
+            replace(reference, digest=descriptor.digest),
+        ):  # a bento names it with the digest
+            cache.remember(_key(name), found)
         return descriptor
 
     def document(self, descriptor: Descriptor) -> bytes:
