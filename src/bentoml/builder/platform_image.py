@@ -100,9 +100,7 @@ class ImageMaker:
         return sbom_of(
             made.image,
             name=str(bento.tag),
-            base=Component(
-                base.name.partition("@")[0], digest, "CONTAINER", hashes=(("SHA256", digest[7:]),)
-            ),
+            base=Component(base.title, digest, "CONTAINER", hashes=(("SHA256", digest[7:]),)),
             parts=[*self._parts(requirements_of(bento, str(plan.platform)), base)],
             epoch=plan.epoch,
             tool=f"bentoml-{__version__}",

@@ -100,6 +100,14 @@ class Base:
     layers: tuple[Layer, ...]
     platform: Platform
 
+    @property
+    def title(self) -> str:
+        """The name for others: without its digest, and without the folders of this machine."""
+        scheme, colon, place = self.name.partition(":")
+        if scheme in ("oci", "oci-archive", "docker-archive", "rootfs"):
+            return f"{scheme}{colon}{place.rstrip('/').rpartition('/')[2]}"
+        return self.name.partition("@")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
