@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -120,6 +121,20 @@ def test_a_base_is_mounted_from_its_repository_and_never_fetched(
     assert {str(layer.descriptor.digest) for layer in base.layers} <= registry.places["team/app"]
     fetched = [path for method, path, _ in registry.seen if method == "GET" and "/blobs/" in path]
     assert fetched == []
+
+
+@pytest.mark.parametrize("realm", ["self", None], ids=["token", "password"])
+def test_a_login_is_that_of_docker(
+    registry: FakeRegistry, sink: RegistrySink, tmp_path: Path, realm: str | None
+) -> None:
+    registry.realm, registry.basic = realm, "Basic " + b64encode(b"me:secret").decode()
+    name = f"{registry.host}/team/app:1"
+    with pytest.raises(BentoMLException, match=r"docker login"):
+        sink.write(IMAGE, [name])
+    auths = {"auths": {registry.host: {"auth": b64encode(b"me:secret").decode()}}}
+    (tmp_path / "config.json").write_text(json.dumps(auths))
+    replace(sink, env={"DOCKER_CONFIG": str(tmp_path)}).write(IMAGE, [name])
+    assert tags(registry) == {"team/app/1"}
 
 
 def test_one_name_in_two_registries(registry: FakeRegistry, sink: RegistrySink) -> None:

@@ -27,7 +27,7 @@ numpy==2.1.0 \\
     --hash=sha256:aa11 \\
     --hash=sha256:0011
 Typing_Extensions[x]==4.1+local.1 ; python_version < "3.12" --hash=sha256:bb
-own @ https://example.org/own-1.0-py3-none-any.whl --hash=sha256:cc
+own @ https://me:secret@example.org/own-1.0-py3-none-any.whl --hash=sha256:cc
 """
 BASE = Component("python:3.11-slim", f"sha256:{'1' * 64}", "CONTAINER", hashes=(("SHA256", "1" * 64),))
 
@@ -53,6 +53,10 @@ def test_the_packages_of_a_lock() -> None:
     assert numpy.hashes == (("SHA256", "0011"), ("SHA256", "aa11"))
     assert typing.purl == "pkg:pypi/typing-extensions@4.1%2Blocal.1"
     assert own.place == "https://example.org/own-1.0-py3-none-any.whl"
+
+
+def test_no_password_of_an_index_is_in_it() -> None:
+    assert b"secret" not in sbom().data
 
 
 def test_everything_is_named() -> None:

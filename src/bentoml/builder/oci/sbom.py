@@ -22,6 +22,7 @@ _UNKNOWN = "NOASSERTION"
 _NAMESPACE = "https://spdx.org/spdxdocs"
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9.-]+")
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*(?:==\s*([^\s;\\]+)|@\s*(\S+))")
+_CREDENTIALS = re.compile(r"://[^/\s@]*@")
 _HASH = re.compile(r"--hash[=\s]\s*(sha256|sha384|sha512):([0-9a-f]+)")
 
 
@@ -43,7 +44,8 @@ def python_components(requirements: str) -> Iterator[Component]:
         pin = _PIN.match(line.strip())
         if pin is None:
             continue
-        name, version, place = re.sub(r"[-_.]+", "-", pin[1]).lower(), pin[2] or "", pin[3] or _UNKNOWN
+        name, version = re.sub(r"[-_.]+", "-", pin[1]).lower(), pin[2] or ""
+        place = _CREDENTIALS.sub("://", pin[3] or _UNKNOWN)
         hashes = tuple(sorted({(kind.upper(), value) for kind, value in _HASH.findall(line)}))
         purl = f"pkg:pypi/{name}@{quote(version, safe=':')}" if version else f"pkg:pypi/{name}"
         yield Component(name, version or _UNKNOWN, purl=purl, hashes=hashes, place=place)
