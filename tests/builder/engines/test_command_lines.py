@@ -82,6 +82,14 @@ def test_buildctl_has_other_words() -> None:
     )
 
 
+def test_pushing_and_loading_are_no_part_of_building_where_they_are_commands() -> None:
+    for name in ("docker", "podman", "buildah", "nerdctl"):
+        assert line(name, push=True, load=True) == line(name)
+        assert ENGINES[name].pushes == (name, "push")
+    assert line("buildctl", load=True) == line("buildctl")
+    assert line("buildctl", push=True).endswith('--output type=image,"name=a:1,localhost:5000/b:2",push=true')
+
+
 def test_without_a_platform_the_engine_takes_its_own() -> None:
     for name in ENGINES:
         assert "platform" not in line(name, replace(REQUEST, platform=None))

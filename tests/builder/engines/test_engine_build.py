@@ -86,6 +86,13 @@ def test_the_image_of_buildctl_is_loaded(bench: Bench) -> None:
     assert load[3].endswith("/image.tar")
 
 
+def test_pushing(bench: Bench) -> None:
+    bench.build("podman", names=("a:1", "localhost:5000/b:2"), options={"push": True})
+    _, built, *pushed = (call["argv"] for call in bench.programs.calls())
+    assert "--push" not in built
+    assert pushed == [["podman", "push", "a:1"], ["podman", "push", "localhost:5000/b:2"]]
+
+
 def test_an_image_that_goes_elsewhere_has_no_id(bench: Bench) -> None:
     bench.programs.add("podman", "")
     result = bench.build("podman", options={"output": "type=local,dest=x"})

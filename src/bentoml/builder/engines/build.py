@@ -62,7 +62,8 @@ def build_with_engine(
     if secrets and not mounts:
         raise BentoMLException(
             f"bento `{bento.tag}` needs {_listed(secrets)} while its image is built, which without BuildKit cannot be "
-            f"kept secret; leave `{VARIABLE}` unset, or take an engine that has it, such as `podman`"
+            f"kept secret; leave `{VARIABLE}` unset (Docker's client needs its plugin buildx then), or take an engine that has "
+            "it, such as `podman`"
         )
     env = {**engine.env, **env, **secrets, VARIABLE: "1" if mounts else "0"}
     with Staging(home).folder() as scratch, step(f"Building `{bento.tag}` with {engine.name}"):
@@ -83,6 +84,9 @@ def _made(engine: Engine, request: Request, env: Mapping[str, str], *, as_root: 
     run([*above, *engine.command, *engine.arguments(request)], env=env)
     if engine.loads and request.archive.is_file():
         run([*above, *engine.loads, str(request.archive)], env=env)
+    if engine.pushes and request.options.get("push"):
+        for name in request.names:
+            run([*above, *engine.pushes, name], env=env)
     try:
         text = request.id_file.read_text("utf-8").strip()
         return Digest.parse(text if ":" in text else f"sha256:{text}")

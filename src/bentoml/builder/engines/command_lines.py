@@ -24,8 +24,12 @@ _RENAMED = {"cache_from": "import_cache", "cache_to": "export_cache"}
 
 
 def docker(request: Request) -> list[str]:
-    """Return what ``docker build`` is told; podman, buildah and nerdctl have taken its options over."""
-    options = {"platform": request.platform, "iidfile": request.id_file, **request.options}
+    """Return what ``docker build`` is told; podman, buildah and nerdctl have taken its options over.
+
+    What it builds it has, and pushing is a command of its own.
+    """
+    said = {key: value for key, value in request.options.items() if key not in ("load", "push")}
+    options = {"platform": request.platform, "iidfile": request.id_file, **said}
     return _built(request, options)
 
 
@@ -39,12 +43,14 @@ def buildx(request: Request) -> list[str]:
 def buildctl(request: Request) -> list[str]:
     """Return what ``buildctl build`` is told, which speaks to BuildKit itself and has other words for the same."""
     options = {"platform": request.platform, **request.options}
+    pushes, _ = options.pop("push", False), options.pop("load", False)
     dockerfile = Path(next(each("file", options.pop("file", None)), request.dockerfile))
     words = ["--frontend", "dockerfile.v0", "--local", f"context={request.context}"]
     words += ["--local", f"dockerfile={dockerfile.parent}", "--opt", f"filename={dockerfile.name}"]
     if not options.get("output"):
         names = ",".join(request.names)
-        options["output"] = f'type=docker,"name={names}",dest={request.archive}'
+        kind, place = ("image", "push=true") if pushes else ("docker", f"dest={request.archive}")
+        options["output"] = f'type={kind},"name={names}",{place}'
     for key in [key for key in options if key in _FRONTEND or key in _FRONTEND_PAIRS]:
         words += _frontend(key, options.pop(key))
     renamed = {_RENAMED.get(key, key): value for key, value in options.items()}

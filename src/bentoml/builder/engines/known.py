@@ -18,11 +18,20 @@ _FORMAT = {"BUILDAH_FORMAT": "docker"}  # the format of the OCI has no health ch
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine("docker", ("docker", "build"), docker, ("docker", "version")),
+        Engine("docker", ("docker", "build"), docker, ("docker", "version"), pushes=("docker", "push")),
         Engine("buildx", ("docker", "buildx", "build"), buildx, ("docker", "buildx", "version")),
-        Engine("podman", ("podman", "build"), docker, ("podman", "version"), env=_FORMAT, runner="podman"),
-        Engine("buildah", ("buildah", "build"), docker, ("buildah", "version"), env=_FORMAT, runner="podman"),
-        Engine("nerdctl", ("nerdctl", "build"), docker, ("nerdctl", "version"), runner="nerdctl"),
+        Engine(
+            "podman", ("podman", "build"), docker, ("podman", "version"),
+            env=_FORMAT, runner="podman", pushes=("podman", "push"),
+        ),
+        Engine(
+            "buildah", ("buildah", "build"), docker, ("buildah", "version"),
+            env=_FORMAT, runner="podman", pushes=("buildah", "push"),
+        ),
+        Engine(
+            "nerdctl", ("nerdctl", "build"), docker, ("nerdctl", "version"),
+            runner="nerdctl", pushes=("nerdctl", "push"),
+        ),
         Engine(
             "buildctl", ("buildctl", "build"), buildctl, ("buildctl", "debug", "workers"),
             loads=("docker", "load", "--input"),

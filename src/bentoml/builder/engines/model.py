@@ -46,7 +46,8 @@ class Engine:
 
     ``health`` are the words of a command that succeeds where the engine can be used, or a function that says so. With
     ``has_mounts`` it knows ``RUN --mount``, which caches and secrets need; ``runner`` is the program that runs its images.
-    ``env`` are variables that it gets where nobody has set them; ``loads`` takes an image that the engine wrote to a file.
+    ``env`` are variables that it gets where nobody has set them; ``loads`` takes an image that the engine wrote to a file,
+    ``pushes`` pushes one by its name where building cannot.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Engine:
     env: Mapping[str, str] = field(default_factory=dict)
     runner: str = "docker"
     loads: tuple[str, ...] = ()
+    pushes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
