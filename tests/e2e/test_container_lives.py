@@ -44,15 +44,24 @@ BASE = ("--base-image", "debs:bookworm")
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The image of a service whose port is 3456."""
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A service whose port is 3456, built."""
     project = Project(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("home"))
-    project.write(service_py=SERVICE, bentofile_yaml=BUILD)
-    for command in (("build",), ("containerize", "worker:latest", *BASE, "-t", IMAGE)):
-        ended = project.bentoml(*command, timeout=300)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+    done(project.write(service_py=SERVICE, bentofile_yaml=BUILD), "build")
+    return project
+
+
+@pytest.fixture(scope="module")
+def image(project: Project) -> Iterator[str]:
+    """Its image."""
+    done(project, "containerize", "worker:latest", *BASE, "-t", IMAGE)
     yield IMAGE
     docker("rmi", "--force", IMAGE)
+
+
+def done(project: Project, *arguments: str) -> None:
+    ended = project.bentoml(*arguments, timeout=300)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def state(container: str, what: str) -> Any:
@@ -183,3 +192,18 @@ def test_without_a_place_to_write_it_says_so(image: str) -> None:
     )
     assert ended.returncode == 1
     assert "/tmp" in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.usefixtures("image")
+def test_a_compiled_image_compiles_nothing_but_the_service(project: Project) -> None:
+    """It takes the base's own release of Python, which `scripts/test` installs; its bytecode is used by anybody."""
+    compiled = f"{IMAGE}-compiled"
+    done(project, "containerize", "worker:latest", *BASE, "-t", compiled, "--compile")
+    try:
+        with published(compiled, port=3456) as (container, address):
+            assert call(address, "who")["uid"] == 1034
+            written = [line for line in docker("diff", container).splitlines() if line.endswith(".pyc")]
+            names = {line.rpartition("/")[2].partition(".")[0] for line in written}
+            assert names - {"sitecustomize"} == {"service"}, "the former is Debian's link to a file in /etc"
+    finally:
+        docker("rmi", "--force", compiled)

@@ -56,6 +56,7 @@ def build(
     offline: bool = False,
     compress_models: Literal["none", "gzip"] = "none",
     verify: bool = False,
+    bytecode: bool = False,
     labels: Mapping[str, str] | None = None,
     sbom: bool | None = None,
     step: Step = lambda _: nullcontext(),
@@ -81,6 +82,7 @@ def build(
             "offline": offline,
             "sbom": sbom,
             "compress_models": compress_models != "none",
+            "bytecode": bytecode,
         }
         _check_ours(backend, ours)
         more: dict[str, Option] = {"label": {**labels}} if labels else {}
@@ -92,8 +94,8 @@ def build(
     home = Home.from_environment(env)
     return containerize(
         BentoStore(home).get(bento_tag), home=home, env=env, base=base_image, names=names, output=output,
-        platform=platform, offline=offline, compress_models=compress_models, verify=verify, labels=labels, sbom=sbom,
-        step=step, watch=watch,
+        platform=platform, offline=offline, compress_models=compress_models, verify=verify, bytecode=bytecode,
+        labels=labels, sbom=sbom, step=step, watch=watch,
     )  # fmt: skip
 
 

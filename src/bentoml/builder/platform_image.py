@@ -22,6 +22,7 @@ from .oci.cache import Cache
 from .oci.codec import Codec
 from .oci.debian.present import present_packages
 from .oci.model import Base, Image, Layer, Referrer
+from .oci.parts.bytecode import Compiler, bytecode_layers, library_of
 from .oci.parts.hub_layers import HubFiles, hub_layers
 from .oci.parts.layers import bento_layer, model_layers, user_layer
 from .oci.parts.place import VENV
@@ -55,7 +56,7 @@ class PlatformImage:
 
 @dataclass(frozen=True)
 class ImageMaker:
-    """Make the images of one bento with its ``models``; nobody is dialled when ``offline``."""
+    """Make the images of one bento with its ``models``, with or without ``bytecode``; nobody is dialled when ``offline``."""
 
     bento: Bento
     models: Sequence[Model]
@@ -65,6 +66,7 @@ class ImageMaker:
     offline: bool
     step: Step
     watch: Watch | None = None
+    bytecode: bool = False
 
     def make(self, plan: ImagePlan) -> PlatformImage:
         """Make the layers, from the bottom up, and put them together.
@@ -88,7 +90,8 @@ class ImageMaker:
                 base=base.name, libraries=rootfs.libraries,
             )  # fmt: skip
             installed = python_layers(request, cache, epoch=epoch, offline=self.offline)
-        installed += self._after(base, (below[-1], *installed), plan)
+        bytecode = self._compiled(base, rootfs, target, installed, epoch) if self.bytecode else ()
+        installed += (*self._after(base, (below[-1], *installed), plan), *bytecode)
         layers = (*below, *installed, bento_layer(bento, self.models, cache, epoch=epoch))
         image = assemble(base, layers, _run_config(plan, base), epoch=epoch)
         return PlatformImage(image, base, self._facts(image, base, request.requirements))
@@ -132,6 +135,17 @@ class ImageMaker:
         with self.step("Running what comes after the packages"):
             return layers_after_packages(
                 base, lower, self.bento, plan, cache=self.cache, env=self.env, offline=self.offline
+            )
+
+    def _compiled(
+        self, base: Base, rootfs: RootFS, target: PythonTarget, packages: Sequence[Layer], epoch: int
+    ) -> tuple[Layer, ...]:
+        """Return the layers of the bytecode of Python's own library and of packages."""
+        release = next((one for one in rootfs.releases if one.startswith(f"{target.version}.")), "")
+        compiler = Compiler.find(release, base.name, self.env)
+        with self.step(f"Compiling the packages for Python {release}"):
+            return bytecode_layers(
+                compiler, base.layers, library_of(target.interpreter), packages, self.cache, epoch=epoch
             )
 
     def _facts(self, image: Image, base: Base, requirements: Path) -> Facts:

@@ -61,7 +61,7 @@ def reason(layers: Sequence[Layer], number: int, now: Facts, before: Facts | Non
         case "python" if now.runtime != before.runtime:
             return "the runtime changed"
         case "python":
-            return "the base changed"
+            return "the base changed" if now.base != before.base else "was not compiled before"
         case "source":
             return "the bento changed"
 

@@ -107,6 +107,9 @@ def containerize(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read the bento and its models again and compare them with what was stored.")
     ] = False,
+    bytecode: Annotated[
+        bool, typer.Option("--compile", help="Compile the packages, so that a container starts sooner.")
+    ] = False,
     iidfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the image's id to a file.")
     ] = None,
@@ -121,7 +124,7 @@ def containerize(
         check_features([name for names in enable_features or [] for name in names.split(",") if name])
         labels = dict(map(_label, label or []))
         if backend != "docker" or options:
-            _check_ours(base_image, offline, compress_models, output)
+            _check_ours(base_image, offline, compress_models, bytecode, output)
             said = {
                 "label": labels, "output": tuple(output or ()), "push": push, "load": load, "sbom": sbom,
                 "iidfile": iidfile, "metadata_file": metadata_file, **given_flags(context), **options,
@@ -140,7 +143,7 @@ def containerize(
         result = make_image(
             BentoStore(home).get(parse_tag(bento)), home=home, env=env, base=base_image, names=image_tag or (),
             output=place, platform=platform, offline=offline, compress_models=compress_models, verify=verify,
-            labels=labels, sbom=wants_sbom, step=telling.step, watch=telling,
+            bytecode=bytecode, labels=labels, sbom=wants_sbom, step=telling.step, watch=telling,
         )  # fmt: skip
     except InvalidArgument as e:
         raise typer.BadParameter(str(e)) from e
@@ -178,11 +181,13 @@ def _place(outputs: Sequence[str], *, push: bool, load: bool) -> tuple[Output | 
     return place, _JSON in outputs
 
 
-def _check_ours(base: str | None, offline: bool, compress: str, outputs: list[str] | None) -> None:
+def _check_ours(
+    base: str | None, offline: bool, compress: str, bytecode: bool, outputs: list[str] | None
+) -> None:
     """Refuse what means nothing to an engine that builds a Dockerfile."""
     ours = {
         "--base-image": base, "--offline": offline, "--compress-models": compress != "none",
-        "-o json": _JSON in (outputs or ()),
+        "--compile": bytecode, "-o json": _JSON in (outputs or ()),
     }  # fmt: skip
     if said := [f"`{name}`" for name, value in ours.items() if value]:
         raise InvalidArgument(

@@ -18,7 +18,7 @@ from ..cache import Cache
 from ..codec import decompressed
 from ..model import Base, Layer
 
-__all__ = ["RootFS", "read_rootfs"]
+__all__ = ["LayerStream", "RootFS", "read_rootfs"]
 
 _CHUNK = 1 << 20
 _FORMAT = 2  # to be raised when what is read from the layers changes
@@ -103,7 +103,7 @@ def _facts(layers: Iterable[Layer]) -> dict[str, str]:
     for layer in layers:
         found: dict[str, str] = {}
         gone: list[str] = []
-        stream = _Stream(decompressed(layer.blob.chunks()))
+        stream = LayerStream(decompressed(layer.blob.chunks()))
         try:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as archive:
                 for member in archive:
@@ -175,7 +175,7 @@ def _is_library(path: str) -> bool:
     return any(kind.match(path) for kind in (_LIBRARY, _GLIBC, _MUSL))
 
 
-class _Stream(io.RawIOBase):
+class LayerStream(io.RawIOBase):
     """The read-only file that `tarfile` wants, over chunks."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:

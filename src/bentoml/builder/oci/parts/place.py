@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ....store.archives.tar import TarEntry
 
-__all__ = ["APP", "BENTO", "HEALTH", "HOME", "HUB", "MODELS", "UID", "USER", "VENV", "folders"]
+__all__ = ["APP", "BENTO", "BYTECODE", "HEALTH", "HOME", "HUB", "MODELS", "UID", "USER", "VENV", "folders"]
 
 APP = "app"
 VENV = f"{APP}/.venv"
@@ -15,6 +15,7 @@ HEALTH = f"{APP}/health.py"
 HOME = "home/bentoml"
 BENTO = f"{HOME}/bento"
 MODELS = f"{HOME}/models"
+BYTECODE = f"{HOME}/.cache/python"  # PYTHONPYCACHEPREFIX
 HUB = f"{HOME}/hf-models"  # the cache of Hugging Face's library
 USER = "bentoml"
 UID = 1034  # of the user and of its group

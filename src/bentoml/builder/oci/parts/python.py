@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ..model import Layer, Platform
 from .libraries import missing
 from .venv import Group, read_groups, read_needs
 
-__all__ = ["PythonRequest", "PythonTarget", "python_layers"]
+__all__ = ["NoWheels", "PythonRequest", "PythonTarget", "python_layers"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,14 @@ _FORMAT = 1  # of the layers; to be raised when the same request gives other byt
 _MANYLINUX = (17, 28, *range(31, 41))  # the glibc 2.x levels that uv knows
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _NO_WHEEL = re.compile(r"\b([A-Za-z0-9][\w.-]*(?:==[\w.+!-]+)?) has no (?:usable )?wheels")
+
+
+class NoWheels(BentoMLException):
+    """There is no wheel of the packages ``names`` for the target: they would have to be built in it."""
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,8 @@ def python_layers(
     of the system that a package needs and the base lacks is a warning.
 
     Raises:
-        BentoMLException: a package has no wheel for the target, cannot be fetched, or has another hash.
+        NoWheels: a package has no wheel for the target.
+        BentoMLException: a package cannot be fetched, or has another hash.
     """
     key = _key(request, epoch)
     if layers := _recalled(key, cache):
@@ -189,9 +198,10 @@ def _not_installed(target: PythonTarget, failure: CommandFailed) -> BentoMLExcep
     where = f"Python {target.version} on {target.platform}"
     if names := sorted(set(_NO_WHEEL.findall(failure.output))):
         packages = ", ".join(f"`{name}`" for name in names)
-        return BentoMLException(
+        return NoWheels(
             f"there is no wheel of {packages} for {where}; choose a version that has one, or name in "
-            f"`docker.base_image` an image in which it can be used\n{failure.output.strip()}"
+            f"`docker.base_image` an image in which it can be used\n{failure.output.strip()}",
+            [name.partition("==")[0] for name in names],
         )
     return BentoMLException(f"the packages for {where} cannot be installed\n{failure.output.strip()}")
 
