@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec  # type: ignore[import-untyped]  # it has no types
 import pytest
+from fsspec import AbstractFileSystem
 from tests.store.saving import Save
 
 from bentoml.config import Home
@@ -128,3 +129,41 @@ def test_what_a_protocol_does_not_take(tmp_path: Path) -> None:
     place = open_place("x", protocol="ftp", params={"no_such_option": "1"})
     with pytest.raises((ValueError, BentoMLException)):
         import_item(Model, place, home=Home(tmp_path / "here"))
+
+
+class Bucket(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """Object storage: what makes a folder makes the bucket, and its library has errors of its own."""
+
+    protocol = "cos"
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    class Unreachable(Exception):
+        """No `OSError`, as those of botocore are none."""
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        raise AssertionError(f"a bucket was made for {path}")
+
+    def put_file(self, local: str, name: str, **_: object) -> None:
+        self.objects[name] = Path(local).read_bytes()
+
+    def mv(self, old: str, new: str, **_: object) -> None:
+        self.objects[new] = self.objects.pop(old)
+
+    def isdir(self, path: str) -> bool:
+        return False
+
+    def get_file(self, *_: object, **__: object) -> None:
+        raise self.Unreachable("nobody answers")
+
+
+fsspec.register_implementation("cos", Bucket)
+
+
+def test_no_bucket_is_made_for_an_archive(save: Save) -> None:
+    export(save("iris:v1", {"w": "1"}), open_place("cos://bucket/deep/x.tar"))
+    assert list(Bucket.objects) == ["bucket/deep/x.tar"]
+
+
+def test_what_a_library_of_a_protocol_raises_names_the_place(tmp_path: Path) -> None:
+    with pytest.raises(BentoMLException, match=r"`cos://bucket/x\.tar`: nobody answers"):
+        import_item(Model, open_place("cos://bucket/x.tar"), home=Home(tmp_path))

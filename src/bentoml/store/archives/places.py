@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ftplib
 import os
 import re
 import secrets
@@ -22,6 +21,9 @@ __all__ = ["LocalPlace", "Place", "RemotePlace", "WebPlace", "open_place"]
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 _NUMBERS = ("port", "timeout")  # parameters that are no text
 _USER = {"s3": ("key", "secret"), "s3a": ("key", "secret")}  # what others call `username` and `password`
+
+# Where folders are parts of names only, and making them would make the bucket that somebody misspelled.
+_BUCKETS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "cos", "tos"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class RemotePlace:
             system, target = self._system(), self._inner()
             parent, slash, last = target.rpartition("/")
             draft = f"{parent}{slash}.{last}.{secrets.token_hex(6)}"
-            if parent:
+            if parent and self.protocol not in _BUCKETS:
                 system.makedirs(parent, exist_ok=True)
             try:
                 system.put_file(str(local), draft)
@@ -206,5 +208,7 @@ def _said(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError as e:
         raise NotFound(f"`{name}` does not exist") from e
-    except ftplib.all_errors as e:  # those of ftp, OSError, EOFError
-        raise BentoMLException(f"`{name}`: {e}") from e
+    except (BentoMLException, ValueError, TypeError):
+        raise
+    except Exception as e:  # the boundary of other libraries: that of each protocol has errors of its own
+        raise BentoMLException(f"`{name}`: {e or type(e).__name__}") from e
