@@ -66,6 +66,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def downloads(self) -> Path:
+        """What has arrived of blobs that are on their way from a registry."""
+        return self.cache / "registry" / "partial"
+
+    @property
     def state(self) -> Path:
         """What running services keep: one folder for each service."""
         return self.root / "state"

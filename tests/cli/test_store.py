@@ -132,6 +132,20 @@ def test_gc_says_what_and_how_much(bentoml: Command, home: Home) -> None:
     assert bentoml("gc").lines == ["0.00 B freed."]
 
 
+def test_caches_go_only_when_asked_for(bentoml: Command, home: Home) -> None:
+    file = home.cache / "oci" / "blob"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x" * 2048)
+    assert bentoml("gc").lines == ["0.00 B freed."]
+    assert bentoml("gc", "--caches", "--dry-run").lines[1:] == [
+        "cache  cache/oci  2.00 KiB",
+        "2.00 KiB would be freed.",
+    ]
+    assert bentoml("gc", "--caches").lines[-1] == "2.00 KiB freed."
+    assert not file.exists()
+    assert bentoml("gc", "--caches").lines == ["0.00 B freed."]
+
+
 def test_models_go_only_when_asked_for(bentoml: Command, home: Home) -> None:
     kept, gone = save(home, "kept"), save(home, "gone")
     build(home, kept)

@@ -12,6 +12,7 @@ from bentoml.config import Home
 from bentoml.exceptions import BentoMLException
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.garbage import Piece, collect, find_garbage
+from bentoml.store.locks import locked
 from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.store.models import Model, ModelStore
 from bentoml.store.staging import Staging
@@ -171,6 +172,56 @@ def test_temporary_folders_of_builds(home: Home, temporary: Path) -> None:
     assert sorted(path.name for path in temporary.iterdir()) == sorted(
         {*names, "bentoml-lock-link"} - {names[0]}
     )
+
+
+def download(home: Home, name: str, days: float) -> Path:
+    """Leave what has arrived of a blob, so long ago."""
+    home.downloads.mkdir(parents=True, exist_ok=True)
+    file = home.downloads / name
+    file.write_bytes(b"x" * 100)
+    when = time.time() - days * 24 * 3600
+    os.utime(file, (when, when))
+    return file
+
+
+def test_downloads_that_nobody_came_back_for(home: Home, temporary: Path) -> None:
+    old, young, held = download(home, "aa", 8), download(home, "bb", 6), download(home, "cc", 8)
+    with locked(held):
+        assert find_garbage(home, temporary=temporary) == [Piece("download", "aa", 100)]
+        assert collect(home, temporary=temporary) == [Piece("download", "aa", 100)]
+    assert (old.exists(), young.exists(), held.exists()) == (False, True, True)
+
+
+def test_caches_on_request(home: Home, temporary: Path, save: Save) -> None:
+    model = save("iris", {"w": "1"})
+    for path, size in {"oci/blobs/aa": 1000, "wheels/bb/x.whl": 200, "registry/memory/cc": 30}.items():
+        file = home.cache / path
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"x" * size)
+    old = download(home, "dd", 8)
+    (home.cache / "elsewhere").symlink_to(temporary)
+    assert find_garbage(home, temporary=temporary) == [Piece("download", "dd", 100)]
+    expected = [
+        Piece("cache", "cache/oci", 1000),
+        Piece("cache", "cache/registry", 130),
+        Piece("cache", "cache/wheels", 200),
+    ]
+    with locked(old):
+        assert find_garbage(home, temporary=temporary, caches=True) == [expected[0], expected[2]]
+    assert find_garbage(home, temporary=temporary, caches=True) == expected
+    assert collect(home, temporary=temporary, caches=True) == expected
+    assert os.listdir(home.cache) == ["elsewhere"]
+    assert temporary.is_dir()
+    assert find_garbage(home, temporary=temporary, caches=True) == []
+    assert ModelStore(home).get("iris") == model
+
+
+def test_a_cache_that_was_being_removed_is_removed_later(home: Home, temporary: Path) -> None:
+    left = home.cache / ".oci.0123456789ab"
+    left.mkdir(parents=True)
+    (left / "blob").write_bytes(b"x")
+    assert collect(home, temporary=temporary) == [Piece("leftover", "cache/.oci.0123456789ab", 1)]
+    assert not left.exists()
 
 
 def test_unused_models_on_request(home: Home, temporary: Path, save: Save) -> None:

@@ -114,12 +114,20 @@ def collect_garbage(
     unused_models: Annotated[
         bool, typer.Option("--unused-models", help="Also remove models that no bento and no alias needs.")
     ] = False,
+    caches: Annotated[
+        bool, typer.Option("--caches", help="Also remove the caches, which are made again when needed.")
+    ] = False,
     output: _OutputOption = "table",
 ) -> None:
     """Remove what nobody needs from the store: what killed processes left, and bytes that no item has."""
     collecting = find_garbage if dry_run else collect
     with step("Looking for what nobody needs"):
-        found = collecting(current.home(), temporary=Path(tempfile.gettempdir()), unused_models=unused_models)
+        found = collecting(
+            current.home(),
+            temporary=Path(tempfile.gettempdir()),
+            unused_models=unused_models,
+            caches=caches,
+        )
     if output == "json":
         print_json([{"kind": piece.kind, "name": piece.name, "size": piece.size} for piece in found])
         return

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..exceptions import BentoMLException
+from ..store.garbage import is_forgotten
+from ..store.locks import try_lock, unlink_unlocked
 from .client import Registry
 from .documents import Descriptor
 
 __all__ = ["Partials"]
 
 _CHUNK = 1 << 20
-_ABANDONED_SECONDS = 7 * 24 * 3600.0
 
 
 class Partials:
@@ -61,9 +60,8 @@ class Partials:
         with suppress(FileNotFoundError):
             for path in self._folder.iterdir():
                 with suppress(FileNotFoundError):
-                    old = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
-                    if path.name.partition(".")[0] in whole or old:
-                        _unlink_unless_claimed(path)
+                    if path.name.partition(".")[0] in whole or is_forgotten(path):
+                        unlink_unlocked(path)
 
     @contextmanager
     def _claimed(self, descriptor: Descriptor) -> Iterator[tuple[Path, int]]:
@@ -73,7 +71,7 @@ class Partials:
             path = self._folder / (descriptor.digest.hex + (f".{number}" if number else ""))
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
-                if _is_ours(file, path):
+                if try_lock(file, path):
                     yield path, file
                     return
             finally:
@@ -89,24 +87,6 @@ def _state(file: int, size: int) -> tuple[hashlib._Hash, int]:
         there += len(data)
     os.ftruncate(file, there)
     return state, there
-
-
-def _is_ours(file: int, path: Path) -> bool:
-    """Lock a file, which must still be the one of that name: its last owner may just have moved it away."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(file), os.stat(path))
-    except (BlockingIOError, FileNotFoundError):
-        return False
-
-
-def _unlink_unless_claimed(path: Path) -> None:
-    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    try:
-        if _is_ours(file, path):
-            path.unlink()
-    finally:
-        os.close(file)
 
 
 def _give(path: Path, target: Path) -> None:

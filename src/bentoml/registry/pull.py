@@ -100,7 +100,7 @@ class _Puller:
         self._place = place
         self._how = how
         self._flow = Flow(how.told)
-        self._partials = Partials(how.home.cache / "registry" / "partial")
+        self._partials = Partials(how.home.downloads)
         self._fetched = 0
 
     def pull(self, kind: ItemKind) -> Pulled:

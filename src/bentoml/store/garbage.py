@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,20 +24,21 @@ from ..tag import Tag
 from .bentos import BentoStore
 from .blobs import Blobs
 from .inodes import Inode, files_in, inode
-from .locks import is_abandoned
+from .locks import is_abandoned, unlink_unlocked
 from .models import ModelStore
 from .refs import LATEST, versions
 from .staging import Staging, remove
 
-__all__ = ["Piece", "collect", "find_garbage"]
+__all__ = ["Piece", "collect", "find_garbage", "is_forgotten"]
 
-Kind = Literal["model", "alias", "staging", "temporary", "leftover", "blob"]
+Kind = Literal["model", "alias", "staging", "temporary", "leftover", "download", "cache", "blob"]
 
 _BUILDS = (
     "bentoml-lock-",
     "bentoml-git-",
 )  # what only a build makes outside of the store, for minutes at most
 _DAY = 24 * 60 * 60.0  # seconds
+_WEEK = 7 * _DAY
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{12}")  # of `paths.atomic_write`
 
 
@@ -49,8 +51,12 @@ class Piece:
     size: int
 
 
-def find_garbage(home: Home, *, temporary: Path, unused_models: bool = False) -> list[Piece]:
+def find_garbage(
+    home: Home, *, temporary: Path, unused_models: bool = False, caches: bool = False
+) -> list[Piece]:
     """Return what `collect` would remove, changing nothing; ``temporary`` is the folder of temporary files.
+
+    With ``caches`` also what can be made again: a build that runs meanwhile may have to be run again.
 
     Raises:
         BentoMLException: a bento is damaged, so that it is not known which models are unused.
@@ -61,6 +67,9 @@ def find_garbage(home: Home, *, temporary: Path, unused_models: bool = False) ->
         *(("staging", path.name, path) for path in _abandoned(home)),
         *(("temporary", str(path), path) for path in _forgotten(temporary)),
         *(("leftover", str(path.relative_to(home.root)), path) for path in _leftovers(home)),
+        *(("leftover", f"cache/{path.name}", path) for path in _half_removed(home)),
+        *(("cache", f"cache/{path.name}", path) for path in _caches(home) if caches),
+        *(("download", path.name, path) for path in _old_downloads(home) if not caches),
     ]
     pieces = [Piece("alias", text, 0) for text in _dangling(home)]
     gone: Counter[Inode] = Counter(inode(f) for _, _, path in folders for f in files_in(path))
@@ -82,13 +91,13 @@ def find_garbage(home: Home, *, temporary: Path, unused_models: bool = False) ->
     return pieces + unused
 
 
-def collect(home: Home, *, temporary: Path, unused_models: bool = False) -> list[Piece]:
+def collect(home: Home, *, temporary: Path, unused_models: bool = False, caches: bool = False) -> list[Piece]:
     """Remove what nobody needs and return what that was.
 
     Raises:
         BentoMLException: the store cannot be written; or as `find_garbage`.
     """
-    found = find_garbage(home, temporary=temporary, unused_models=unused_models)
+    found = find_garbage(home, temporary=temporary, unused_models=unused_models, caches=caches)
     if not found:
         return []
     models, bentos = ModelStore(home), BentoStore(home)
@@ -107,7 +116,22 @@ def collect(home: Home, *, temporary: Path, unused_models: bool = False) -> list
         for number, path in enumerate(_leftovers(home)):
             path.rename(trash / f"leftover-{number}")
         Blobs(home.blobs).sweep(trash)
+    for path in _caches(home) if caches else ():
+        path.rename(path.with_name(f".{path.name}.{secrets.token_hex(6)}"))
+    for path in _half_removed(home):  # here, as a cache may lie on another disk
+        remove(path)
+    for path in _old_downloads(home):
+        with suppress(FileNotFoundError):
+            unlink_unlocked(path)
     return found
+
+
+def is_forgotten(download: Path) -> bool:
+    """Say whether nobody came back within a week for what has arrived of a blob."""
+    try:
+        return time.time() - download.stat().st_mtime > _WEEK
+    except FileNotFoundError:
+        return False
 
 
 def _unused_models(home: Home) -> list[Tag]:
@@ -162,8 +186,40 @@ def _leftovers(home: Home) -> list[Path]:
     return found
 
 
+def _caches(home: Home) -> list[Path]:
+    """Return the caches, but not that of downloads while one is on its way."""
+    loading = any(not is_abandoned(path) for path in _downloads(home))
+    return [
+        path
+        for path in _folders(home.cache)
+        if not _is_draft(path) and not (loading and home.downloads.is_relative_to(path))
+    ]
+
+
+def _half_removed(home: Home) -> list[Path]:
+    return [path for path in _folders(home.cache) if _is_draft(path)]
+
+
+def _old_downloads(home: Home) -> list[Path]:
+    return [path for path in _downloads(home) if is_forgotten(path) and is_abandoned(path)]
+
+
+def _downloads(home: Home) -> list[Path]:
+    return sorted(home.downloads.iterdir()) if home.downloads.is_dir() else []
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the folders in a folder, which those that it links to are not."""
+    there = sorted(root.iterdir()) if root.is_dir() else []
+    return [path for path in there if path.is_dir() and not path.is_symlink()]
+
+
 def _drafts(folder: Path) -> list[Path]:
-    return [path for path in folder.glob(".*") if _DRAFT.fullmatch(path.name) and path.is_file()]
+    return [path for path in folder.glob(".*") if _is_draft(path) and path.is_file()]
+
+
+def _is_draft(path: Path) -> bool:
+    return bool(_DRAFT.fullmatch(path.name))
 
 
 def _blobs(home: Home) -> Iterator[tuple[Path, os.stat_result]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["abandoned", "claimed", "is_abandoned", "locked"]
+__all__ = ["abandoned", "claimed", "is_abandoned", "locked", "try_lock", "unlink_unlocked"]
 
 
 @contextmanager
@@ -48,6 +48,25 @@ def abandoned(path: Path) -> Iterator[bool]:
             return
         yield True
         path.unlink(missing_ok=True)
+
+
+def try_lock(file: int, path: Path) -> bool:
+    """Lock an open file if nobody has, and if it is still the one of that name: its last owner may have moved it away."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def unlink_unlocked(path: Path) -> None:
+    """Remove a file, unless somebody holds its lock."""
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        if try_lock(file, path):
+            path.unlink()
+    finally:
+        os.close(file)
 
 
 def is_abandoned(path: Path) -> bool:
