@@ -345,7 +345,8 @@ def test_a_base_image_is_a_reference(image: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "image", ["docker://UPPER", "oci:./Base", "docker-archive:Base.tar:a:b", "debs:bookworm"]
+    "image",
+    ["docker://UPPER", "oci:./Base", "docker-archive:Base.tar:a:b", "debs:bookworm", "rootfs:./Root.tar.gz"],
 )
 def test_a_base_image_need_not_lie_in_a_registry(image: str) -> None:
     assert parse_config({"docker": {"base_image": image}}, source="x").docker.base_image == image

@@ -22,7 +22,7 @@ Distro = Literal["debian", "alpine", "ubi8", "amazonlinux"]
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"(?!docker://(?![A-Za-z0-9]))[A-Za-z0-9][\w./:@~+-]*", re.ASCII)
-_ELSEWHERE = re.compile(r"docker://|(oci|oci-archive|docker-archive|debs):")  # than in a registry
+_ELSEWHERE = re.compile(r"docker://|(oci|oci-archive|docker-archive|rootfs|debs):")  # than in a registry
 _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*")
 PYTHON_VERSION = re.compile(r"3\.(1[1-9])(\.\d+)?")
 _FILE = re.compile(r"(?!/|~|(.*/)?\.\.(/|$)).+")

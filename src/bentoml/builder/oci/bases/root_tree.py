@@ -100,7 +100,10 @@ def _machine(entry: TarEntry) -> str | None:
 
 
 def _of_folder(root: Path) -> list[TarEntry]:
-    """Return what lies in a folder, in its own file system; devices and sockets, which the engine makes, are left out."""
+    """Return what lies in a folder, in its own file system; devices and sockets, which the engine makes, are left out.
+
+    What belongs to a user who is not root belongs to root in the image.
+    """
     first: dict[tuple[int, int], str] = {}
     me, device = os.getuid(), root.stat().st_dev
 
@@ -108,8 +111,7 @@ def _of_folder(root: Path) -> list[TarEntry]:
         for path in sorted(folder.iterdir()):
             info = path.lstat()
             name, mode = path.relative_to(root).as_posix(), stat.S_IMODE(info.st_mode)
-            owner = 0 if info.st_uid == me else info.st_uid
-            group = 0 if info.st_uid == me else info.st_gid
+            owner, group = (0, 0) if me and info.st_uid == me else (info.st_uid, info.st_gid)
             _check_name(name)
             if stat.S_ISLNK(info.st_mode):
                 yield TarEntry.symlink(name, os.readlink(path), uid=owner, gid=group)
