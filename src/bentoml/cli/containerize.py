@@ -129,10 +129,10 @@ def containerize(
                 "label": labels, "output": tuple(output or ()), "push": push, "load": load, "sbom": sbom,
                 "iidfile": iidfile, "metadata_file": metadata_file, **given_flags(context), **options,
             }  # fmt: skip
-            given = {name: value for name, value in said.items() if value not in (None, False, (), {})}
             made = build_by_dockerfile(
-                parse_tag(bento), get_engine(backend), image_tag or [], given, platform=platform, verify=verify,
-                as_root=run_as_root, step=telling.step,
+                parse_tag(bento), get_engine(backend), image_tag or [],
+                {name: value for name, value in said.items() if value not in (None, False, (), {})},
+                platform=platform, verify=verify, as_root=run_as_root, step=telling.step,
             )  # fmt: skip
             return _print(made, made.runner)
         place, as_json = _place(output or [], push=push, load=load)
@@ -148,13 +148,18 @@ def containerize(
     except InvalidArgument as e:
         raise typer.BadParameter(str(e)) from e
     _write_files(result, sbom_file, iidfile, metadata_file)
+    _tell(result, place, as_json)
+
+
+def _tell(result: ImageResult, place: Output | None, as_json: bool) -> None:
+    """Tell people what was made, and programs if they ask; stdout is the image where that was asked for."""
     if not is_quiet():
         print_layers(result)
     if as_json:
         print_json(result.to_json())
     elif place is None or place.kind == "docker":
         _print(result, "docker")
-    elif not place.is_stdout:  # else stdout is the image
+    elif not place.is_stdout:
         _print_place(result)
 
 

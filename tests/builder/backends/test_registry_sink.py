@@ -105,6 +105,13 @@ def test_blobs_are_mounted_from_the_repository_that_has_them(
     assert digests(IMAGE) <= registry.places["other/app"]
 
 
+def test_two_names_in_one_registry_send_it_once(registry: FakeRegistry, sink: RegistrySink) -> None:
+    sink.write(IMAGE, [f"{registry.host}/one/app:1", f"{registry.host}/two/app:1"])
+    layers = sum(layer.descriptor.size for layer in IMAGE.layers)
+    assert registry.received == layers + 2 * IMAGE.config_descriptor.size
+    assert tags(registry) == {"one/app/1", "two/app/1"}
+
+
 def test_a_base_is_mounted_from_its_repository_and_never_fetched(
     registry: FakeRegistry, sink: RegistrySink, tmp_path: Path
 ) -> None:

@@ -76,21 +76,24 @@ class RegistrySink:
         """
         places = _by_repository(map(check_place, names))
         with closing(self.transport()) as transport:
-            pushes = [self._push(image, place, transport) for place in places]
-            for push in pushes:
-                push.send(image, referrers)
-                self._note(push.place, push.digests)
+            pushes = [self._sent(image, referrers, place, transport) for place in places]
             for push, tags in zip(pushes, places.values(), strict=True):
                 push.name(image, tags)
         said = ", ".join(f"{place.host}/{place.repository}" for place in places)
         return f"pushed to {said} as {image.root.digest}"
 
-    def _push(self, image: Image | ImageIndex, place: Reference, transport: Transport) -> _Push:
+    def _sent(
+        self, image: Image | ImageIndex, referrers: Sequence[Referrer], place: Reference, transport: Transport
+    ) -> _Push:
+        """Send an image to a repository, where it has no name yet; remember that its blobs are there."""
         digests = [layer.descriptor.digest for one in image.images for layer in one.layers]
         known = {digest: self.memory.recall(_key(place, digest)) for digest in digests}
         sources = {digest: name for digest, name in known.items() if name and name != place.repository}
         registry = Registry(place, env=self.env, transport=transport, reads=sorted({*sources.values()}))
-        return _Push(place, registry, self.memory, sources, digests, self.watch)
+        push = _Push(place, registry, self.memory, sources, self.watch)
+        push.send(image, referrers)
+        self._note(place, digests)
+        return push
 
     def _note(self, place: Reference, digests: Iterable[Digest]) -> None:
         for digest in digests:
@@ -118,7 +121,6 @@ class _Push:
     registry: Registry
     memory: Memory
     sources: Mapping[Digest, str]
-    digests: Sequence[Digest]
     watch: Watch
 
     def send(self, image: Image | ImageIndex, referrers: Sequence[Referrer]) -> None:
