@@ -128,6 +128,35 @@ def test_a_dockerfile_of_the_users_own(bench: Bench, tmp_path: Path) -> None:
     assert call["dockerfile"] == own.read_text()
 
 
+@pytest.mark.parametrize("as_option", [False, True])
+def test_the_packages_of_the_platform_are_installed(bench: Bench, as_option: bool) -> None:
+    image = {"platforms": ["linux/amd64", "linux/arm64"]}
+    bento = bench.save(image=image)
+    other = Path(bento.path, "env/python/requirements-linux-arm64.txt")
+    other.write_text("for arm\n")
+    wish = {"options": {"platform": ("linux/arm64",)}} if as_option else {"platform": "linux/arm64"}
+    bench.build("podman", bento=bento, **wish)
+    (call,) = bench.programs.builds()
+    assert call["argv"][call["argv"].index("--platform") + 1] == "linux/arm64"
+    inode = other.stat().st_ino
+    assert call["files"]["env/python/requirements.txt"] == inode
+    assert Path(bento.path, "env/python/requirements.txt").stat().st_ino != inode
+
+
+@pytest.mark.parametrize(
+    ("platform", "said"),
+    [
+        ("linux/s390x", "locked for `linux/amd64`, not for `linux/s390x`"),
+        ("nonsense", "`nonsense`"),
+        ("linux/amd64,linux/arm64", "one platform at a time"),
+    ],
+)
+def test_platforms_that_cannot_be(bench: Bench, platform: str, said: str) -> None:
+    with pytest.raises(BentoMLException, match=said):
+        bench.build("podman", platform=platform)
+    assert bench.programs.calls() == []
+
+
 SECRET = [{"name": "TOKEN", "value": "", "stage": "build"}, {"name": "A", "value": "b", "stage": "all"}]
 
 

@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 from ...config import Home
-from ...exceptions import BentoMLException, InvalidArgument
+from ...exceptions import BentoMLException
 from ...process import run
-from ...registry.reference import Reference
 from ...store.bentos import Bento
 from ...store.digest import Digest
-from ...store.manifest import BentoInfo
-from ...store.models import Model, ModelStore
 from ...store.staging import Staging
-from ..plan import uses_gpu
+from ..plan import locked_platforms, uses_gpu
 from .buildkit import VARIABLE, has_mounts
-from .context import make_context
+from .checks import (
+    DOCKERFILE,
+    checked_machine,
+    checked_models,
+    checked_names,
+    checked_secrets,
+    listed,
+)
+from .context import make_context, take_packages
 from .known import is_healthy
 from .model import Engine, EngineImage, Request
 from .options import Option
 from .plain_dockerfile import without_mounts
 
 __all__ = ["build_with_engine"]
-
-_DOCKERFILE = "env/docker/Dockerfile"
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -53,25 +55,23 @@ def build_with_engine(
         InvalidArgument: a name or an option cannot be understood.
         BentoMLException: the engine cannot be used or fails, a model is missing, or a secret has no value.
     """
-    names = _checked_names(bento.info, names)
-    models = _checked_models(bento, home, thoroughly=verify)
-    secrets = _secrets(bento.info, env)
+    options = dict(options or {})
+    machine = checked_machine(bento.info, platform, options.pop("platform", None))
+    names = checked_names(bento.info, names)
+    models = checked_models(bento, home, thoroughly=verify)
+    secrets = checked_secrets(bento.info, env)
     if not is_healthy(engine, env):
         raise BentoMLException(_unhealthy(engine))
     mounts = has_mounts(engine, env)
     if secrets and not mounts:
-        raise BentoMLException(
-            f"bento `{bento.tag}` needs {_listed(secrets)} while its image is built, which without BuildKit cannot be "
-            f"kept secret; leave `{VARIABLE}` unset (Docker's client needs its plugin buildx then), or take an engine that has "
-            "it, such as `podman`"
-        )
+        raise BentoMLException(_no_secrecy(bento, secrets))
     env = {**engine.env, **env, **secrets, VARIABLE: "1" if mounts else "0"}
     with Staging(home).folder() as scratch, step(f"Building `{bento.tag}` with {engine.name}"):
         context = make_context(scratch / "context", bento, models)
-        platform = platform or str(bento.info.image.get("platform") or "") or None
-        request = Request(
-            context, context / _DOCKERFILE, names, platform, scratch, tuple(secrets), options or {}
-        )
+        if machine is not None:
+            take_packages(context, machine, locked_platforms(bento.info))
+        file = context / DOCKERFILE
+        request = Request(context, file, names, machine, scratch, tuple(secrets), options)
         made = _made(engine, request if mounts else _plain(request), env, as_root=as_root)
     place = f"{engine.name} has {made}" if made else f"{engine.name} made it"
     return EngineImage(bento.tag, names, made, place, engine.runner, uses_gpu(bento.info))
@@ -101,50 +101,17 @@ def _plain(request: Request) -> Request:
     return replace(request, dockerfile=target)
 
 
-def _checked_names(info: BentoInfo, names: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(names) or (str(info.tag),)
-    for name in names:
-        if Reference.parse(name).digest or "://" in name:
-            raise InvalidArgument(f"`{name}` is no name for an image; give it a tag, as in `iris:1`")
-    return names
-
-
-def _checked_models(bento: Bento, home: Home, *, thoroughly: bool) -> list[Model]:
-    """Return the models that the bento needs, if all of it may be loaded and is what was stored."""
-    models = ModelStore(home).needed_by(bento.info)
-    for model in models:
-        model.check_trusted()  # in the image, nothing tells any more where it came from
-        model.check(thoroughly=thoroughly)
-    bento.check(thoroughly=thoroughly)
-    if not Path(bento.path_of(_DOCKERFILE)).is_file():
-        raise BentoMLException(
-            f"bento `{bento.tag}` holds no `{_DOCKERFILE}`; build it again with `bentoml build`"
-        )
-    return models
-
-
-def _secrets(info: BentoInfo, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that only the build sees, with their values.
-
-    Raises:
-        BentoMLException: one has none.
-    """
-    declared = [variable for variable in info.envs if variable.get("stage") == "build"]
-    found = {str(v["name"]): env.get(str(v["name"])) or str(v.get("value") or "") for v in declared}
-    if missing := [name for name, value in found.items() if not value]:
-        raise BentoMLException(
-            f"bento `{info.tag}` needs {_listed(missing)} while its image is built; set the environment where you build it"
-        )
-    return found
-
-
-def _listed(names: Sequence[str] | Mapping[str, str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
 def _unhealthy(engine: Engine) -> str:
     tried = "" if callable(engine.health) else f": `{' '.join(engine.health)}` does not succeed"
     return (
         f"backend `{engine.name}` is not healthy{tried}; install and start it, or leave `--backend` away, as bentos become "
         "images without an engine, too: `--output type=oci-archive,dest=FILE`"
+    )
+
+
+def _no_secrecy(bento: Bento, secrets: Mapping[str, str]) -> str:
+    return (
+        f"bento `{bento.tag}` needs {listed(secrets)} while its image is built, which without BuildKit cannot be "
+        f"kept secret; leave `{VARIABLE}` unset (Docker's client needs its plugin buildx then), or take an engine that has "
+        "it, such as `podman`"
     )
