@@ -140,7 +140,7 @@ def test_labels() -> None:
     }
 
 
-@pytest.mark.parametrize("key", ["conda", "dockerfile_template", "unpacked"])
+@pytest.mark.parametrize("key", ["conda", "dockerfile_template"])
 def test_what_only_a_dockerfile_says_is_refused(key: str) -> None:
     with pytest.raises(BentoMLException, match=r"Dockerfile.*`docker build -t iris:v1 .*base_image"):
         plan(image={key: ["libgomp1"]})
@@ -154,6 +154,13 @@ def test_what_runs_in_the_image_is_planned(key: str) -> None:
 def test_packages_of_the_system_go_upon_the_base() -> None:
     assert plan(image={"system_packages": ["libgomp1"]}).system_packages == ("libgomp1",)
     assert plan(image={"system_packages": ["libgomp1"]}, base="debs:bookworm").system_packages == ()
+
+
+def test_what_is_cloned_in_the_image_takes_git() -> None:
+    cloned = {"unpacked": ["x @ git+https://host/x"], "system_packages": ["curl"]}
+    assert plan(image=cloned).system_packages == ("curl", "git")
+    assert plan(image=cloned, base="debs:bookworm").system_packages == ("git",)
+    assert plan(image={**cloned, "system_packages": ["git"]}).system_packages == ("git",)
 
 
 def test_what_steps_see() -> None:
@@ -193,8 +200,8 @@ def test_the_command_that_builds_the_image_with_an_engine() -> None:
 
 
 def test_all_that_is_refused_is_named_at_once() -> None:
-    with pytest.raises(BentoMLException, match="`conda`, `unpacked`|`conda`, `pack_git_packages: false`"):
-        plan(image={"unpacked": ["x"], "conda": ["y"]})
+    with pytest.raises(BentoMLException, match="`conda`, `dockerfile_template`"):
+        plan(image={"dockerfile_template": ["x"], "conda": ["y"]})
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ SETUP = """\
 
 @contextmanager
 def private_index(wheels: Path) -> Iterator[str]:
-    """Serve the wheels of a folder to who knows the password; gives the address of the index, without it."""
+    """Serve the packages of a folder to who knows the password; gives the address of the index, without it."""
     expected = "Basic " + base64.b64encode(f"{USER}:{CANARY}".encode()).decode()
 
     class Handler(BaseHTTPRequestHandler):
@@ -83,8 +83,8 @@ def private_index(wheels: Path) -> Iterator[str]:
             status, body = 200, b""
             if self.headers.get("Authorization") != expected:
                 status = 401
-            elif name == "private-words":
-                links = (f'<a href="/files/{file.name}">{file.name}</a>' for file in wheels.glob("*.whl"))
+            elif files := sorted(wheels.glob(f"{name.replace('-', '_')}-*")):
+                links = (f'<a href="/files/{file.name}">{file.name}</a>' for file in files)
                 body = f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode()
             elif (wheels / name).is_file():
                 body = (wheels / name).read_bytes()
@@ -93,7 +93,9 @@ def private_index(wheels: Path) -> Iterator[str]:
             self.send_response(status)
             if status == 401:
                 self.send_header("WWW-Authenticate", "Basic realm=private")
-            self.send_header("Content-Type", "text/html" if not name.endswith(".whl") else "application/zip")
+            self.send_header(
+                "Content-Type", "text/html" if not (wheels / name).is_file() else "application/octet-stream"
+            )
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command == "GET":

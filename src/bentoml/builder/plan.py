@@ -38,8 +38,7 @@ _GPU_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "comp
 _CUDA = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILINE)
 _DEBS = "debs:"
 _AMAZON = "amazonlinux:2"  # has no Python that a bento could use
-_NEEDS_DOCKERFILE = ("conda", "dockerfile_template", "unpacked")
-_SAID = {"unpacked": "pack_git_packages: false"}  # a key of the manifest by what the user wrote
+_NEEDS_DOCKERFILE = ("conda", "dockerfile_template")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def plan_image(
         python_version=str(image.get("python_version") or ""),
         names=names,
         epoch=_epoch(env),
-        system_packages=() if base.startswith(_DEBS) else tuple(map(str, image.get("system_packages") or ())),
+        system_packages=_system_packages(image, base),
         env=_env(info, requirements),
         step_env={**_PYTHON_ENV, **_docker_env(info), **_declared(info)},
         secrets=tuple(str(variable["name"]) for variable in info.envs if variable.get("stage") == "build"),
@@ -131,7 +130,7 @@ def _check_feasible(info: BentoInfo, base: str, *, is_given: bool) -> None:
     if base.partition("@")[0] == _AMAZON:
         keys.append("distro: amazonlinux")
     if keys:
-        said = ", ".join(f"`{_SAID.get(key, key)}`" for key in keys)
+        said = ", ".join(f"`{key}`" for key in keys)
         raise BentoMLException(
             f"bento `{info.tag}` asks for {said}, which cannot be done on `{base}` without its Dockerfile; let an engine "
             f"build that, with BuildKit: `{docker_build_command(info)}` (or leave it away in the build file, and name in "
@@ -155,6 +154,12 @@ def with_packages(base: str, packages: Sequence[str]) -> str:
         return base
     name, at, digest = base.partition("@")
     return f"{name}{'+' if ':' in name.removeprefix(_DEBS) else ':'}{'+'.join(packages)}{at}{digest}"
+
+
+def _system_packages(image: Mapping[str, Any], base: str) -> tuple[str, ...]:
+    """Return the packages to install upon the base; what is cloned in the image takes git."""
+    own = () if base.startswith(_DEBS) else tuple(map(str, image.get("system_packages") or ()))
+    return (*own, "git") if image.get("unpacked") and "git" not in own else own
 
 
 def _base(image: Mapping[str, Any], platform: Platform) -> str:

@@ -26,7 +26,7 @@ from .oci.parts.bytecode import Compiler, bytecode_layers, library_of
 from .oci.parts.hub_layers import HubFiles, hub_layers
 from .oci.parts.layers import bento_layer, model_layers, user_layer
 from .oci.parts.place import VENV
-from .oci.parts.python import PythonRequest, PythonTarget, python_layers
+from .oci.parts.python import PythonRequest, PythonTarget
 from .oci.sbom import Component, hub_component, python_components, sbom_of, system_component
 from .packages.indexes import Indexes, pip_settings
 from .packages.lock_platform import requirements_file
@@ -34,6 +34,7 @@ from .packages.uv_command import uv_environment, uv_options
 from .plan import ImagePlan, locked_platforms
 from .reasons import Facts
 from .steps.bento import added_below, base_of_bento, layers_after_packages
+from .steps.compiled import packages_upon
 
 __all__ = ["ImageMaker", "PlatformImage", "Step", "megabytes", "requirements_of"]
 
@@ -89,7 +90,10 @@ class ImageMaker:
                 *packages, target, Path(bento.path, "src"), *_uv_settings(bento, self.env),
                 base=base.name, libraries=rootfs.libraries,
             )  # fmt: skip
-            installed = python_layers(request, cache, epoch=epoch, offline=self.offline)
+            base, installed = packages_upon(
+                base, request, cache=cache, env=self.env, epoch=epoch, offline=self.offline,
+                by_engine=bool(bento.info.image.get("unpacked")),
+            )  # fmt: skip
         bytecode = self._compiled(base, rootfs, target, installed, epoch) if self.bytecode else ()
         installed += (*self._after(base, (below[-1], *installed), plan), *bytecode)
         layers = (*below, *installed, bento_layer(bento, self.models, cache, epoch=epoch))

@@ -179,8 +179,8 @@ def _explain(request: LockRequest, output: str) -> str:
     ]
     if "wheels" in output and not request.offline:
         lines.append(
-            "an image is made of wheels: ask for a version that has one for this platform, or build the wheel yourself and "
-            "name its folder in `python.find_links`"
+            "an image is made of wheels: ask for a version that has one for this platform, build the wheel yourself and "
+            "name its folder in `python.find_links`, or let an engine build it in the image, with `python.lock_packages: false`"
         )
     elif "unsatisfiable" in output:
         lines.append("ask for other versions; what `bentoml` itself needs is installed with them")
