@@ -15,9 +15,9 @@ from ..tag import Tag
 from .build_file.config import BuildConfig
 from .contents.context import check_links, left_out, tell_size
 from .contents.files import SourceFile
-from .contents.folder import Contents, image_of, write
+from .contents.folder import Contents, write
 from .contents.hub_models import hub_models, tell_missing_library
-from .contents.manifest import bento_info, bento_name
+from .contents.manifest import bento_info, bento_name, image_of
 from .contents.project_files import check_holds_service, project_files
 from .contents.wheel import Wheel, runtime_wheel
 from .described.describe import Description

@@ -11,7 +11,8 @@ import dockerfile  # type: ignore[import-not-found]  # it is compiled, and has n
 import pytest
 
 from bentoml.builder.build_file.config import parse_config
-from bentoml.builder.contents.folder import Contents, image_of, write
+from bentoml.builder.contents.folder import Contents, write
+from bentoml.builder.contents.manifest import image_of
 from bentoml.builder.described.service_image import ImageSteps
 from bentoml.builder.docker.docker_files import DockerFiles
 from bentoml.builder.docker.dockerfile import DockerfileSpec, render

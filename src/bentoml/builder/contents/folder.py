@@ -15,14 +15,13 @@ from ..described.service_image import ImageSteps
 from ..docker.docker_files import DockerFiles
 from ..docker.dockerfile import DockerfileSpec, base_image_of, entrypoint, lacks_python, render
 from ..docker.dockerfile_template import render_template
-from ..packages.lock_platform import LockPlatform, requirements_file
+from ..packages.lock_platform import requirements_file
 from ..packages.project import ProjectRequirements
 from ..plan import port_of, uses_gpu
 from .files import SourceFile, copy_files
 from .wheel import Wheel
 
-__all__ = ["Contents", "image_of", "write"]
-
+__all__ = ["Contents", "write"]
 
 _EXECUTABLE = ("entrypoint.sh", "setup_script")
 _RARE = ("env/docker/setup_script", "env/docker/Dockerfile.template", "env/conda/environment.yml")
@@ -43,49 +42,6 @@ class Contents:
     openapi: Mapping[str, Any]
     about: str  # what the service says of itself
     steps: ImageSteps
-
-
-def image_of(
-    config: BuildConfig,
-    requirements: ProjectRequirements,
-    platforms: Sequence[LockPlatform],
-    commits: Mapping[str, str],
-) -> dict[str, Any]:
-    """Return the `image` key of `bento.yaml`: what has to lie under the bento in an image.
-
-    What few projects use is there only if this one does, so that nobody's tag moves with what they do not use.
-    """
-    docker, python = config.docker, requirements.python
-    rare = {
-        "cuda_version": docker.cuda_version,
-        "setup_script": "env/docker/setup_script" if docker.setup_script else "",
-        "dockerfile_template": "env/docker/Dockerfile.template" if docker.dockerfile_template else "",
-        "conda": config.conda.environment() if config.conda else {},
-        "pip_args": " ".join(python.pip_args),
-        "wheels": [wheel.rpartition("/")[2] for wheel in python.wheels],
-        "resolver": "" if python.resolver == "uv" else python.resolver,
-        "unpacked": [source.line for source in requirements.unpacked],
-        "platforms": [platform.image for platform in platforms] if len(platforms) > 1 else [],
-    }
-    return {
-        "base_image": docker.base_image
-        or base_image_of(docker.distro, docker.python_version, docker.cuda_version),
-        "python_version": docker.python_version,
-        "commands": [],
-        "python_requirements": "".join(f"{line}\n" for line in requirements.written(commits)),
-        "post_commands": [],
-        "build_include": [],
-        "distro": docker.distro,
-        "system_packages": list(docker.system_packages),
-        "env": dict(docker.env),
-        "platform": platforms[0].image,
-        "index_url": python.index_url,
-        "extra_index_url": list(requirements.all_extra_indexes),
-        "find_links": list(requirements.links_in_bento),
-        "trusted_host": list(python.trusted_host),
-        "no_index": python.no_index,
-        **{key: value for key, value in rare.items() if value},
-    }
 
 
 def write(contents: Contents, files: Sequence[SourceFile], folder: Path) -> None:
