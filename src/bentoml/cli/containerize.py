@@ -50,7 +50,7 @@ def containerize(
         str | None,
         typer.Option(
             metavar="REF",
-            help="Build upon this: a registry's image, docker://NAME, oci:FOLDER, debs:SUITE. [the bento's own]",
+            help="Build upon this: a registry's image, docker://NAME, oci:FOLDER, rootfs:FOLDER, debs:SUITE. [the bento's own]",
         ),
     ] = None,
     output: Annotated[

@@ -92,14 +92,14 @@ def _within(seconds: float, ask: Callable[[], Digest], whom: str) -> Digest:
 
     Raises:
         ServiceUnavailable: it does not come in time.
-        BentoMLException: what ``ask`` raises.
+        BentoMLException, OSError: what ``ask`` raises.
     """
-    answers: list[Digest | BentoMLException] = []
+    answers: list[Digest | BentoMLException | OSError] = []
 
     def answer() -> None:
         try:
             answers.append(ask())
-        except BentoMLException as e:
+        except (BentoMLException, OSError) as e:
             answers.append(e)
 
     thread = threading.Thread(target=answer, daemon=True)
@@ -108,6 +108,6 @@ def _within(seconds: float, ask: Callable[[], Digest], whom: str) -> Digest:
     match answers:
         case [Digest() as digest]:
             return digest
-        case [BentoMLException() as e]:
+        case [BentoMLException() | OSError() as e]:
             raise e
     raise ServiceUnavailable(f"{whom} did not answer within {seconds:.0f} seconds")
