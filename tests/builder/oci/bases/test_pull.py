@@ -69,6 +69,32 @@ def test_an_image_is_opened_without_its_layers_which_come_when_needed(
     assert len(registry.seen) == 2 + len(IMAGE.layers), "each layer once"
 
 
+def test_whoever_watches_sees_the_layers_come_and_nothing_of_what_is_there(
+    registry: FakeRegistry, cache: Path
+) -> None:
+    seen: list[tuple[str, int]] = []
+
+    class Watching:
+        def expect(self, count: int) -> None:
+            seen.append(("expect", count))
+
+        def add(self, count: int) -> None:
+            seen.append(("add", count))
+
+    name = f"{registry.host}/team/app:1"
+    base = open_base(name, platform=Platform(), cache=cache, env={}, watch=Watching())
+    assert seen == []
+    layer_bytes(base)
+    whole = sum(layer.descriptor.size for layer in base.layers)
+    assert [sum(count for kind, count in seen if kind == what) for what in ("expect", "add")] == [
+        whole,
+        whole,
+    ]
+    seen.clear()
+    layer_bytes(open_base(name, platform=Platform(), cache=cache, env={}, watch=Watching()))
+    assert seen == []
+
+
 def test_the_platform_is_chosen_from_an_index(registry: FakeRegistry, cache: Path) -> None:
     registry.add_index("team/app", "multi", IMAGE, ARM)
     arm = opened(registry, cache, "team/app:multi", platform=Platform("linux", "arm64", "v8"))
