@@ -49,7 +49,7 @@ def without(number: int, **changes: object) -> Facts:
         pytest.param(5, without(5, requirements="other"), "requirements changed", id="requirements"),
         pytest.param(5, without(5, runtime="other"), "the runtime changed", id="runtime"),
         pytest.param(5, without(5, base="other"), "the base changed", id="another Python"),
-        pytest.param(5, without(5), "the last image had none", id="bytecode"),
+        pytest.param(5, without(5), "was not compiled before", id="bytecode"),
         pytest.param(6, without(6), "the bento changed", id="source"),
         pytest.param(6, FACTS, "was not there", id="another place"),
     ],
