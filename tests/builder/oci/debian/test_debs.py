@@ -16,7 +16,7 @@ from tests.builder.oci.debian.made import folder, member, write_deb
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.codec import decompressed
-from bentoml.builder.oci.debian.debs import open_debs
+from bentoml.builder.oci.debian.debs import debs_digest, open_debs
 from bentoml.builder.oci.model import Base, Platform
 from bentoml.exceptions import BentoMLException, InvalidArgument, NotFound
 from bentoml.store.digest import Digest
@@ -84,11 +84,20 @@ class Mirror:
         calls = self.folder / "calls"
         return len(calls.read_text().splitlines()) if calls.exists() else 0
 
+    @property
+    def env(self) -> dict[str, str]:
+        return {"PATH": f"{self.folder}/bin:/usr/bin:/bin"}
+
     def open(self, reference: str = "bookworm", *, offline: bool = False) -> Base:
-        env = {"PATH": f"{self.folder}/bin:/usr/bin:/bin"}
         cache = Cache(self.folder / "cache")
         return open_debs(
-            reference, platform=AMD64, cache=cache, env=env, offline=offline, etc=self.folder / "etc"
+            reference, platform=AMD64, cache=cache, env=self.env, offline=offline, etc=self.folder / "etc"
+        )
+
+    def digest(self, *, anew: bool = False) -> Digest:
+        cache = Cache(self.folder / "cache")
+        return debs_digest(
+            "bookworm", platform=AMD64, cache=cache, env=self.env, anew=anew, etc=self.folder / "etc"
         )
 
 
@@ -130,6 +139,17 @@ def test_an_update_gives_another_base_and_a_pin_keeps_the_old_one(mirror: Mirror
     assert mirror.open(f"bookworm@{old.digest}") == old
     with pytest.raises(NotFound, match="no longer have the packages"):
         mirror.open(f"bookworm@sha256:{'0' * 64}")
+
+
+def test_the_digest_is_that_of_the_base_and_costs_no_package(mirror: Mirror) -> None:
+    digest = mirror.digest()
+    assert mirror.calls() == 2, "update and list"
+    calls = (mirror.folder / "calls").read_text()
+    assert "Acquire::Retries=0" in calls and "Acquire::http::Timeout=5" in calls
+    assert mirror.open(f"bookworm@{digest}").digest == digest
+    mirror.publish("python3", member("usr/bin/python3", b"NEW", mode=0o755), version="3.11.2-2")
+    assert mirror.digest() == digest, "asked once a day"
+    assert mirror.digest(anew=True) != digest, "or when it is wanted"
 
 
 def test_a_package_that_is_not_the_listed_one_is_refused(mirror: Mirror) -> None:

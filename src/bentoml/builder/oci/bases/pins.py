@@ -77,7 +77,9 @@ class BaseDigests:
         cache, env, offline = self.cache, self.env, self.offline
         if reference.startswith(_DEBS):
             name = reference.removeprefix(_DEBS)
-            return debs_digest(name, platform=platform, cache=cache, env=env, offline=offline)
+            return debs_digest(
+                name, platform=platform, cache=cache, env=env, offline=offline, anew=self.insists
+            )
         if reference.startswith(_ENGINE):
             return engine_digest(reference.removeprefix(_ENGINE), env=env, offline=offline)
         return _within(

@@ -78,6 +78,7 @@ class Apt:
     Packages named in ``provided`` are taken for installed, so that nothing is fetched for their sake; ``installed`` is a
     status file of dpkg with those that are. ``sources`` stand in the place of the machine's own, whose keys lie in
     ``trusted``; ``purpose`` says in errors what it is all for. With less free ``space`` (bytes) it does not begin.
+    One that is ``hasty`` asks a mirror once, and for seconds only: for what can be done without.
     """
 
     folder: Path
@@ -91,6 +92,7 @@ class Apt:
     sources: str = ""
     trusted: Path | None = None
     purpose: str = ""
+    hasty: bool = False
 
     def resolve(self, packages: Sequence[str]) -> tuple[Package, ...]:
         """Return these packages and all that they depend on, as the mirrors have them now; sorted by name.
@@ -167,7 +169,8 @@ class Apt:
             "APT::Get::Remove": "false",
             "Acquire::AllowInsecureRepositories": "false",
             "Acquire::Languages": "none",
-            "Acquire::Retries": "3",
+            "Acquire::Retries": "0" if self.hasty else "3",
+            **({"Acquire::http::Timeout": "5", "Acquire::https::Timeout": "5"} if self.hasty else {}),
             "DPkg::Lock::Timeout": "60",  # what a killed process left may still be at work
         }
         if self.trusted is not None:

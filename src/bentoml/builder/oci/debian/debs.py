@@ -5,9 +5,11 @@ The result follows from the exact list of packages: equal lists give equal layer
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ....exceptions import BentoMLException, InvalidArgument, NotFound
@@ -63,7 +65,9 @@ def open_debs(
         NotFound: the pinned list is not in the cache and no longer what the mirrors have.
         BentoMLException: apt is missing, or cannot reach its mirrors.
     """
-    name, apt, packages = _found(reference, platform, cache, env, offline, etc)
+    apt, wanted, pin = _apt(reference, platform, cache, env, etc)
+    packages = _listed(apt, wanted, cache, offline=offline, pin=pin)
+    name = reference.partition("@")[0]
     return _base(f"debs:{name}", apt, packages, platform, cache, offline=offline)
 
 
@@ -74,27 +78,41 @@ def debs_digest(
     cache: Cache,
     env: Mapping[str, str],
     offline: bool = False,
+    anew: bool = False,
     etc: Path = Path("/etc/apt"),
 ) -> Digest:
     """Return the digest of the list of packages that ``SUITE[:PACKAGE+PACKAGE...]`` means now; none of them is fetched.
 
+    ``anew`` asks the mirrors whatever they said today. Those that do not answer are not asked twice.
+
     Raises:
         as `open_debs` does.
     """
-    return _digest(_found(reference, platform, cache, env, offline, etc)[2])
+    apt, wanted, pin = _apt(reference, platform, cache, env, etc)
+    return _digest(
+        _listed(
+            replace(apt, hasty=True),
+            wanted,
+            cache,
+            offline=offline,
+            pin=pin,
+            most=0 if anew else _FRESH_SECONDS,
+        )
+    )
 
 
-def _found(
-    reference: str, platform: Platform, cache: Cache, env: Mapping[str, str], offline: bool, etc: Path
-) -> tuple[str, Apt, tuple[Package, ...]]:
-    name, suite, more, pin = _parsed(reference)
+def _apt(
+    reference: str, platform: Platform, cache: Cache, env: Mapping[str, str], etc: Path
+) -> tuple[Apt, tuple[str, ...], Digest | None]:
+    """Return whom to ask, for which packages, and the digest of the list that will do."""
+    _, suite, more, pin = _parsed(reference)
     architecture = ARCHITECTURES.get(platform.architecture)
     if architecture is None or platform.os != "linux":
         raise InvalidArgument(f"there are no Debian packages for `{platform}`")
     wanted = (*_PACKAGES, *more)
     provided = tuple(package for package in FOR_SCRIPTS_ONLY if package not in wanted)
-    apt = Apt(cache.folder("apt") / f"{suite}-{architecture}", suite, architecture, provided, env, etc)
-    return name, apt, _listed(apt, wanted, cache, offline=offline, pin=pin)
+    folder = cache.folder("apt") / f"{suite}-{architecture}"
+    return Apt(folder, suite, architecture, provided, env, etc), wanted, pin
 
 
 def _parsed(reference: str) -> tuple[str, str, Sequence[str], Digest | None]:
@@ -107,14 +125,20 @@ def _parsed(reference: str) -> tuple[str, str, Sequence[str], Digest | None]:
 
 
 def _listed(
-    apt: Apt, wanted: Sequence[str], cache: Cache, *, offline: bool, pin: Digest | None
+    apt: Apt,
+    wanted: Sequence[str],
+    cache: Cache,
+    *,
+    offline: bool,
+    pin: Digest | None,
+    most: float = _FRESH_SECONDS,
 ) -> tuple[Package, ...]:
-    """Return the list of packages: the pinned one, today's from the cache, or what the mirrors have now."""
+    """Return the list of packages: the pinned one, one of the cache that is not older than ``most``, or what the mirrors have now."""
     if pin is not None and (record := cache.recall(pin)) is not None:
         return recalled(record)
     key = Digest.of_json({"debs": [apt.suite, apt.architecture, wanted]})
     record = cache.recall(key)
-    if pin is None and record is not None and (offline or _is_fresh(record)):
+    if pin is None and record is not None and (offline or _age(record) < most):
         return recalled(record)
     if offline:
         raise _not_cached(apt)
@@ -133,8 +157,10 @@ def _not_cached(apt: Apt) -> NotFound:
     return NotFound(f"the packages of `debs:{apt.suite}` are not in the cache; run once without `--offline`")
 
 
-def _is_fresh(record: Mapping[str, object]) -> bool:
-    return 0 <= time.time() - float(str(record["at"])) < _FRESH_SECONDS
+def _age(record: Mapping[str, object]) -> float:
+    """Return the seconds since a list was made; one of the future is as old as can be."""
+    age = time.time() - float(str(record["at"]))
+    return age if age >= 0 else math.inf
 
 
 def _digest(packages: Sequence[Package]) -> Digest:
