@@ -78,8 +78,8 @@ def checked_secrets(info: BentoInfo, env: Mapping[str, str]) -> dict[str, str]:
     Raises:
         BentoMLException: one has none.
     """
-    declared = [variable for variable in info.envs if variable.get("stage") == "build"]
-    found = {str(v["name"]): env.get(str(v["name"])) or str(v.get("value") or "") for v in declared}
+    given = {str(v["name"]): str(v.get("value") or "") for v in info.envs if v.get("stage") == "build"}
+    found = {name: env.get(name) or value for name, value in given.items()}
     if missing := [name for name, value in found.items() if not value]:
         raise BentoMLException(
             f"bento `{info.tag}` needs {listed(missing)} while its image is built; set the environment where you build it"
