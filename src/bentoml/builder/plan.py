@@ -46,7 +46,8 @@ class ImagePlan:
     """Say upon what to build, for which machine, under which names, and how a container runs.
 
     ``env`` and ``labels`` are added to those of the base; ``PATH`` follows from the base's. ``step_env`` is what the steps
-    see that run before the Python packages are there, ``secrets`` are the names of variables that no image holds.
+    see that run before the Python packages are there, ``secrets`` are the names of variables that no image holds;
+    ``brings_python`` means that the base is known to have no Python for a bento.
     """
 
     base: str
@@ -65,6 +66,7 @@ class ImagePlan:
     ports: tuple[str, ...] = (f"{_PORT}/tcp",)
     health: tuple[str, ...] = ()  # the command that says whether a container is well
     uses_gpu: bool = False
+    brings_python: bool = False
 
 
 def plan_image(
@@ -89,7 +91,7 @@ def plan_image(
     is_given, machine = base is not None, _platform(info, platform)
     if base is None:
         base = _base(image, machine)
-    _check_feasible(info, base, is_given=is_given)
+    _check_feasible(info, base)
     names = tuple(names) or (str(info.tag),)
     for name in names:
         if Reference.parse(name).digest:
@@ -108,6 +110,7 @@ def plan_image(
         ports=(f"{port_of(info)}/tcp",),
         health=(f"/{VENV}/bin/python", "-I", "-S", "-B", f"/{HEALTH}", str(port_of(info))),
         uses_gpu=uses_gpu(info),
+        brings_python=base.partition("@")[0] == _AMAZON or bool(image.get("cuda_version") and not is_given),
     )
 
 
@@ -121,14 +124,10 @@ def port_of(info: BentoInfo) -> int:
     )
 
 
-def _check_feasible(info: BentoInfo, base: str, *, is_given: bool) -> None:
+def _check_feasible(info: BentoInfo, base: str) -> None:
     """Refuse what the Dockerfile of the bento alone can say."""
     image = info.image
     keys = [key for key in _NEEDS_DOCKERFILE if image.get(key)]
-    if not is_given and image.get("cuda_version"):
-        keys.append("cuda_version")
-    if base.partition("@")[0] == _AMAZON:
-        keys.append("distro: amazonlinux")
     if keys:
         said = ", ".join(f"`{key}`" for key in keys)
         raise BentoMLException(

@@ -10,7 +10,13 @@ from tests.builder.handmade import base, save_bento
 
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.plan import plan_image
-from bentoml.builder.steps.bento import base_of_bento, layers_after_packages, steps_after, steps_before
+from bentoml.builder.steps.bento import (
+    added_below,
+    base_of_bento,
+    layers_after_packages,
+    steps_after,
+    steps_before,
+)
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException
 from bentoml.store.bentos import Bento
@@ -84,3 +90,12 @@ def test_without_an_engine_the_step_is_named(tmp_path: Path, key: str) -> None:
         else:
             base_of_bento(base(), made, plan, cache=cache, env=NO_ENGINE, offline=False)
     assert not list(cache.root.glob("drafts/*"))
+
+
+def test_a_base_without_python_gets_one_unless_it_has_it(tmp_path: Path) -> None:
+    made = bento(tmp_path, cuda_version="12.8.1")
+    plan, cache = plan_image(made.info, env={}), Cache(tmp_path / "cache")
+    assert added_below(made, plan) == "Python 3.11"
+    assert base_of_bento(base(), made, plan, cache=cache, env={}, offline=True) == base()
+    with pytest.raises(BentoMLException, match="has no Python"):
+        base_of_bento(base(python="/opt/other"), made, plan, cache=cache, env={}, offline=True)

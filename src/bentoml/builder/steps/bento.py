@@ -14,6 +14,7 @@ from ..oci.cache import Cache
 from ..oci.debian.installed import with_packages
 from ..oci.model import Base, Layer
 from ..oci.parts.layers import user_layer
+from ..oci.parts.managed_python import with_python
 from ..oci.parts.place import BENTO, UID, VENV
 from ..plan import ImagePlan
 from .model import Step, Steps, shell
@@ -35,12 +36,16 @@ def base_of_bento(
     """
     ready = with_packages(base, plan.system_packages, cache=cache, env=env, offline=offline)
     steps = steps_before(bento, plan)
-    if not steps:
-        return ready
-    user = user_layer(read_rootfs(ready, cache), epoch=plan.epoch)
-    return with_steps(
-        replace(ready, layers=(*ready.layers, user)), steps, cache=cache, env=env, offline=offline
-    )
+    if steps:
+        user = user_layer(read_rootfs(ready, cache), epoch=plan.epoch)
+        ready = replace(ready, layers=(*ready.layers, user))
+        ready = with_steps(ready, steps, cache=cache, env=env, offline=offline)
+    path = base_environment(base).get("PATH") or _PATH
+    if plan.brings_python and read_rootfs(ready, cache).python(plan.python_version, path) is None:
+        ready = with_python(
+            ready, plan.python_version, cache=cache, env=env, epoch=plan.epoch, offline=offline
+        )
+    return ready
 
 
 def layers_after_packages(
@@ -62,7 +67,9 @@ def layers_after_packages(
 
 def added_below(bento: Bento, plan: ImagePlan) -> str:
     """Return in words what `base_of_bento` adds; empty where it adds nothing."""
-    return ", ".join([*plan.system_packages, *(step.name for step in steps_before(bento, plan).runs)])
+    python = [f"Python {plan.python_version}"] if plan.brings_python else []
+    steps = steps_before(bento, plan)
+    return ", ".join([*plan.system_packages, *(step.name for step in steps.runs), *python])
 
 
 def steps_before(bento: Bento, plan: ImagePlan) -> Steps:
