@@ -341,6 +341,8 @@ def test_one_image_for_several_platforms(bench: Bench) -> None:
     inner = json.loads(bench.blob(index[0]).read_bytes())["manifests"]
     assert [entry["platform"]["architecture"] for entry in inner] == ["amd64", "arm64"]
     assert [sbom.subject.digest for sbom in result.referrers] == [Digest.parse(e["digest"]) for e in inner]
+    with pytest.raises(InvalidArgument, match="has an empty name"):
+        bench.make(bento, platform="linux/amd64,")
     for output in ("type=docker", "type=docker,dest=a.tar"):
         with pytest.raises(InvalidArgument, match="an engine takes the image of one platform"):
             containerize(bento, home=bench.home, env={}, output=output, platform=",".join(platforms))

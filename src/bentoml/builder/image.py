@@ -100,6 +100,8 @@ def _platforms(text: str | None, output: Output) -> list[str | None]:
     found: list[str | None] = (
         list(dict.fromkeys(part.strip() for part in text.split(","))) if text else [None]
     )
+    if "" in found:
+        raise InvalidArgument(f"`--platform {text}` has an empty name; it looks like linux/amd64,linux/arm64")
     if len(found) > 1 and output.kind in ("docker", "docker-archive"):
         raise InvalidArgument(
             f"`--platform {text}`: an engine takes the image of one platform; name that one, or write all of them with "

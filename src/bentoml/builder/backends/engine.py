@@ -61,15 +61,17 @@ class EngineSink:
             found, lent = _id_in(client, image), ""
             if found is None:
                 lent = self._bring(client, image, names)
-                found = _id_in(client, image)
-            if found is None:
-                raise BentoMLException(
-                    f"the engine took the image, but does not know it as `{image.config_descriptor.digest}`"
-                )
-            for reference in references:
-                client.api.tag(found, f"{reference.host}/{reference.repository}", reference.tag)
-            if lent:
-                client.api.remove_image(lent, noprune=True)
+            try:
+                found = found or _id_in(client, image)
+                if found is None:
+                    raise BentoMLException(
+                        f"the engine took the image, but does not know it as `{image.config_descriptor.digest}`"
+                    )
+                for reference in references:
+                    client.api.tag(found, f"{reference.host}/{reference.repository}", reference.tag)
+            finally:
+                if lent:
+                    client.api.remove_image(lent, noprune=True)
         return f"engine has {found}"
 
     def _bring(self, client: DockerClient, image: Image, names: Sequence[str]) -> str:
