@@ -106,11 +106,18 @@ def test_an_image_of_the_engine_is_pinned_for_us_and_named_for_the_engine(projec
     assert re.search(r"^FROM mine:1( |$)", dockerfile, re.MULTILINE)
 
 
-def test_a_project_without_a_lock_asks_nobody(project: Path) -> None:
-    config = load_config(project)  # of the minimal project, which locks nothing
-    bento = build(project, config, home=Home(project.parent / "home"), env=os.environ, find_digest=Finder())
-    assert "@" not in bento.info.image["base_image"]
+def test_a_project_without_a_lock_asks_when_it_is_told_to(project: Path) -> None:
+    def minimal(finder: Finder, **options: bool) -> str:  # a project that locks no packages
+        home, wishes = Home(project.parent / "home"), BuildOptions(**options)  # type: ignore[arg-type]  # checked by what is built
+        bento = build(
+            project, load_config(project), home=home, env=os.environ, options=wishes, find_digest=finder
+        )
+        return str(bento.info.image["base_image"]).partition("@")[2]
+
+    assert minimal(Finder()) == ""
     assert not (project / "bentofile.lock").exists()
+    assert minimal(Finder(ONE), update_base=True) == str(ONE)
+    assert minimal(Finder()) == str(ONE), "which the lock has now"
 
 
 def test_a_bento_holds_the_packages_of_each_platform(project: Path) -> None:

@@ -85,9 +85,9 @@ def build(
     with options.step("Locking the requirements"):
         locked = _locked(job, asked, packed, files, resolver)
         tell_missing_library(hub, locked.text)
-    if asked.requirements.is_locked:
-        with options.step("Looking up the base image"):
-            info = replace(info, image=with_base(job, info.image, asked.platforms, find_digest))
+    with options.step("Looking up the base image"):
+        asks = asked.requirements.is_locked or options.update_base
+        info = replace(info, image=with_base(job, info.image, asked.platforms, asks=asks, find=find_digest))
     with options.step("Storing the bento"):
         return _stored(job, asked, info, locked, files)
 

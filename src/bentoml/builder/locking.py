@@ -113,11 +113,16 @@ def lock_request(
 
 
 def with_base(
-    job: Job, image: dict[str, Any], platforms: Sequence[LockPlatform], find: FindDigest | None = None
+    job: Job,
+    image: dict[str, Any],
+    platforms: Sequence[LockPlatform],
+    *,
+    asks: bool,
+    find: FindDigest | None = None,
 ) -> dict[str, Any]:
     """Return what `bento.yaml` says of the image, with the digest of its base, or that of each platform, if it is known.
 
-    ``find`` is by default who asks registries now.
+    Without ``asks`` it is known only if the lock has it; ``find`` is by default who asks registries now.
     """
     options, base = job.options, image["base_image"]
     mode: LockMode = (
@@ -125,11 +130,16 @@ def with_base(
     )
     machines = [Platform.parse(platform.image) for platform in platforms]
     reference = with_packages(base, image["system_packages"])
-    digests = base_digests(reference, machines, job.lock_file, find or _asked_now(job), mode)
+    find = (find or _asked_now(job)) if asks else _nobody
+    digests = base_digests(reference, machines, job.lock_file, find, mode)
     pinned = {str(platform): f"{base}@{digest}" for platform, digest in digests.items()}
     if len(pinned) == len(platforms) and len(set(pinned.values())) == 1:
         return {**image, "base_image": next(iter(pinned.values()))}
     return {**image, **({"base_images": pinned} if pinned else {})}
+
+
+def _nobody(reference: str, platform: Platform) -> Digest | None:
+    return None
 
 
 def _as_written(requirements: ProjectRequirements, packed: Packed) -> str:
