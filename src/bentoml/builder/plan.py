@@ -132,7 +132,7 @@ def _check_feasible(info: BentoInfo, base: str) -> None:
         said = ", ".join(f"`{key}`" for key in keys)
         raise BentoMLException(
             f"bento `{info.tag}` asks for {said}, which cannot be done on `{base}` without its Dockerfile; let an engine "
-            f"build that, with BuildKit: `{docker_build_command(info)}` (or leave it away in the build file, and name in "
+            f"build that, with `--backend buildx` or another, or by hand, with BuildKit: `{docker_build_command(info)}` (or leave it away in the build file, and name in "
             "`docker.base_image` an image in which it is done)"
         )
 

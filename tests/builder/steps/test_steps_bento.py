@@ -21,7 +21,7 @@ from bentoml.config import Home
 from bentoml.exceptions import BentoMLException
 from bentoml.store.bentos import Bento
 
-NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "TOKEN": "canary-123"}
 
 
 def bento(tmp_path: Path, **image: object) -> Bento:
@@ -99,3 +99,11 @@ def test_a_base_without_python_gets_one_unless_it_has_it(tmp_path: Path) -> None
     assert base_of_bento(base(), made, plan, cache=cache, env={}, offline=True) == base()
     with pytest.raises(BentoMLException, match="has no Python"):
         base_of_bento(base(python="/opt/other"), made, plan, cache=cache, env={}, offline=True)
+
+
+def test_a_secret_without_a_value_is_named(tmp_path: Path) -> None:
+    made = bento(tmp_path, commands=["echo"])
+    plan, cache = plan_image(made.info, env={}), Cache(tmp_path / "cache")
+    for env in ({}, {"TOKEN": ""}):
+        with pytest.raises(BentoMLException, match="no value for the secret `TOKEN`"):
+            base_of_bento(base(), made, plan, cache=cache, env=env, offline=False)

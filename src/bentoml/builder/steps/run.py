@@ -90,12 +90,10 @@ def _key(base: Base, steps: Steps) -> object:
 
 
 def _values(names: Iterable[str], env: Mapping[str, str]) -> dict[str, str]:
-    if missing := [name for name in names if name not in env]:
-        logger.warning(
-            "the build secret%s %s not set: the steps run without", "s" * (len(missing) > 1),
-            " and ".join(f"`{name}`" for name in missing) + (" are" if len(missing) > 1 else " is"),
-        )  # fmt: skip
-    return {name: env[name] for name in names if name in env}
+    if missing := [name for name in names if not env.get(name)]:
+        said = ", ".join(f"`{name}`" for name in missing)
+        raise BentoMLException(f"the build has no value for the secret {said}: set the variable of that name")
+    return {name: env[name] for name in names}
 
 
 def _given(files: Iterable[TarEntry]) -> dict[str, Digest]:
