@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.builder.handmade import base, offline, save_bento
+from tests.registry.fake_registry import FakeRegistry, running
 
 from bentoml import bentos, container
 from bentoml.builder.oci.assemble import RunConfig, assemble
@@ -97,6 +98,17 @@ def test_one_that_is_not_healthy(store: Path) -> None:
     )
     with pytest.raises(BentoMLException, match="backend `ill` is not healthy"):
         container.build("greeter:latest", backend="ill")
+
+
+def test_push(store: Path) -> None:
+    with running(FakeRegistry()) as registry:
+        made = container.build(
+            "greeter:latest", image_tag=f"{registry.host}/a/b:1", base_image=f"oci:{store}/base", push=True
+        )
+        assert isinstance(made, container.ImageResult)
+        assert f"a/b/{made.digest}" in registry.manifests
+    with pytest.raises(InvalidArgument, match="`push` and `output` name two places"):
+        container.build("greeter:latest", push=True, output="type=docker")
 
 
 def test_bentos_containerize(store: Path) -> None:

@@ -52,6 +52,7 @@ def build(
     *,
     base_image: str | None = None,
     output: str | None = None,
+    push: bool = False,
     platform: str | None = None,
     offline: bool = False,
     compress_models: Literal["none", "gzip"] = "none",
@@ -65,6 +66,7 @@ def build(
 ) -> ImageResult | EngineImage:
     """Make the image of a bento and put it into the Docker engine, or where ``output`` says; see `containerize`.
 
+    ``push`` puts it into the registries that its names say, as ``output="type=registry"`` does.
     With another ``backend`` (`podman`, `buildx`, ...), or with ``options`` of its build command (``build_arg={"A": "b"}``,
     ``no_cache=True``), that engine builds the bento's Dockerfile instead.
 
@@ -78,23 +80,22 @@ def build(
     check_features(features or ())
     if backend != "docker" or options:
         ours = {
-            "base_image": base_image,
-            "offline": offline,
-            "sbom": sbom,
+            "base_image": base_image, "offline": offline, "sbom": sbom, "bytecode": bytecode,
             "compress_models": compress_models != "none",
-            "bytecode": bytecode,
-        }
+        }  # fmt: skip
         _check_ours(backend, ours)
-        more: dict[str, Option] = {"label": {**labels}} if labels else {}
-        more |= {"output": output} if output is not None else {}
+        said = {"label": labels, "output": output, "push": push}
+        options |= {name: value for name, value in said.items() if value}
         return build_by_dockerfile(
-            bento_tag, engine, names, {**options, **more}, platform=platform, verify=verify, step=step
+            bento_tag, engine, names, options, platform=platform, verify=verify, step=step
         )
+    if push and output:
+        raise InvalidArgument("`push` and `output` name two places; give one, and copy the image from there")
     env = environment()
     home = Home.from_environment(env)
     return containerize(
-        BentoStore(home).get(bento_tag), home=home, env=env, base=base_image, names=names, output=output,
-        platform=platform, offline=offline, compress_models=compress_models, verify=verify, bytecode=bytecode,
+        BentoStore(home).get(bento_tag), home=home, env=env, base=base_image, names=names,
+        output="type=registry" if push else output, platform=platform, offline=offline, compress_models=compress_models, verify=verify, bytecode=bytecode,
         labels=labels, sbom=sbom, step=step, watch=watch,
     )  # fmt: skip
 
@@ -109,13 +110,14 @@ def build_by_dockerfile(
     verify: bool = False,
     as_root: bool = False,
     step: Step = lambda _: nullcontext(),
+    tell: Callable[[str], None] = logger.debug,
 ) -> EngineImage:
     """Let an engine build the Dockerfile of a bento of the store; see `build_with_engine`."""
     env = environment()
     home = Home.from_environment(env)
     return build_with_engine(
         BentoStore(home).get(bento_tag), engine, home=home, env=env, names=names, platform=platform, options=options,
-        as_root=as_root, verify=verify, step=step,
+        as_root=as_root, verify=verify, step=step, tell=tell,
     )  # fmt: skip
 
 
