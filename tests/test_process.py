@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bentoml.process import CommandFailed, run, without_credentials
+from bentoml.process import CommandFailed, follow, run, without_credentials
 
 URL = "https://user:secret@example.org/simple"
 
@@ -31,3 +31,27 @@ def test_what_a_program_leaves_running_is_not_waited_for() -> None:
     began = time.monotonic()
     assert run([sys.executable, "-c", code]) == "done\n"
     assert time.monotonic() - began < 2
+
+
+def test_each_line_is_told_when_it_comes() -> None:
+    told: list[tuple[str, float]] = []
+    code = f"import sys, time; print('{URL}', flush=True); time.sleep(0.3); sys.exit('it failed')"
+    with pytest.raises(CommandFailed, match=r"(?s)exit code 1\n.*it failed") as raised:
+        follow([sys.executable, "-c", code], tell=lambda line: told.append((line, time.monotonic())))
+    (first, early), (second, late) = told
+    assert (first, second) == ("https://***@example.org/simple", "it failed")
+    assert late - early > 0.2
+    assert "secret" not in str(raised.value)
+
+
+def test_following_what_is_not_there_or_is_stopped() -> None:
+    with pytest.raises(CommandFailed, match="command not found"):
+        follow(["no-such-program-5309"], tell=print)
+
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        follow([sys.executable, "-uc", "import time; print(1); time.sleep(9)"], tell=stop)
+    assert time.monotonic() - began < 5

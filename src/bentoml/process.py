@@ -1,4 +1,4 @@
-"""The one way in which this library runs another program: an argument list, never a shell string."""
+"""How this library runs another program: an argument list, never a shell string."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import logging
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
 from .exceptions import BentoMLException
 
-__all__ = ["CommandFailed", "run", "without_credentials"]
+__all__ = ["CommandFailed", "follow", "run", "without_credentials"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,32 @@ def run(
         if done.returncode:
             raise CommandFailed(argv, done.returncode, _text(stderr) or _text(stdout))
         return _text(stdout)
+
+
+def follow(argv: Sequence[str], *, env: Mapping[str, str] | None = None, tell: Callable[[str], None]) -> None:
+    """Run a program to its end, and tell each line that it writes, to stdout or stderr, when it comes.
+
+    Raises:
+        CommandFailed: it ended with an exit code other than 0, or was not found (127).
+    """
+    logger.debug("running %s", without_credentials(shlex.join(argv)))
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    try:
+        program = subprocess.Popen(
+            list(argv), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except FileNotFoundError as e:
+        raise CommandFailed(argv, 127, f"{argv[0]}: command not found") from e
+    with program:
+        try:
+            for line in program.stdout or ():
+                last.append(without_credentials(line.decode(errors="replace").rstrip()))
+                tell(last[-1])
+        except BaseException:
+            program.kill()
+            raise
+    if program.returncode:
+        raise CommandFailed(argv, program.returncode, "\n".join(last))
 
 
 def _text(file: IO[bytes]) -> str:

@@ -132,7 +132,7 @@ def containerize(
             made = build_by_dockerfile(
                 parse_tag(bento), get_engine(backend), image_tag or [],
                 {name: value for name, value in said.items() if value not in (None, False, (), {})},
-                platform=platform, verify=verify, as_root=run_as_root, step=telling.step,
+                platform=platform, verify=verify, as_root=run_as_root, step=telling.step, tell=talk,
             )  # fmt: skip
             return _print(made, made.runner)
         place, as_json = _place(output or [], push=push, load=load)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from ...config import Home
 from ...exceptions import BentoMLException
-from ...process import run
+from ...process import follow
 from ...store.bentos import Bento
 from ...store.digest import Digest
 from ...store.staging import Staging
@@ -30,6 +31,8 @@ from .plain_dockerfile import without_mounts
 
 __all__ = ["build_with_engine"]
 
+logger = logging.getLogger(__name__)
+
 Step = Callable[[str], AbstractContextManager[None]]
 
 
@@ -45,11 +48,13 @@ def build_with_engine(
     as_root: bool = False,
     verify: bool = False,
     step: Step = lambda _: nullcontext(),
+    tell: Callable[[str], None] = logger.debug,
 ) -> EngineImage:
     """Let an engine build the Dockerfile of a bento; ``options`` are those of its build command.
 
     ``DOCKER_BUILDKIT=0`` in ``env`` keeps BuildKit out of it; ``as_root`` runs the engine by ``sudo``; ``verify`` reads
-    the bento and its models again before. The values of build secrets are taken from ``env``.
+    the bento and its models again before; ``tell`` gets each line that the engine writes. The values of build secrets are
+    taken from ``env``.
 
     Raises:
         InvalidArgument: a name or an option cannot be understood.
@@ -72,21 +77,23 @@ def build_with_engine(
             take_packages(context, machine, locked_platforms(bento.info))
         file = context / DOCKERFILE
         request = Request(context, file, names, machine, scratch, tuple(secrets), options)
-        made = _made(engine, request if mounts else _plain(request), env, as_root=as_root)
+        made = _made(engine, request if mounts else _plain(request), env, as_root=as_root, tell=tell)
     place = f"{engine.name} has {made}" if made else f"{engine.name} made it"
     return EngineImage(bento.tag, names, made, place, engine.runner, uses_gpu(bento.info))
 
 
-def _made(engine: Engine, request: Request, env: Mapping[str, str], *, as_root: bool) -> Digest | None:
+def _made(
+    engine: Engine, request: Request, env: Mapping[str, str], *, as_root: bool, tell: Callable[[str], None]
+) -> Digest | None:
     """Run the engine and return the id of the image, if it says so."""
     kept = ",".join(sorted({VARIABLE, *engine.env, *request.secrets}))
     above = ("sudo", f"--preserve-env={kept}") if as_root else ()
-    run([*above, *engine.command, *engine.arguments(request)], env=env)
+    follow([*above, *engine.command, *engine.arguments(request)], env=env, tell=tell)
     if engine.loads and request.archive.is_file():
-        run([*above, *engine.loads, str(request.archive)], env=env)
+        follow([*above, *engine.loads, str(request.archive)], env=env, tell=tell)
     if engine.pushes and request.options.get("push"):
         for name in request.names:
-            run([*above, *engine.pushes, name], env=env)
+            follow([*above, *engine.pushes, name], env=env, tell=tell)
     try:
         text = request.id_file.read_text("utf-8").strip()
         return Digest.parse(text if ":" in text else f"sha256:{text}")
