@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
 import sys
 import time
@@ -8,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pathspec import GitIgnoreSpec
 
-from bentoml.builder.contents.files import copy_files, find_files, without_src
+from bentoml.builder.contents.files import _names, copy_files, find_files, without_src
 from bentoml.exceptions import BentoMLException, InvalidArgument
 
 
@@ -43,6 +45,21 @@ def test_an_image_that_was_written_into_the_project_is_no_part_of_it(tmp_path: P
         "data/index.json",
     )
     assert found(tmp_path) == ["data/index.json", "service.py"]
+
+
+def test_names_mean_what_they_mean_in_a_gitignore() -> None:
+    """They are not left to the library that knows all patterns, and give the same answers."""
+    chance = random.Random(0)
+    for _ in range(1000):
+        patterns = ["".join(chance.choices("ab.*-", k=chance.randrange(1, 5))) for _ in range(2)]
+        names, spec = _names(patterns), GitIgnoreSpec.from_lines(patterns)
+        path = "/".join(
+            chance.choice("ab-") + "".join(chance.choices("ab.-", k=chance.randrange(4))) for _ in range(3)
+        )
+        assert names is not None
+        assert names.match_file(path) == spec.match_file(path), (patterns, path)
+    for other in ("/a", "a/", "a/b", "!a", "#a", "a?", "[ab]", "a b", "a\\*", "ä", ""):
+        assert _names(["*.py", other]) is None, other
 
 
 @pytest.mark.parametrize(

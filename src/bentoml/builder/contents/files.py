@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +27,7 @@ _IMAGE = {"oci-layout", "index.json"}  # a folder with these is an image, such a
 _NEVER_COPIED = {".git", ".venv", "venv", "__pycache__", ".DS_Store", "bentofile.lock"}
 _LOCK_DRAFT = ".bentofile.lock."  # what a build that was killed while it wrote the lock leaves behind
 _IGNORE_FILE = ".bentoignore"
+_NAME = re.compile(r"[A-Za-z0-9_.*-]+")
 
 ScanDir = Callable[[str], "os._ScandirIterator[str]"]
 
@@ -57,7 +60,7 @@ def find_files(
         BentoMLException: a selected file cannot be read, is neither a file nor a link, or its name is not UTF-8.
         InvalidArgument: a selected link leads out of the project or to something that is not selected.
     """
-    included = None if tuple(include) == ("*",) else _spec(include, "`include`")
+    included = None if tuple(include) == ("*",) else _names(include) or _spec(include, "`include`")
     rules = _Rules((("", _spec(exclude, "`exclude`")),) if exclude else ())
     try:
         files = sorted(_walk(project, "", included, rules, scandir))
@@ -110,6 +113,23 @@ def copy_files(files: Sequence[SourceFile], target: Path) -> None:
         destination.chmod(0o755 if file.executable else 0o644)
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Patterns such as `*.py`, which mean a path if one of its parts fits: they do without the library of all others."""
+
+    names: re.Pattern[str]
+
+    def match_file(self, path: str) -> bool:
+        return any(self.names.fullmatch(part) for part in path.split("/"))
+
+
+def _names(patterns: Sequence[str]) -> _Names | None:
+    """Return patterns that are nothing but names with `*`; None if another is among them."""
+    if not all(_NAME.fullmatch(pattern) for pattern in patterns):
+        return None
+    return _Names(re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns)))
+
+
 def _spec(patterns: Iterable[str], source: str) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec  # a tenth of the time of a small build, which may have no patterns
 
@@ -155,7 +175,7 @@ class _Rules:
 
 
 def _walk(
-    folder: Path, prefix: str, included: GitIgnoreSpec | None, rules: _Rules, scandir: ScanDir
+    folder: Path, prefix: str, included: _Names | GitIgnoreSpec | None, rules: _Rules, scandir: ScanDir
 ) -> Iterator[SourceFile]:
     """Yield the selected files of a folder and of those below it; ``prefix`` is its path, empty or ending with `/`."""
     try:
