@@ -317,6 +317,31 @@ def test_a_store_in_the_project_is_no_part_of_it(tmp_path: Path, place: str) -> 
     assert sorted(p.name for p in Path(first.path_of("src")).rglob("*")) == ["bentofile.yaml", "service.py"]
 
 
+@pytest.mark.parametrize(
+    ("pins", "base"),
+    [
+        (PINS, "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04"),
+        (f"{PINS}nvidia-cuda-runtime-cu12==12.8.90 \\\n    --hash=sha256:{'1' * 64}\n", "python:3.12-slim"),
+    ],
+    ids=["the base brings CUDA", "the packages do"],
+)
+def test_cuda_is_brought_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, pins: str, base: str) -> None:
+    project = project_in(tmp_path, "minimal")
+    (project / "bentofile.yaml").write_text("docker: {cuda_version: 12, python_version: '3.12'}\n")
+    home = Home(tmp_path / "home")
+    made = build(
+        project, load_config(project), home=home, env=os.environ, resolver=FakeResolver(pins), find_digest=unpinned
+    )  # fmt: skip
+    is_plain = base.startswith("python:")
+    assert made.info.image["base_image"] == base
+    assert ("cuda_version" in made.info.image) is not is_plain
+    dockerfile = Path(made.path_of("env/docker/Dockerfile")).read_text()
+    assert f"FROM {base}" in dockerfile
+    said = [r.getMessage() for r in caplog.records if "cuda_version" in r.getMessage()]
+    assert bool(said) is is_plain
+    assert not said or "`nvidia-cuda-runtime-cu12==12.8.90`" in said[0]
+
+
 def test_a_resolver_that_fails_leaves_nothing(tmp_path: Path) -> None:
     class Failing:
         def resolve(self, request: LockRequest) -> str:

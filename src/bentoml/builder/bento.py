@@ -23,7 +23,9 @@ from .contents.wheel import Wheel, runtime_wheel
 from .described.describe import Description
 from .described.project_service import describe_project
 from .described.service_image import ImageSteps, image_steps, with_image
+from .docker.cuda import wheels_of_cuda
 from .docker.docker_files import DockerFiles, read_docker_files
+from .docker.dockerfile import base_image_of
 from .job import DEFAULTS, BuildOptions, Job
 from .locking import Locked, lock_packages, pack, with_base
 from .packages.lock import LockPlatform, Resolver
@@ -85,6 +87,7 @@ def build(
     with options.step("Locking the requirements"):
         locked = _locked(job, asked, packed, files, resolver)
         tell_missing_library(hub, locked.text)
+        asked, info = _with_one_cuda(asked, info, locked.text)
     with options.step("Looking up the base image"):
         asks = asked.requirements.is_locked or options.update_base
         info = replace(info, image=with_base(job, info.image, asked.platforms, asks=asks, find=find_digest))
@@ -124,6 +127,23 @@ def _locked(
     locked = lock_packages(job, version, asked.requirements, packed, asked.platforms, resolver)
     check_links(job.project, asked.requirements, files, locked.text)
     return locked
+
+
+def _with_one_cuda(asked: _Asked, info: BentoInfo, pins: str) -> tuple[_Asked, BentoInfo]:
+    """Return both on a plain base where the packages bring CUDA: gigabytes of it would lie in the image twice."""
+    docker = asked.config.docker
+    wheels = wheels_of_cuda(pins) if docker.cuda_version else ""
+    if not wheels:
+        return asked, info
+    logger.warning(
+        "docker.cuda_version is not used, as the packages bring CUDA themselves (`%s`) and the driver comes from the host; "
+        "`docker.base_image` names an image that has one of its own",
+        wheels,
+    )
+    image = {key: value for key, value in info.image.items() if key != "cuda_version"}
+    image["base_image"] = base_image_of(docker.distro, docker.python_version)
+    plain = replace(asked.config, docker=replace(docker, cuda_version=""))
+    return replace(asked, config=plain), replace(info, image=image)
 
 
 def _stored(job: Job, asked: _Asked, info: BentoInfo, locked: Locked, files: Sequence[SourceFile]) -> Bento:

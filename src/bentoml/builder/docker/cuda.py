@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-__all__ = ["CUDA_VERSIONS", "cuda_image", "libc_of"]
+__all__ = ["CUDA_VERSIONS", "cuda_image", "libc_of", "wheels_of_cuda"]
 
 _DEFAULT = "12.8.1"
 _EXACT = (
@@ -24,6 +25,15 @@ def _spellings() -> dict[str, str]:
 
 
 CUDA_VERSIONS = _spellings()
+
+
+_WHEELS = re.compile(r"^(nvidia-cuda-runtime(?:-cu\d+)?==[^\s;\\]+)", re.MULTILINE)
+
+
+def wheels_of_cuda(pins: str) -> str:
+    """Return the requirement by which packages bring CUDA themselves, as those of torch do, or an empty text."""
+    found = _WHEELS.search(pins)
+    return found[1] if found else ""
 
 
 def cuda_image(distro: Literal["debian", "ubi8"], version: str) -> str:
