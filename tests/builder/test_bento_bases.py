@@ -196,7 +196,7 @@ def test_the_command_pins_keeps_and_moves_it(
     assert len(asked) == 2, "a lock that has the digest asks nobody"
     assert bentoml("--update-base", "--locked") == 2
     assert bentoml("--update-base", "--offline") == 2
-    registry.statuses = [503]
+    registry.statuses = [403] * 2
     assert bentoml("--update-base") == 1
-    assert "503" in capsys.readouterr().err
+    assert "403" in capsys.readouterr().err
     assert str(later) in Path("bentofile.lock").read_text()

@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ....exceptions import BentoMLException, ServiceUnavailable
 from ....store.digest import Digest
@@ -15,14 +17,17 @@ from ..cache import Cache
 from ..debian.debs import debs_digest
 from ..model import Platform
 from .engine import engine_digest
-from .pull import registry_digest
+from .pull import check_reachable, registry_digest
 
 __all__ = ["BaseDigests"]
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _DEBS, _ENGINE = "debs:", "docker://"
-_SECONDS = 6.0  # until a registry has said what it has, or is not asked any longer
+_REACH_SECONDS = 3.0  # until a registry is found, name server included
+_SECONDS = 6.0  # until it has said what it has
 _AGAIN_SECONDS = 3600.0  # until one that did not is asked again
 
 
@@ -30,7 +35,7 @@ _AGAIN_SECONDS = 3600.0  # until one that did not is asked again
 class BaseDigests:
     """Find the digest that a base has now; the cache remembers for an hour who could not say it.
 
-    With ``insists`` (the user asks for it) everybody is asked, and who cannot say it is an error.
+    With ``insists`` (the user asks for it) everybody is asked, and waited for; who cannot say it is an error.
     """
 
     root: Path  # of the cache
@@ -82,34 +87,32 @@ class BaseDigests:
             )
         if reference.startswith(_ENGINE):
             return engine_digest(reference.removeprefix(_ENGINE), env=env, offline=offline)
-        return _within(
-            _SECONDS,
-            lambda: registry_digest(reference, cache=cache, env=env, offline=offline),
-            f"the registry of `{reference}`",
-        )
+        if offline or self.insists:
+            return registry_digest(reference, cache=cache, env=env, offline=offline)
+        whom = f"the registry of `{reference}`"
+        _within(_REACH_SECONDS, lambda: check_reachable(reference, env), whom)
+        return _within(_SECONDS, lambda: registry_digest(reference, cache=cache, env=env, hasty=True), whom)
 
 
-def _within(seconds: float, ask: Callable[[], Digest], whom: str) -> Digest:
+def _within(seconds: float, ask: Callable[[], T], whom: str) -> T:
     """Return an answer that comes in time; in a thread, as nothing else ends the wait for a name server.
 
     Raises:
         ServiceUnavailable: it does not come in time.
         BentoMLException, OSError: what ``ask`` raises.
     """
-    answers: list[Digest | BentoMLException | OSError] = []
+    answer: Future[T] = Future()
 
-    def answer() -> None:
+    def work() -> None:
         try:
-            answers.append(ask())
+            answer.set_result(ask())
         except (BentoMLException, OSError) as e:
-            answers.append(e)
+            answer.set_exception(e)
 
-    thread = threading.Thread(target=answer, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    match answers:
-        case [Digest() as digest]:
-            return digest
-        case [BentoMLException() | OSError() as e]:
-            raise e
-    raise ServiceUnavailable(f"{whom} did not answer within {seconds:.0f} seconds")
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError as e:
+        if answer.done():  # it is what was raised
+            raise
+        raise ServiceUnavailable(f"{whom} did not answer within {seconds:.0f} seconds") from e

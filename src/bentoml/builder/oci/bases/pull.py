@@ -19,7 +19,7 @@ from ..cache import Cache
 from ..model import Base, Blob, Layer, Platform
 from .resolve import resolve
 
-__all__ = ["open_registry_image", "origin_of", "registry_digest"]
+__all__ = ["check_reachable", "open_registry_image", "origin_of", "registry_digest"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,27 +60,36 @@ def origin_of(layer: Layer) -> Reference | None:
     return layer.blob.place.reference if isinstance(layer.blob, _RegistryBlob) else None
 
 
-def registry_digest(reference: str, *, cache: Cache, env: Mapping[str, str], offline: bool = False) -> Digest:
-    """Return the digest that a name has in its registry now (offline: had last), within seconds or not at all.
+def check_reachable(reference: str, env: Mapping[str, str]) -> None:
+    """Refuse a registry that nobody answers for; this costs no HTTP library and no certificates. Behind a proxy nobody knows.
+
+    Raises:
+        InvalidArgument: the reference cannot be understood.
+        ServiceUnavailable: the registry cannot be reached.
+    """
+    with closing(Transport()) as transport:
+        host, port = Registry(Reference.parse(reference), env=env, transport=transport).address
+    if any(map(env.get, _PROXIES)):
+        return
+    try:
+        socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
+    except OSError as e:
+        raise ServiceUnavailable(f"`{host}:{port}` cannot be reached: {e.strerror or e}") from e
+
+
+def registry_digest(
+    reference: str, *, cache: Cache, env: Mapping[str, str], offline: bool = False, hasty: bool = False
+) -> Digest:
+    """Return the digest that a name has in its registry now (offline: had last); ``hasty`` asks once, and for seconds only.
 
     Raises:
         NotFound: the registry has no such image, or does not show it; offline: the cache does not know it.
         ServiceUnavailable: the registry cannot be reached.
     """
     place = _Place(Reference.parse(reference), cache, env, offline)
-    with closing(Transport(hasty=True)) as transport:
+    with closing(Transport(hasty=hasty)) as transport:
         registry = Registry(place.reference, env=env, transport=transport)
-        if not offline and not any(map(env.get, _PROXIES)):
-            _check_reachable(*registry.address)
         return _RegistrySource(place, registry).root().digest
-
-
-def _check_reachable(host: str, port: int) -> None:
-    """Refuse a registry that nobody answers for; this costs no HTTP library and no certificates."""
-    try:
-        socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
-    except OSError as e:
-        raise ServiceUnavailable(f"`{host}:{port}` cannot be reached: {e.strerror or e}") from e
 
 
 @dataclass(frozen=True, slots=True)

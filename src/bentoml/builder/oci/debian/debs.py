@@ -83,7 +83,7 @@ def debs_digest(
 ) -> Digest:
     """Return the digest of the list of packages that ``SUITE[:PACKAGE+PACKAGE...]`` means now; none of them is fetched.
 
-    ``anew`` asks the mirrors whatever they said today. Those that do not answer are not asked twice.
+    ``anew`` asks the mirrors whatever they said today, and waits for them; else those that do not answer are not asked twice.
 
     Raises:
         as `open_debs` does.
@@ -91,7 +91,7 @@ def debs_digest(
     apt, wanted, pin = _apt(reference, platform, cache, env, etc)
     return _digest(
         _listed(
-            replace(apt, hasty=True),
+            replace(apt, hasty=not anew),
             wanted,
             cache,
             offline=offline,
