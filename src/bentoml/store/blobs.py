@@ -10,10 +10,11 @@ import errno
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .content import STAMP, wrong_content
+from .staging import remove
 from .tree import Entry
 
 __all__ = ["MODE", "Blobs"]
@@ -70,6 +71,16 @@ class Blobs:
         draft = name.with_name(f".{secrets.token_hex(8)}")
         self._link(content, draft)
         os.replace(draft, name)
+
+    @contextmanager
+    def unshared_on_error(self, draft: Path, entries: Iterable[Entry], trash: Path) -> Iterator[None]:
+        """Take back what was shared, if the block fails: blobs would otherwise outlive a draft that is not published."""
+        try:
+            yield
+        except BaseException:
+            remove(draft)
+            self.release(entries, trash)
+            raise
 
     def release(self, entries: Iterable[Entry], trash: Path) -> None:
         """Move those of these blobs that no item uses any more to ``trash``.

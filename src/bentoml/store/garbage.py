@@ -27,7 +27,7 @@ from .inodes import Inode, files_in, inode
 from .locks import is_abandoned, unlink_unlocked
 from .models import ModelStore
 from .refs import LATEST, versions
-from .staging import Staging, remove
+from .staging import Staging, places, remove, remove_empty
 
 __all__ = ["Piece", "collect", "find_garbage", "is_forgotten"]
 
@@ -110,11 +110,16 @@ def collect(home: Home, *, temporary: Path, unused_models: bool = False, caches:
     staging = Staging(home)
     for path in _abandoned(home):
         staging.remove(path)
+    for beside in places(home)[1:]:
+        remove_empty(beside)
     with staging.folder() as trash, staging.publishing():
         for text, store in _dangling(home).items():
             store.delete_dangling(text)
-        for number, path in enumerate(_leftovers(home)):
-            path.rename(trash / f"leftover-{number}")
+        for path in _leftovers(home):
+            if path.is_dir():
+                remove(path)
+            else:
+                path.unlink()
         Blobs(home.blobs).sweep(trash)
     for path in _caches(home) if caches else ():
         path.rename(path.with_name(f".{path.name}.{secrets.token_hex(6)}"))
@@ -152,7 +157,7 @@ def _dangling(home: Home) -> dict[str, ModelStore | BentoStore]:
 def _abandoned(home: Home) -> list[Path]:
     """Return the staging folders of processes that died, or their locks alone."""
     found = []
-    for path in sorted(home.staging.glob("*")):
+    for path in sorted(path for place in places(home) for path in place.glob("*")):
         if path.suffix == ".lock":
             if is_abandoned(path):
                 found.append(path.with_suffix(""))

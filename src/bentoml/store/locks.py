@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = ["abandoned", "claimed", "is_abandoned", "locked", "try_lock", "unlink_unlocked"]
 
@@ -22,7 +23,7 @@ def locked(path: Path) -> Iterator[None]:
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
     """Create a lock file, hold it during the block and remove it; yield False if `abandoned` took it away."""
-    with path.open("xb") as file:
+    with _created(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         # Between `open` and `flock` the file looked like one whose owner had died: a cleaner may have removed it.
         alive = os.fstat(file.fileno()).st_nlink > 0
@@ -30,6 +31,15 @@ def claimed(path: Path) -> Iterator[bool]:
             yield alive
         finally:
             path.unlink(missing_ok=True)
+
+
+def _created(path: Path) -> BinaryIO:
+    """Create a file, and its folder each time that somebody removes it, empty as it is."""
+    while True:
+        try:
+            return path.open("xb")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager

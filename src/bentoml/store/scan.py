@@ -20,7 +20,7 @@ from .content import put_stamp
 from .digest import Digest
 from .tree import Entry, Tree
 
-__all__ = ["folder_size", "scan", "sync_folders", "take"]
+__all__ = ["durable_copy", "folder_size", "scan", "sync_folders", "take"]
 
 _THREADS = min(os.cpu_count() or 1, 8)
 
@@ -66,6 +66,15 @@ def take(
         tree = Tree.of(threads.map(lambda pair: _durable_entry(pair[0], pair[1], blobs), owned))
     _settle_folders(folder)
     return tree
+
+
+def durable_copy(folder: Path, target: Path) -> Path:
+    """Copy a folder with the modes and times of its files, which are on the disk then, and return the copy."""
+    shutil.copytree(folder, target, symlinks=True)
+    for path in target.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            _sync(path)
+    return target
 
 
 def sync_folders(folder: Path) -> None:

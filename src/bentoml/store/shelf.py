@@ -24,7 +24,7 @@ from .damage import Damage, Reading, find_damage
 from .digest import Digest
 from .inodes import generation
 from .items import InfoT, Item
-from .scan import scan, sync_folders, take
+from .scan import durable_copy, scan, sync_folders, take
 from .staging import Staging, remove
 from .tree import Entry, Tree
 
@@ -91,13 +91,16 @@ class Shelf(Generic[InfoT]):
         write_atomic(manifest, info.to_yaml().encode())
         manifest.chmod(MODE[False])  # whatever the umask is
         put_stamp(manifest)
-        with self._staging.publishing():
-            if not self.holds(tag, digest):
-                with self._unshared_on_error(draft, files):
-                    self._publish(draft, info)
-            refs.write_latest(self._folder(tag).parent, tag.version)
-            stored = self.read(tag)  # while nobody can delete it
-        return self._folder(tag), stored
+        trash = draft.parent
+        with self._staging.beside(self._root, trash) as place:
+            if place != trash:
+                draft = durable_copy(draft, place / draft.name)
+            with self._staging.publishing():
+                if not self.holds(tag, digest):
+                    with self._blobs.unshared_on_error(draft, files.entries, trash):
+                        self._publish(draft, info)
+                refs.write_latest(self._folder(tag).parent, tag.version)
+                return self._folder(tag), self.read(tag)  # while nobody can delete it
 
     def holds(self, tag: Tag, digest: Digest) -> bool:
         """Say whether the very same item is there and whole.
@@ -131,16 +134,6 @@ class Shelf(Generic[InfoT]):
         draft.rename(target)
         fsync_folder(target.parent)
         fsync_folder(target.parent.parent)
-
-    @contextmanager
-    def _unshared_on_error(self, draft: Path, files: Tree) -> Iterator[None]:
-        """Take back the blobs that would otherwise outlive a draft that could not be published."""
-        try:
-            yield
-        except BaseException:
-            remove(draft)
-            self._blobs.release(files.entries, draft.parent)
-            raise
 
     # -- finding
 
@@ -305,18 +298,22 @@ class Shelf(Generic[InfoT]):
             BentoMLException: it means several (a name alone means all its versions), or an alias names it.
         """
         tag = self.resolve_single(taglike)
-        with self._staging.folder() as trash, self._staging.publishing():
+        with (
+            self._staging.folder() as trash,
+            self._staging.beside(self._root, trash) as heap,
+            self._staging.publishing(),
+        ):
             tag = self.resolve(tag)  # again, as another process may have deleted it meanwhile
             self._check_own(tag)
             check(tag)
             if not force:
                 self.check_unnamed(tag)
             info = self._read_fully(tag)
-            self._folder(tag).rename(trash / "deleted")
+            self._folder(tag).rename(heap / "deleted")
             for alias in self.aliases.of(tag):
                 self.aliases.remove(alias)
             self._repair_latest(tag.name)
-            remove(trash / "deleted")
+            remove(heap / "deleted")
             if info is None:
                 self._blobs.sweep(trash)
             else:

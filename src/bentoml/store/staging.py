@@ -1,5 +1,7 @@
 """The staging area: everything is made here, on the store's file system, and renamed into its place.
 
+Where the models or bentos have a disk of their own, what is renamed there waits in a ``.staging`` beside them.
+
 Each folder ``staging/<token>`` belongs to the process that holds ``staging/<token>.lock``. A folder whose lock nobody
 holds was left by a process that died, and is removed by whoever comes next.
 """
@@ -18,7 +20,9 @@ from ..config import Home
 from ..exceptions import BentoMLException
 from .locks import abandoned, claimed, locked
 
-__all__ = ["Staging", "remove"]
+__all__ = ["Staging", "places", "remove", "remove_empty"]
+
+_BESIDE = ".staging"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
@@ -27,9 +31,9 @@ _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIS
 class Staging:
     """Hand out folders that vanish when their block ends, whatever happens."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, root: Path | None = None) -> None:
         self._home = home.root
-        self._root = home.staging
+        self._root = root or home.staging
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
@@ -52,6 +56,19 @@ class Staging:
                 f"{e.strerror}: nothing was stored in `{self._home}`; make room, or set BENTOML_HOME to a folder "
                 "on a larger disk"
             ) from e
+
+    @contextmanager
+    def beside(self, items: Path, folder: Path) -> Iterator[Path]:
+        """Give a folder from which one can rename to ``items``: the given one of this area, or one on their disk."""
+        there = items if items.is_dir() else self._home
+        if os.stat(there).st_dev == os.stat(folder).st_dev:
+            yield folder
+        else:
+            try:
+                with Staging(Home(self._home), items / _BESIDE).folder() as place:
+                    yield place
+            finally:
+                remove_empty(items / _BESIDE)
 
     def publishing(self) -> AbstractContextManager[None]:
         """Hold the lock under which items appear, disappear and share their bytes; it is held for milliseconds."""
@@ -97,6 +114,17 @@ class Staging:
                 f"the store `{self._home}` cannot be written ({e.strerror}: `{e.filename}`); "
                 "set BENTOML_HOME to a folder that you own"
             ) from e
+
+
+def places(home: Home) -> list[Path]:
+    """Return the folders in which things wait, whether they are there or not."""
+    return [home.staging, home.models / _BESIDE, home.bentos / _BESIDE]
+
+
+def remove_empty(beside: Path) -> None:
+    """Remove a place beside items where nothing waits: BentoML 1.x knows no other folders than those of items there."""
+    with suppress(OSError):  # it is not there, or something waits
+        beside.rmdir()
 
 
 def remove(folder: Path) -> None:
