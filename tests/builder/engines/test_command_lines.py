@@ -23,6 +23,8 @@ DOCKER_LIKE = (
     "--secret id=TOKEN,env=TOKEN --tag a:1 --tag localhost:5000/b:2 --file /c/env/docker/Dockerfile /c"
 )
 
+IN_FORMAT = DOCKER_LIKE.replace("/s/id", "/s/id --format docker")
+
 
 def line(name: str, request: Request = REQUEST, **options: Option) -> str:
     engine = ENGINES[name]
@@ -35,8 +37,8 @@ def line(name: str, request: Request = REQUEST, **options: Option) -> str:
     [
         ("docker", f"docker build {DOCKER_LIKE}"),
         ("buildx", f"docker buildx build {DOCKER_LIKE.replace('/s/id', '/s/id --load')}"),
-        ("podman", f"podman build {DOCKER_LIKE}"),
-        ("buildah", f"buildah build {DOCKER_LIKE}"),
+        ("podman", f"podman build {IN_FORMAT}"),
+        ("buildah", f"buildah build {IN_FORMAT}"),
         ("nerdctl", f"nerdctl build {DOCKER_LIKE}"),
         (
             "buildctl",

@@ -157,7 +157,7 @@ def test_platforms_that_cannot_be(bench: Bench, platform: str, said: str) -> Non
     assert bench.programs.calls() == []
 
 
-SECRET = [{"name": "TOKEN", "value": "", "stage": "build"}, {"name": "A", "value": "b", "stage": "all"}]
+SECRET = ({"name": "TOKEN", "value": "", "stage": "build"}, {"name": "A", "value": "b", "stage": "all"})
 
 
 def test_a_secret_is_in_the_environment_alone(bench: Bench) -> None:
@@ -181,16 +181,24 @@ def test_a_secret_without_buildkit(bench: Bench) -> None:
     assert bench.programs.builds() == []
 
 
-def test_as_root(bench: Bench) -> None:
-    bento = bench.save(envs=SECRET)
-    bench.build("podman", bento=bento, env={"TOKEN": "x"}, as_root=True)
-    call = bench.programs.calls()[-1]
-    assert call["argv"][:4] == [
-        "sudo",
-        "--preserve-env=BUILDAH_FORMAT,DOCKER_BUILDKIT,TOKEN",
-        "podman",
-        "build",
-    ]
+@pytest.mark.parametrize(
+    ("engine", "begins"),
+    [("podman", ["podman", "build"]), ("docker", ["env", "DOCKER_BUILDKIT=1", "docker", "build"])],
+)
+@pytest.mark.parametrize("envs", [(), SECRET], ids=["plain", "secret"])
+def test_as_root(bench: Bench, engine: str, begins: list[str], envs: tuple[dict[str, str], ...]) -> None:
+    bench.build(engine, bento=bench.save(envs=envs), env={"TOKEN": "canary"}, as_root=True)
+    words = ["sudo", *(["--preserve-env=TOKEN"] if envs else []), *begins]
+    argv = bench.programs.calls()[-1]["argv"]
+    assert argv[: len(words)] == words
+    assert "canary" not in " ".join(argv)
+
+
+def test_what_the_engine_writes_is_told(bench: Bench) -> None:
+    bench.programs.add("podman", 'print("STEP 1/2", flush=True); print("a warning", file=sys.stderr)')
+    told: list[str] = []
+    bench.build("podman", tell=told.append)
+    assert told == ["STEP 1/2", "a warning"]
 
 
 def test_an_engine_that_is_not_there(bench: Bench) -> None:

@@ -86,8 +86,7 @@ def _made(
     engine: Engine, request: Request, env: Mapping[str, str], *, as_root: bool, tell: Callable[[str], None]
 ) -> Digest | None:
     """Run the engine and return the id of the image, if it says so."""
-    kept = ",".join(sorted({VARIABLE, *engine.env, *request.secrets}))
-    above = ("sudo", f"--preserve-env={kept}") if as_root else ()
+    above = _sudo(engine, request, env) if as_root else ()
     follow([*above, *engine.command, *engine.arguments(request)], env=env, tell=tell)
     if engine.loads and request.archive.is_file():
         follow([*above, *engine.loads, str(request.archive)], env=env, tell=tell)
@@ -99,6 +98,14 @@ def _made(
         return Digest.parse(text if ":" in text else f"sha256:{text}")
     except (OSError, ValueError):
         return None  # what it made may be no image, or lie elsewhere: the options say so
+
+
+def _sudo(engine: Engine, request: Request, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what lets root run the engine with the variables that it needs, which `sudo` takes away; no secret is told."""
+    names = [*engine.env, *([VARIABLE] if engine.name == "docker" else [])]
+    kept = [f"--preserve-env={','.join(request.secrets)}"] if request.secrets else []
+    settings = ["env", *(f"{name}={env[name]}" for name in names)] if names else []
+    return ("sudo", *kept, *settings)
 
 
 def _plain(request: Request) -> Request:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from .model import Request
 from .options import Option, each, option_words
 
-__all__ = ["buildctl", "buildx", "docker"]
+__all__ = ["buildah", "buildctl", "buildx", "docker"]
 
 _OUTPUTS = ("push", "load", "output")  # where buildx puts an image
 _FRONTEND = {
@@ -24,13 +25,18 @@ _RENAMED = {"cache_from": "import_cache", "cache_to": "export_cache"}
 
 
 def docker(request: Request) -> list[str]:
-    """Return what ``docker build`` is told; podman, buildah and nerdctl have taken its options over.
+    """Return what ``docker build`` is told; nerdctl has taken its options over.
 
     What it builds it has, and pushing is a command of its own.
     """
     said = {key: value for key, value in request.options.items() if key not in ("load", "push")}
     options = {"platform": request.platform, "iidfile": request.id_file, **said}
     return _built(request, options)
+
+
+def buildah(request: Request) -> list[str]:
+    """Return what ``buildah build`` and ``podman build`` are told: Docker's format, as that of the OCI has no health check."""
+    return docker(replace(request, options={"format": "docker", **request.options}))
 
 
 def buildx(request: Request) -> list[str]:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...exceptions import InvalidArgument
 from ...process import CommandFailed, run
-from .command_lines import buildctl, buildx, docker
+from .command_lines import buildah, buildctl, buildx, docker
 from .model import Engine, Request
 from .options import each
 
 __all__ = ["ENGINES", "add_engine", "engine_of", "get_engine", "is_healthy"]
 
 _HEALTH_TIMEOUT = 60.0
-_FORMAT = {"BUILDAH_FORMAT": "docker"}  # the format of the OCI has no health check
 
 ENGINES = {
     engine.name: engine
@@ -21,12 +20,12 @@ ENGINES = {
         Engine("docker", ("docker", "build"), docker, ("docker", "version"), pushes=("docker", "push")),
         Engine("buildx", ("docker", "buildx", "build"), buildx, ("docker", "buildx", "version")),
         Engine(
-            "podman", ("podman", "build"), docker, ("podman", "version"),
-            env=_FORMAT, runner="podman", pushes=("podman", "push"),
+            "podman", ("podman", "build"), buildah, ("podman", "version"),
+            runner="podman", pushes=("podman", "push"),
         ),
         Engine(
-            "buildah", ("buildah", "build"), docker, ("buildah", "version"),
-            env=_FORMAT, runner="podman", pushes=("buildah", "push"),
+            "buildah", ("buildah", "build"), buildah, ("buildah", "version"),
+            runner="podman", pushes=("buildah", "push"),
         ),
         Engine(
             "nerdctl", ("nerdctl", "build"), docker, ("nerdctl", "version"),
