@@ -111,10 +111,11 @@ def containerize(
         bool, typer.Option("--compile", help="Compile the packages, so that a container starts sooner.")
     ] = False,
     iidfile: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the image's id to a file.")
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the image's id to a file.")
     ] = None,
     metadata_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write names, id and digest to a JSON file, as BuildKit does.")
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write names, id and digest to a JSON file, as BuildKit does."),
     ] = None,
 ) -> None:  # fmt: skip
     """Turn a bento into an OCI image, with or without a container engine."""
@@ -167,6 +168,8 @@ def _sbom(text: str | None) -> tuple[bool | None, Path | None]:
     """Return whether an SBOM is wanted, and the file for it."""
     if text in ("true", "false"):
         return text == "true", None
+    if text is not None and (not text or Path(text).is_dir()):
+        raise InvalidArgument(f"`--sbom {text}` is no file; name one, or give true or false")
     return (None, None) if text is None else (True, Path(text))
 
 
