@@ -147,7 +147,7 @@ class Bentoml:
 
     def push(self, name: str) -> None:
         if self.pushes:
-            self._bentoml("containerize", f"{NAME}:latest", "-t", name, "--output", "type=registry")
+            self._bentoml("containerize", f"{NAME}:latest", "-t", name, *self.options, "--push")
         else:
             self.engine("push", "--quiet", name)
 

@@ -194,7 +194,8 @@ def sides(root: Path, engine: Engine, arguments: argparse.Namespace) -> dict[str
     folders = {name: root / name for name in ("mine", "bentoml")}
     for folder in folders.values():
         folder.mkdir()
-    ours = Bentoml(folders["mine"] / "bench", Path(sys.executable), engine, pushes=True)
+    options = ("--compile",) if arguments.compile else ()
+    ours = Bentoml(folders["mine"] / "bench", Path(sys.executable), engine, options, pushes=True)
     found: dict[str, Side] = {"ours": ours, "by hand": ByHand(folders["mine"] / "by-hand", engine, ours)}
     if arguments.with_bentoml:
         other = Environment("bentoml", cache_folder() / "bentoml")
@@ -243,6 +244,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--torch", action="store_true", help="a service with torch instead of scikit-learn")
     parser.add_argument(
         "--torch-index", default="https://download.pytorch.org/whl/cpu", help="where its CPU build is"
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="our image with bytecode, as by hand and in BentoML's"
     )
     parser.add_argument("--with-bentoml", action="store_true", help="BentoML, too, from the package index")
     parser.add_argument("--folder", default="/var/tmp", help="where everything is made; a real disk")
