@@ -52,6 +52,7 @@ class FakeRegistry:
     endless: bool = False  # blobs have no end
     takes_blobs: bool = True  # else a mirror
     lists_referrers: bool = False
+    mount_status: int | None = None  # what it answers to a mount, if not what it should
     received: int = 0  # bytes of blobs that arrived
 
     def add(self, repository: str, tag: str, image: Image) -> Digest:
@@ -131,6 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not fake.takes_blobs:
             return self._answer(405)
         mount, source = query.get("mount", [""])[0], query.get("from", [""])[0]
+        if mount and fake.mount_status:
+            return self._answer(fake.mount_status)
         if mount in fake.places.get(source, ()):
             fake.places.setdefault(repository, set()).add(mount)
             return self._answer(201, headers={"Docker-Content-Digest": mount})

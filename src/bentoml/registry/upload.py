@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from .refusals import refused, words_of
 from .transport import Answer
 
 __all__ = ["OtherContent", "Upload"]
+
+logger = logging.getLogger(__name__)
 
 _SMALL = 8 << 20  # bytes that are sent anew rather than taken up
 _PART = 32 << 20  # bytes of a part where somebody before the registry takes no more
@@ -103,8 +106,17 @@ class Upload:
         return ["upload", self.registry.host, self.registry.repository, str(self.descriptor.digest)]
 
     def _begin(self, source: str | None) -> None:
-        mount = f"?mount={self.descriptor.digest}&from={source}" if source else ""
-        with self._ask("POST", f"blobs/uploads/{mount}", {}, 0) as answer:
+        if source:
+            try:
+                return self._open(f"?mount={self.descriptor.digest}&from={source}")
+            except ServiceUnavailable:
+                raise
+            except BentoMLException as e:  # we may not read there, or nothing is ever mounted
+                logger.debug("nothing is mounted from `%s`: %s", source, e)
+        self._open("")
+
+    def _open(self, query: str) -> None:
+        with self._ask("POST", f"blobs/uploads/{query}", {}, 0) as answer:
             self.mounted = answer.status == 201
             if not self.mounted:
                 self._go_to(answer, 0)

@@ -105,6 +105,15 @@ def test_blobs_are_mounted_from_the_repository_that_has_them(
     assert digests(IMAGE) <= registry.places["other/app"]
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_what_may_not_be_mounted_is_sent(registry: FakeRegistry, sink: RegistrySink, status: int) -> None:
+    sink.write(IMAGE, [f"{registry.host}/team/app:1"])
+    registry.mount_status = status
+    sink.write(IMAGE, [f"{registry.host}/other/app:1"])
+    assert digests(IMAGE) <= registry.places["other/app"]
+    assert tags(registry) == {"team/app/1", "other/app/1"}
+
+
 def test_two_names_in_one_registry_send_it_once(registry: FakeRegistry, sink: RegistrySink) -> None:
     sink.write(IMAGE, [f"{registry.host}/one/app:1", f"{registry.host}/two/app:1"])
     layers = sum(layer.descriptor.size for layer in IMAGE.layers)
