@@ -66,7 +66,6 @@ def _kept(
         return {name: known[name] for name in wanted if name in known}
     found = {name: digest for name in missing if (digest := digest_of(name)) is not None}
     names = {name.partition(" ")[0] for name in wanted}
-
     drops = mode == "update" or (missing and not found)
 
     def changed(lock: Lock) -> Lock:

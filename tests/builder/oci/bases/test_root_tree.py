@@ -109,6 +109,17 @@ def test_devices_and_sockets_of_a_folder_are_left_to_the_engine(root: Path, tmp_
     assert "dev" in names and names.isdisjoint({"dev/pipe", "dev/log"})
 
 
+@pytest.mark.parametrize(
+    "name", [b"etc/a\nb", b"etc/\xff", b"etc/.wh.passwd"], ids=["newline", "latin-1", "whiteout"]
+)
+def test_a_folder_with_names_that_mean_something_else_is_refused(
+    root: Path, tmp_path: Path, name: bytes
+) -> None:
+    Path(root, os.fsdecode(name)).write_text("x")
+    with pytest.raises(BentoMLException, match="`rootfs:.*/root` is refused: "):
+        opened(root, tmp_path / "cache")
+
+
 @pytest.mark.parametrize("kind", ["folder", "tar"])
 def test_one_for_another_machine_is_refused(root: Path, tmp_path: Path, kind: str) -> None:
     place = root if kind == "folder" else packed(root, tmp_path / "root.tar")

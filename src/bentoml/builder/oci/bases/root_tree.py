@@ -48,7 +48,10 @@ def open_root_tree(place: Path, *, platform: Platform, cache: Cache, always: int
     key = ["rootfs", _FORMAT, platform.architecture]
     if place.is_dir():
         found = _of_folder(place)
-        seen = [[e.path, e.kind, e.mode, e.size, e.link, e.uid, e.gid, _stamp(place / e.path)] for e in found]
+        seen = [
+            [e.path, e.kind, e.mode, e.size, ascii(e.link), e.uid, e.gid, _stamp(place / e.path)]
+            for e in found
+        ]
         digest = Digest.of_json(seen)
         layer = kept_layer(
             cache,
@@ -112,7 +115,7 @@ def _of_folder(root: Path) -> list[TarEntry]:
             info = path.lstat()
             name, mode = path.relative_to(root).as_posix(), stat.S_IMODE(info.st_mode)
             owner, group = (0, 0) if me and info.st_uid == me else (info.st_uid, info.st_gid)
-            _check_name(name)
+            _check_name(checked_path(name))
             if stat.S_ISLNK(info.st_mode):
                 yield TarEntry.symlink(name, os.readlink(path), uid=owner, gid=group)
             elif stat.S_ISDIR(info.st_mode):
@@ -132,6 +135,8 @@ def _of_folder(root: Path) -> list[TarEntry]:
         raise BentoMLException(
             f"`{e.filename}` of `rootfs:{root}` cannot be read: {e.strerror}; pack it as a tar with the rights to read it"
         ) from e
+    except BentoMLException as e:
+        raise BentoMLException(f"`rootfs:{root}` is refused: {e}") from e
 
 
 def _stamp(path: Path) -> list[int]:
