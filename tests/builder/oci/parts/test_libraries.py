@@ -81,7 +81,7 @@ def test_what_packages_bring_themselves_is_no_need(tmp_path: Path) -> None:
     }, "libraries of wheels and drivers of the host are found elsewhere"
     (line,) = missing(needs, BASE, "python:3.11-slim")
     assert line == (
-        "`cv2` may not work: the base image `python:3.11-slim` has no `libGL.so.1`; name its package in "
+        "`cv2` may not work: the base image `python:3.11-slim` has no `libGL.so.1`; name what has them in "
         "`docker.system_packages`, on Debian `libgl1`"
     )
     assert list(missing(needs, (*BASE, "libGL.so.1"), "b")) == []
@@ -106,3 +106,18 @@ def test_what_packages_bring_themselves_is_no_need(tmp_path: Path) -> None:
 )
 def test_the_package_that_has_it(library: str, package: str) -> None:
     assert debian_package(library) == package
+
+
+def test_one_line_for_each_package() -> None:
+    needs = {
+        "libX11.so.6": ["cv2"],
+        "libglib-2.0.so.0": ["cv2"],
+        "libgthread-2.0.so.0": ["cv2"],
+        "libpq.so.5": ["a", "b"],
+    }
+    assert list(missing(needs, (), "base")) == [
+        "`a`, `b` may not work: the base image `base` has no `libpq.so.5`; name what has them in `docker.system_packages`, "
+        "on Debian `libpq5`",
+        "`cv2` may not work: the base image `base` has no `libX11.so.6`, `libglib-2.0.so.0`, `libgthread-2.0.so.0`; name what "
+        "has them in `docker.system_packages`, on Debian `libx11-6`, `libglib2.0-0`",
+    ]

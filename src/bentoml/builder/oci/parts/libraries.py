@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -68,13 +68,21 @@ def external_needs(files: Mapping[str, Path], owners: Mapping[str, str]) -> dict
 
 
 def missing(needs: Needs, libraries: Collection[str], base: str) -> Iterator[str]:
-    """Yield a line for each library that is not among those of a base, with what to do about it."""
+    """Yield a line for each package that needs libraries which a base has not, with what to do about it."""
+    lacking: dict[str, list[str]] = {}
     for name, packages in sorted(needs.items()):
         if name not in libraries:
-            yield (
-                f"{' and '.join(f'`{package}`' for package in packages)} may not work: the base image `{base}` has no "
-                f"`{name}`; name its package in `docker.system_packages`, on Debian `{debian_package(name)}`"
-            )
+            lacking.setdefault(_words(packages), []).append(name)
+    for package, names in sorted(lacking.items()):
+        debian = dict.fromkeys(map(debian_package, names))
+        yield (
+            f"{package} may not work: the base image `{base}` has no {_words(names)}; name what has them in "
+            f"`docker.system_packages`, on Debian {_words(debian)}"
+        )
+
+
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def debian_package(library: str) -> str:
