@@ -116,7 +116,7 @@ def test_a_folder_with_names_that_mean_something_else_is_refused(
     root: Path, tmp_path: Path, name: bytes
 ) -> None:
     Path(root, os.fsdecode(name)).write_text("x")
-    with pytest.raises(BentoMLException, match="`rootfs:.*/root` is refused: "):
+    with pytest.raises(BentoMLException, match=r"`rootfs:.*/root` is refused: "):
         opened(root, tmp_path / "cache")
 
 
