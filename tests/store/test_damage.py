@@ -258,6 +258,20 @@ def test_a_file_is_not_damaged_because_another_name_of_it_is_gone(save: Save, mo
         assert models.verify(reading=reading) == []
 
 
+def test_what_somebody_put_there_is_named_but_stops_nothing(save: Save, models: ModelStore) -> None:
+    model = save("iris", {"w": "1", "sub/x": "2"})
+    Path(model.path_of("sub/evil.py")).write_text("import this")
+    Path(model.path_of("more")).symlink_to("sub")
+    cache = Path(model.path_of("sub/__pycache__/x.cpython-313.pyc"))
+    cache.parent.mkdir()
+    cache.write_text("of Python")
+    assert [(damage.path, damage.what) for damage in models.verify()] == [
+        ("more", "is not one of the files that were stored"),
+        ("sub/evil.py", "is not one of the files that were stored"),
+    ]
+    models.get(model.tag).check()
+
+
 def test_what_is_deleted_before_its_turn_is_not_damaged(home: Home) -> None:
     with Reading() as reading:
         assert Shelf(home, ModelInfo, home.models).verify(Tag("iris", "gone"), reading) == []

@@ -22,10 +22,11 @@ from .content import CHANGED, STAMP, unreadable, wrong_content
 from .manifest import Manifest
 from .tree import Entry
 
-__all__ = ["Damage", "Reading", "find_damage", "said"]
+__all__ = ["Damage", "Reading", "find_damage", "foreign_files", "said"]
 
 _SECOND = 10**9
 _NAMED = 20  # files that a message names
+_BYTECODE = "__pycache__"
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
@@ -131,6 +132,18 @@ def _wrong_files(
             said = wrong_content(folder / entry.path, entry)
         if said:
             yield entry.path, said
+
+
+def foreign_files(folder: Path, info: Manifest) -> Iterator[Damage]:
+    """Yield what somebody put into an item, but for what Python writes beside code; only who reads a whole folder sees it."""
+    stored = {info.FILE, *(entry.path for entry in info.files.entries)}
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != _BYTECODE)
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
+        for name in sorted([*files, *links]):
+            path = Path(parent, name).relative_to(folder).as_posix()
+            if path not in stored:
+                yield Damage(info.KIND, info.tag, path, "is not one of the files that were stored")
 
 
 def _verdict(

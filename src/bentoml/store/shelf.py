@@ -20,7 +20,7 @@ from . import refs
 from .aliases import MARK, Alias, Aliases
 from .blobs import MODE, Blobs
 from .content import put_stamp
-from .damage import Damage, Reading, find_damage
+from .damage import Damage, Reading, find_damage, foreign_files
 from .digest import Digest
 from .inodes import generation
 from .items import InfoT, Item
@@ -238,7 +238,8 @@ class Shelf(Generic[InfoT]):
             info = self._parse(tag, self._text(tag))
             if info.digest is None:
                 self._record_digest(tag)
-            return find_damage(folder, info, reading)
+                return []
+            return find_damage(folder, info, reading) or [*foreign_files(folder, info)]
         except InvalidArgument as e:  # a link that leaves it, say
             return [Damage(self._kind.KIND, tag, ".", f"has no digest and can get none: {e}")]
         except BentoMLException as e:
