@@ -23,6 +23,7 @@ from .engines.plain_dockerfile import without_mounts
 from .image import containerize
 from .image_result import ImageResult
 from .oci.bases.engine import connected
+from .plan import needs_dockerfile
 from .platform_image import Step
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "get_backend",
     "get_containerfile",
     "health",
+    "is_for_docker",
     "register_backend",
 ]
 
@@ -78,11 +80,12 @@ def build(
     engine = get_engine(backend)
     names = [image_tag] if isinstance(image_tag, str) else image_tag or ()
     check_features(features or ())
-    if backend != "docker" or options:
-        ours = {
-            "base_image": base_image, "offline": offline, "sbom": sbom, "bytecode": bytecode,
-            "compress_models": compress_models != "none",
-        }  # fmt: skip
+    ours = {
+        "base_image": base_image, "offline": offline, "sbom": sbom, "bytecode": bytecode,
+        "compress_models": compress_models != "none",
+    }  # fmt: skip
+    is_plain = not output and not any(ours.values())
+    if backend != "docker" or options or (is_plain and is_for_docker(bento_tag)):
         _check_ours(backend, ours)
         said = {"label": labels, "output": output, "push": push}
         options |= {name: value for name, value in said.items() if value}
@@ -98,6 +101,13 @@ def build(
         output="type=registry" if push else output, platform=platform, offline=offline, compress_models=compress_models, verify=verify, bytecode=bytecode,
         labels=labels, sbom=sbom, step=step, watch=watch,
     )  # fmt: skip
+
+
+def is_for_docker(bento_tag: str | Tag) -> bool:
+    """Say whether Docker has to build the bento's Dockerfile, as nobody else can do what is in it, and is there to do so."""
+    env = environment()
+    info = BentoStore(Home.from_environment(env)).get(bento_tag).info
+    return bool(needs_dockerfile(info)) and is_healthy(get_engine("docker"), env)
 
 
 def build_by_dockerfile(

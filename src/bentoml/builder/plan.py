@@ -17,6 +17,7 @@ __all__ = [
     "ImagePlan",
     "docker_build_command",
     "locked_platforms",
+    "needs_dockerfile",
     "plan_image",
     "port_of",
     "uses_gpu",
@@ -126,15 +127,18 @@ def port_of(info: BentoInfo) -> int:
 
 def _check_feasible(info: BentoInfo, base: str) -> None:
     """Refuse what the Dockerfile of the bento alone can say."""
-    image = info.image
-    keys = [key for key in _NEEDS_DOCKERFILE if image.get(key)]
-    if keys:
+    if keys := needs_dockerfile(info):
         said = ", ".join(f"`{key}`" for key in keys)
         raise BentoMLException(
             f"bento `{info.tag}` asks for {said}, which cannot be done on `{base}` without its Dockerfile; let an engine "
             f"build that, with `--backend buildx` or another, or by hand, with BuildKit: `{docker_build_command(info)}` (or leave it away in the build file, and name in "
             "`docker.base_image` an image in which it is done)"
         )
+
+
+def needs_dockerfile(info: BentoInfo) -> list[str]:
+    """Return what the bento asks for that an engine alone can do, by its Dockerfile."""
+    return [key for key in _NEEDS_DOCKERFILE if info.image.get(key)]
 
 
 def docker_build_command(info: BentoInfo) -> str:

@@ -15,7 +15,7 @@ from ..builder.engines.model import EngineImage
 from ..builder.engines.options import parse_options
 from ..builder.image import containerize as make_image
 from ..builder.image_result import ImageResult
-from ..builder.images_api import build_by_dockerfile, check_features
+from ..builder.images_api import build_by_dockerfile, check_features, is_for_docker
 from ..builder.oci.blobs import writing
 from ..config import Home, environment
 from ..exceptions import InvalidArgument
@@ -124,7 +124,8 @@ def containerize(
         options = parse_options(opt or [])
         check_features([name for names in enable_features or [] for name in names.split(",") if name])
         labels = dict(map(_label, label or []))
-        if backend != "docker" or options:
+        is_plain = not (base_image or output or offline or bytecode or sbom) and compress_models == "none"
+        if backend != "docker" or options or (is_plain and is_for_docker(parse_tag(bento))):
             _check_ours(base_image, offline, compress_models, bytecode, output)
             said = {
                 "label": labels, "output": tuple(output or ()), "push": push, "load": load, "sbom": sbom,
