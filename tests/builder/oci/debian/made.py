@@ -40,14 +40,20 @@ def write_deb(
     members: Sequence[tuple[tarfile.TarInfo, bytes]],
     fields: Mapping[str, str],
     compression: Compression = "xz",
+    scripts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a package that holds these members."""
+    """Write a package that holds these members, and scripts that would run."""
     control = "".join(f"{key}: {value}\n" for key, value in fields.items()).encode()
     suffix = f".{compression}" if compression else ""
     parts = {
         "debian-binary": b"2.0\n",
         f"control.tar{suffix}": _tar(
-            [member("control", control), member("md5sums", b"00  x\n")], compression
+            [
+                member("control", control),
+                member("md5sums", b"00  x\n"),
+                *(member(name, text.encode(), mode=0o755) for name, text in (scripts or {}).items()),
+            ],
+            compression,
         ),
         f"data.tar{suffix}": _tar([folder(""), *members], compression),
     }

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +64,18 @@ class Mirror:
         self.publish("base-files", folder("tmp", 0o1777))
         self.publish("python3", member("usr/bin/python3", b"ELF", mode=0o755))
 
-    def publish(self, name: str, *members: tuple[tarfile.TarInfo, bytes], version: str = "3.11.2-1") -> None:
+    def publish(
+        self,
+        name: str,
+        *members: tuple[tarfile.TarInfo, bytes],
+        version: str = "3.11.2-1",
+        scripts: Mapping[str, str] | None = None,
+    ) -> None:
         """Put a package on the mirror in the place of its older version."""
         for old in (self.folder / "debs").glob(f"{name}_*"):
             old.unlink()
         fields = {"Package": name, "Version": version, "Architecture": "all"}
-        write_deb(self.folder / "debs" / f"{name}_{version}_all.deb", members, fields)
+        write_deb(self.folder / "debs" / f"{name}_{version}_all.deb", members, fields, scripts=scripts)
         self.list()
 
     def list(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform as machine
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -128,7 +129,7 @@ def _apt(
     """Return apt for the base; None where this machine has none, or knows no source."""
     architecture = ARCHITECTURES.get(base.platform.architecture)
     found = chosen_sources(files, scratch / "sources", etc=etc, own=_own_distribution())
-    if architecture is None or found is None:
+    if architecture is None or found is None or shutil.which("apt-get", path=env.get("PATH")) is None:
         return None
     other = f"-{Digest.of(found.text.encode()).hex[:12]}" if found.trusted else ""
     folder = cache.folder("apt") / f"{files.codename()}-{architecture}{other}"
