@@ -13,7 +13,7 @@ from ..store.manifest import BentoInfo
 from ..store.models import ModelStore
 from ..tag import Tag
 from .build_file.config import BuildConfig
-from .contents.context import check_links, left_out, tell_size
+from .contents.context import check_included, check_links, left_out, tell_size
 from .contents.files import SourceFile
 from .contents.folder import Contents, write
 from .contents.hub_models import hub_models, tell_missing_library
@@ -116,6 +116,7 @@ def _files(job: Job, asked: _Asked) -> Sequence[SourceFile]:
     check_holds_service(files, asked.description.service, job.project)
     for said in left_out(job.project, files, asked.description.modules):
         logger.warning("%s; change `include`, `exclude` or `.bentoignore`", said)
+    check_included(job.project, files, asked.steps.build_include)
     tell_size(files)
     return files
 

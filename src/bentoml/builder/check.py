@@ -18,7 +18,7 @@ from ..config import Home
 from ..exceptions import BentoMLException, ImportServiceError
 from ..store.models import ModelStore
 from .build_file.config import BuildConfig, load_config, parse_config
-from .contents.context import check_links, largest, left_out
+from .contents.context import check_included, check_links, largest, left_out
 from .contents.files import SourceFile
 from .contents.manifest import bento_name
 from .contents.model_specs import model_info
@@ -153,6 +153,7 @@ class _Checker:
         try:
             self.selected = project_files(self.project, self.config, self.home)
             check_holds_service(self.selected, self.module, self.project)
+            check_included(self.project, self.selected, self.steps.build_include)
         except BentoMLException as e:
             yield Finding("error", "files", str(e))
         modules = self.description.modules if self.description else ()

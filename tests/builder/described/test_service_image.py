@@ -125,6 +125,14 @@ def test_what_is_not_there_leaves_nothing(tmp_path: Path, methods: str, said: st
     assert not (tmp_path / "home/bentos").exists()
 
 
+@pytest.mark.parametrize("path", ["data", "./data/", "data/x.txt"])
+def test_what_the_image_includes_and_the_bento_lacks(tmp_path: Path, path: str) -> None:
+    methods = f'.build_include("{path}")'
+    assert built(tmp_path, methods).info.image["build_include"]
+    with pytest.raises(BentoMLException, match="which the image includes, would not be part of the bento"):
+        built(tmp_path / "other", methods, {"bentofile.yaml": "exclude: [data/]\n"})
+
+
 def test_the_build_file_goes_before_the_code(tmp_path: Path) -> None:
     said = Image(base_image="a:1", python_version="3.12").declared()
     (tmp_path / "bentofile.yaml").write_text("docker: {base_image: 'b:2', python_version: '3.13'}\n")

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 from bentoml.builder.packages.indexes import Indexes
 from bentoml.builder.packages.uv_command import uv_command, uv_environment, uv_options
+from bentoml.process import run
 
 INDEX = "https://user:secret@index.example/simple"
 
 
 def test_uv_is_there() -> None:
     assert os.access(uv_command(), os.X_OK)
+
+
+def test_uv_is_found_by_many_threads_at_once() -> None:
+    code = """
+import sys, threading
+from bentoml.builder.packages.uv_command import uv_command
+sys.setswitchinterval(1e-6)
+start, found = threading.Barrier(16), []
+threads = [threading.Thread(target=lambda: (start.wait(), found.append(uv_command()))) for _ in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(found))
+"""
+    assert run([sys.executable, "-c", code]) == "16\n"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ...store.digest import Digest
 from ..packages.project import ProjectRequirements
 from .files import SourceFile
 
-__all__ = ["check_links", "largest", "left_out", "tell_size"]
+__all__ = ["check_included", "check_links", "largest", "left_out", "tell_size"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,21 @@ def left_out(project: Path, files: Sequence[SourceFile], modules: Sequence[str])
     selected = {str(file.origin) for file in files}
     missing = [Path(module).relative_to(project) for module in modules if module not in selected]
     return [f"`{path}`, which the service imports, would not be part of the bento" for path in missing]
+
+
+def check_included(project: Path, files: Sequence[SourceFile], paths: Sequence[str]) -> None:
+    """Make sure that the files and folders of the project which its image takes from the bento are there.
+
+    Raises:
+        InvalidArgument: one would not be part of the bento.
+    """
+    selected = {place for file in files for place in (file.origin, *file.origin.parents)}
+    for path in paths:
+        if project / path not in selected:
+            raise InvalidArgument(
+                f"`{path}`, which the image includes, would not be part of the bento; change `include`, `exclude` or "
+                "`.bentoignore`"
+            )
 
 
 def check_links(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock
 
 import uv
 
@@ -11,11 +12,16 @@ from .indexes import Indexes
 
 __all__ = ["uv_command", "uv_environment", "uv_options"]
 
+_one_asks = (
+    Lock()
+)  # Python before 3.14 shows `sysconfig` half filled to a second thread that asks at the same time
+
 
 def uv_command() -> str:
     """Return the path of uv."""
     try:
-        return uv.find_uv_bin()
+        with _one_asks:
+            return uv.find_uv_bin()
     except FileNotFoundError as e:
         raise MissingDependencyException(
             "uv is needed to resolve and install packages; run `pip install uv`"
