@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import bentoml
 from bentoml.builder.contents.wheel import runtime_requirements
 from bentoml.builder.packages.lock import Lock, LockPlatform, LockRequest, Pins
 
@@ -55,6 +56,7 @@ class Flowers:
 '''
 SAVE = "with bentoml.models.create('iris', labels={'b': '1', 'a': '2'}) as m: open(m.path + '/w', 'w').write('weights')"
 REQUIRED = ["numpy"]
+LIBRARY = str(Path(bentoml.__file__).parents[1])  # the one that is tested, wherever it lies
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Machine:
         given = {"BENTOML_HOME": str(folder / self.home), "HOME": str(folder), **self.env}
         done = subprocess.run(
             [*(as_user if self.user is not None else []), sys.executable, *arguments],
-            cwd=folder / self.project, env={"PATH": os.environ["PATH"], **given}, umask=self.umask,
+            cwd=folder / self.project, env={"PATH": os.environ["PATH"], "PYTHONPATH": LIBRARY, **given}, umask=self.umask,
             capture_output=True, encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
