@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -178,6 +179,25 @@ def test_a_file_that_cannot_be_stored_leaves_nothing(models: ModelStore, home: H
     with pytest.raises(InvalidArgument, match="copy of the file"), models.create("iris") as model:
         Path(model.path_of("link")).symlink_to("/etc/passwd")
     assert everything(home) == []
+
+
+def test_the_copied_folder_of_another_model_is_a_model(models: ModelStore, save: Save) -> None:
+    old = save("iris:v1", FILES, labels={"a": "b"})
+    with models.create("rose:v2") as new:
+        shutil.copytree(old.path, new.path, dirs_exist_ok=True)
+        Path(new.path_of("more")).write_text("1")
+    assert {entry.path for entry in new.tree.entries} == {*FILES, "more"}
+    assert (new.tag, new.info.labels) == (Tag("rose", "v2"), {})
+    assert models.verify() == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: 1", "[", "just: mine\nname: x\n", "name: x\nversion: v1\nlayers: 3\n"]
+)
+def test_a_file_that_is_called_as_a_manifest_and_is_none_is_not_lost(models: ModelStore, text: str) -> None:
+    with pytest.raises(InvalidArgument, match="describes an item; rename yours"), models.create("x") as model:
+        Path(model.path_of("model.yaml")).write_text(text)
+    assert models.list() == []
 
 
 def test_a_place_that_is_taken_leaves_nothing(home: Home, save: Save) -> None:

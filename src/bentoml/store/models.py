@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ..config import Home
-from ..exceptions import NotFound
+from ..exceptions import BentoMLException, NotFound
 from ..tag import Tag
 from . import custom_objects as pickles
 from .aliases import MARK, parse_taglike
@@ -26,6 +26,8 @@ from .signatures import plain_signatures
 from .trust import Trust
 
 __all__ = ["Model", "ModelStore"]
+
+_WRITTEN = ("context", "signatures", "api_version", "creation_time")  # what every manifest says
 
 
 class Model(Item[ModelInfo]):
@@ -108,6 +110,7 @@ class ModelStore(ItemStore[ModelInfo]):
             yield model
             if custom_objects:
                 pickles.dump(custom_objects, draft, external_modules=external_modules or ())
+            _drop_copied_manifest(draft)
             model._settle(*self._shelf.commit(draft, _finished(model.info)))
             self._trust.trust(model.digest)  # if the same came from elsewhere before
 
@@ -172,6 +175,15 @@ class ModelStore(ItemStore[ModelInfo]):
         `BentoStore.check_unused`; nobody can save meanwhile.
         """
         return Model(*self._shelf.delete(tag, force=force, check=check))
+
+
+def _drop_copied_manifest(draft: Path) -> None:
+    """Remove the manifest of another model whose folder was copied into this one; a file of the user's own is none."""
+    with suppress(BentoMLException, ValueError, OSError, RecursionError):
+        text = (draft / ModelInfo.FILE).read_text("utf-8")
+        ModelInfo.from_yaml(text)
+        if all(f"\n{key}:" in text for key in _WRITTEN):
+            (draft / ModelInfo.FILE).unlink()
 
 
 def _finished(info: ModelInfo) -> ModelInfo:
