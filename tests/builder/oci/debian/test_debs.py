@@ -159,6 +159,14 @@ def test_the_digest_is_that_of_the_base_and_costs_no_package(mirror: Mirror) -> 
     assert mirror.digest(anew=True) != digest, "or when it is wanted"
 
 
+def test_a_pinned_list_whose_packages_are_gone_says_what_else_there_is(mirror: Mirror) -> None:
+    digest = mirror.digest()
+    program = mirror.folder / "bin" / "apt-get"
+    program.write_text("#!/bin/sh\necho \"E: Version '3.11.2-1' for 'python3' was not found\"\nexit 100\n")
+    with pytest.raises(BentoMLException, match=r"3.11.2-1(?s:.*)--base-image debs:bookworm.*--update-base"):
+        mirror.open(f"bookworm@{digest}")
+
+
 def test_a_package_that_is_not_the_listed_one_is_refused(mirror: Mirror) -> None:
     mirror.list()
     deb = next((mirror.folder / "debs").glob("python3_*"))

@@ -68,7 +68,12 @@ def open_debs(
     apt, wanted, pin = _apt(reference, platform, cache, env, etc)
     packages = _listed(apt, wanted, cache, offline=offline, pin=pin)
     name = reference.partition("@")[0]
-    return _base(f"debs:{name}", apt, packages, platform, cache, offline=offline)
+    try:
+        return _base(f"debs:{name}", apt, packages, platform, cache, offline=offline)
+    except BentoMLException as e:
+        if pin is None or offline:
+            raise
+        raise BentoMLException(f"{e}\n{_moved_on(apt.suite)}") from e
 
 
 def debs_digest(
@@ -145,8 +150,7 @@ def _listed(
     packages = apt.resolve(wanted)
     if pin not in (None, _digest(packages)):
         raise NotFound(
-            f"the mirrors no longer have the packages of `debs:{apt.suite}@{pin}`; `--base-image debs:{apt.suite}` takes "
-            "those of today, and `bentoml build --update-base` puts them into the bento"
+            f"the mirrors no longer have the packages of `debs:{apt.suite}@{pin}`; {_moved_on(apt.suite)}"
         )
     for place, more in ((key, {"at": time.time()}), (_digest(packages), {})):
         cache.remember(place, {"packages": [package.fields() for package in packages], **more})
@@ -165,6 +169,13 @@ def _age(record: Mapping[str, object]) -> float:
 
 def _digest(packages: Sequence[Package]) -> Digest:
     return Digest.of_json({"recipe": _RECIPE, "packages": [package.fields() for package in packages]})
+
+
+def _moved_on(suite: str) -> str:
+    return (
+        f"where the mirrors have newer packages, `--base-image debs:{suite}` takes those of today, and "
+        "`bentoml build --update-base` puts them into the bento"
+    )
 
 
 def _base(
