@@ -59,7 +59,7 @@ def layers_after_packages(
     offline: bool,
 ) -> tuple[Layer, ...]:
     """Return the layer that the steps make which run on a base with the ``layers`` of the Python packages, if there are any."""
-    path = base_environment(base).get("PATH") or _PATH
+    path = plan.env.get("PATH") or base_environment(base).get("PATH") or _PATH
     steps = steps_after(bento, plan, path=path)
     below = replace(base, layers=(*base.layers, *layers))
     return with_steps(below, steps, cache=cache, env=env, offline=offline).layers[len(below.layers) :]

@@ -18,7 +18,7 @@ from .model import Step
 if TYPE_CHECKING:
     from docker import DockerClient
 
-__all__ = ["Container", "container_of"]
+__all__ = ["Container", "container_of", "forget_image", "shown"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Container:
         )  # fmt: skip
         tail: deque[str] = deque(maxlen=_LAST_LINES)
         for line in _lines(api.exec_start(job["Id"], stream=True)):
-            tail.append(self._shown(line))
+            tail.append(shown(line, self.secrets))
             logger.info("%s: %s", step.name, tail[-1])
         code = api.exec_inspect(job["Id"])["ExitCode"]
         if code:
@@ -65,12 +65,23 @@ class Container:
                 for chunk in api.get_image(image):
                     target.write(chunk)
         finally:
-            api.remove_image(image, force=True)
+            forget_image(self.client, image)
 
-    def _shown(self, line: str) -> str:
-        for value in sorted(filter(None, self.secrets.values()), key=len, reverse=True):
-            line = line.replace(value, "***")
-        return without_credentials(line)
+
+def shown(line: str, secrets: Mapping[str, str]) -> str:
+    """Return a line that a program wrote as people may see it: without values of secrets, and lines of such."""
+    hidden = {part for value in secrets.values() for part in (value, *value.splitlines()) if part.strip()}
+    for part in sorted(hidden, key=len, reverse=True):
+        line = line.replace(part, "***")
+    return without_credentials(line)
+
+
+def forget_image(client: DockerClient, name: str) -> None:
+    """Take an image of ours away; what went wrong before is not hidden where that fails, too."""
+    from docker.errors import APIError
+
+    with suppress(APIError):
+        client.api.remove_image(name, force=True)
 
 
 @contextmanager

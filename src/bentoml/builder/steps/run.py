@@ -20,7 +20,7 @@ from ..oci.cache import Cache, kept_layer
 from ..oci.codec import gzip_codec
 from ..oci.model import Base, Image
 from ..oci.parts.place import HOME, UID
-from .container import container_of
+from .container import container_of, forget_image
 from .host import handed_over
 from .layer import check_secrets, step_entries
 from .model import Steps
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = 1  # to be raised when the same steps give another layer
 _NAME = "bentoml-steps"
+_NO_HELP = ", or write the image"  # to a folder: what follows in the engine's error would run no step, either
 _SILENCE = 6 * 3600  # seconds: a compiler may say nothing for long
 
 
@@ -127,7 +128,7 @@ def _run(
                     container.run(step)
                 container.kept(saved)
         finally:
-            client.api.remove_image(name, force=True)
+            forget_image(client, name)
 
 
 def _check_engine(steps: Steps, env: Mapping[str, str]) -> None:
@@ -139,7 +140,8 @@ def _check_engine(steps: Steps, env: Mapping[str, str]) -> None:
         names = ", ".join(f"`{step.name}`" for step in steps.runs)
         raise BentoMLException(
             f"{names} would have to run in the image, which takes a container engine that answers; without one leave "
-            f"it away in the build file, and name in `docker.base_image` an image in which it is done\n{e}"
+            f"it away in the build file, and name in `docker.base_image` an image in which it is done\n"
+            f"{str(e).partition(_NO_HELP)[0]}"
         ) from e
 
 
