@@ -14,7 +14,7 @@ from tests.builder.test_bento import FakeResolver
 from bentoml.builder.bento import build
 from bentoml.builder.build_file.config import BuildConfig, load_config
 from bentoml.builder.described.service_image import with_image
-from bentoml.builder.image import containerize
+from bentoml.builder.plan import plan_image
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLConfigException, BentoMLException
 from bentoml.images import Image
@@ -89,8 +89,7 @@ def test_an_image_is_in_the_manifest_and_the_dockerfile(tmp_path: Path) -> None:
     ]
     assert [line for line in lines if line in wanted] == wanted
     assert "FROM evil" not in lines
-    with pytest.raises(BentoMLException, match="asks for `system_packages`, `commands`, `post_commands`"):
-        containerize(bento, home=Home(tmp_path / "home"), env={})
+    assert plan_image(bento.info, env={}).system_packages == ("curl", "git")
 
 
 def test_an_image_of_packages_alone_needs_no_engine(tmp_path: Path) -> None:
