@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from bentoml.builder.oci.layout import image_parts
 from bentoml.builder.oci.model import Image
@@ -52,6 +52,7 @@ class FakeRegistry:
     endless: bool = False  # blobs have no end
     takes_blobs: bool = True  # else a mirror
     lists_referrers: bool = False
+    denied: str | None = None  # a repository for which its token service gives no token, also beside others
     mount_status: int | None = None  # what it answers to a mount, if not what it should
     received: int = 0  # bytes of blobs that arrived
 
@@ -221,6 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/token":
             self.fake.seen.append(("GET", self.path, dict(self.headers)))
             granted = self.fake.basic in (None, self.headers.get("Authorization"))
+            if self.fake.denied and self.fake.denied in unquote(self.path):
+                return self._answer(403)
             return self._answer(200 if granted else 401, json.dumps({"token": TOKEN}).encode())
         if not self._admitted():
             return

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ..exceptions import BentoMLException, ServiceUnavailable
 from ..store.digest import Digest
-from .auth import credentials_for, fetch_token, parse_challenge
+from .auth import Challenge, Credentials, credentials_for, fetch_token, parse_challenge
 from .documents import MAX_DOCUMENT, Descriptor, MediaType, parsed_document
 from .reference import DEFAULT_HOST, Reference
 from .refusals import refused
@@ -230,12 +230,23 @@ class Registry:
             challenge = parse_challenge(answer.headers.get("www-authenticate", ""))
             credentials = credentials_for(self.host, self._env)
             if challenge.scheme == "bearer":
-                asked = challenge.parameters.get("scope", "").split()
-                self._scopes += [scope for scope in asked if scope not in self._scopes]
-                token = fetch_token(self._transport, challenge, self._root, credentials, self._scopes)
-                self._authorization = f"Bearer {token}"
+                self._authorization = f"Bearer {self._token(challenge, credentials)}"
             elif challenge.scheme == "basic" and credentials is not None:
                 self._authorization = credentials.basic
+
+    def _token(self, challenge: Challenge, credentials: Credentials | None) -> str:
+        """Return a token for what is asked now and was before, or for the former alone where one for both is refused."""
+        asked = challenge.parameters.get("scope", "").split()
+        self._scopes += [scope for scope in asked if scope not in self._scopes]
+        try:
+            return fetch_token(self._transport, challenge, self._root, credentials, self._scopes)
+        except ServiceUnavailable:
+            raise
+        except BentoMLException:
+            if not asked or self._scopes == asked:
+                raise
+        self._scopes = asked  # a repository to mount from may be closed to us by now
+        return fetch_token(self._transport, challenge, self._root, credentials, asked)
 
     def _check_digest(self, answer: Answer, digest: Digest) -> None:
         said = answer.headers.get("docker-content-digest", str(digest))

@@ -114,6 +114,14 @@ def test_what_may_not_be_mounted_is_sent(registry: FakeRegistry, sink: RegistryS
     assert tags(registry) == {"team/app/1", "other/app/1"}
 
 
+def test_a_repository_that_is_closed_now_costs_no_login(registry: FakeRegistry, sink: RegistrySink) -> None:
+    sink.write(IMAGE, [f"{registry.host}/team/app:1"])
+    registry.realm, registry.denied = "self", "repository:team/app"
+    registry.places["team/app"] = set()
+    sink.write(IMAGE, [f"{registry.host}/other/app:1"])
+    assert "other/app/1" in tags(registry)
+
+
 def test_two_names_in_one_registry_send_it_once(registry: FakeRegistry, sink: RegistrySink) -> None:
     sink.write(IMAGE, [f"{registry.host}/one/app:1", f"{registry.host}/two/app:1"])
     layers = sum(layer.descriptor.size for layer in IMAGE.layers)
