@@ -23,7 +23,7 @@ def test_the_files_are_read(tmp_path: Path) -> None:
         ("none.sh", "cannot be read"),
         ("link.sh", "leaves its folder"),
         ("plain.sh", "such as `#!/bin/sh`"),
-        ("folder", "cannot be read"),
+        ("folder", "is not a file"),
         ("large.sh", "larger than 1 MiB"),
         ("binary.sh", "not UTF-8"),
     ],

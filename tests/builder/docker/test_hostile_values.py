@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import dockerfile  # type: ignore[import-not-found]  # it is compiled, and has no stubs
 import pytest
 
 from bentoml.builder.build_file.config import parse_config
+from bentoml.builder.build_file.config_docker import Distro
 from bentoml.builder.contents.folder import Contents, write
 from bentoml.builder.contents.manifest import image_of
 from bentoml.builder.described.service_image import ImageSteps
 from bentoml.builder.docker.docker_files import DockerFiles
 from bentoml.builder.docker.dockerfile import DockerfileSpec, render
+from bentoml.builder.engines.plain_dockerfile import without_mounts
 from bentoml.builder.packages.lock_platform import LockPlatform
 from bentoml.builder.packages.project import project_requirements
 from bentoml.exceptions import BentoMLConfigException
@@ -145,3 +147,37 @@ def test_a_file_that_is_included_is_no_pattern(path: str) -> None:
     assert re.sub(r"\[([*?\[])\]", r"\1", copy.value[0]) == f"src/{path}"
     assert copy.flags == ()
     assert not re.search(r"(?<!\[)[*?]|\[(?![*?\[]\])(?!\])", copy.value[0])
+
+
+@pytest.mark.parametrize("secrets", [(), ("TOKEN",)], ids=["plain", "secret"])
+@pytest.mark.parametrize("packages", [(), ("git", "libgomp1")], ids=["bare", "packages"])
+@pytest.mark.parametrize("distro", get_args(Distro))
+def test_every_kind_of_dockerfile_is_one(
+    distro: Distro, packages: tuple[str, ...], secrets: tuple[str, ...]
+) -> None:
+    for number in range(32):
+        scripted, conda, python, gpu, models = (bool(number >> bit & 1) for bit in range(5))
+        made = render(
+            DockerfileSpec(
+                "x", distro, secrets=secrets, system_packages=packages, has_setup_script=scripted, has_conda=conda,
+                brings_python=python, uses_gpu=gpu, models=(Tag("iris", "v1"),) if models else (), is_locked=not gpu,
+                hub_models=("bert",) if gpu else (), env={"A": "b"}, commands=("true",), port=8080, python_version="3.13",
+            )
+        )  # fmt: skip
+        words = [cmd for cmd, _ in shape(made)]
+        assert set(words) <= {
+            "FROM",
+            "USER",
+            "ENV",
+            "RUN",
+            "WORKDIR",
+            "COPY",
+            "EXPOSE",
+            "HEALTHCHECK",
+            "ENTRYPOINT",
+        }
+        assert words.count("FROM") == 1 + models
+        assert "$" not in re.sub(r"\$PATH|\$\(cat /run/secrets/TOKEN\)|models=\$HOME", "", made)
+        plain = made if secrets else without_mounts(made)
+        assert [cmd for cmd, _ in shape(plain)] == words
+        assert all(flags == () for cmd, flags in shape(plain) if cmd == "RUN") or secrets
