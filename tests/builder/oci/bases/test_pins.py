@@ -72,7 +72,7 @@ def test_who_cannot_be_reached_is_told_once_and_asked_again_later(
     started = time.monotonic()
     for _ in range(3):
         assert digests.find(f"{nobody}/team/app:1", AMD64) is None
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
     (said,) = caplog.messages
     assert f"`{nobody}/team/app:1`" in said and "cannot be reached" in said and "--update-base" in said
     (record,) = (digests.root / "records").iterdir()
