@@ -23,6 +23,7 @@ CACHE = "--mount=type=cache,target=/var/cache/apt,sharing=locked"
         (f"# RUN {CACHE} x\nFROM a\n", f"# RUN {CACHE} x\nFROM a\n"),
         (f"RUN echo \\\n# a comment \\\n\n RUN {CACHE} x\n", f"RUN echo \\\n# a comment \\\n\n RUN {CACHE} x\n"),
         (f"RUN {CACHE} x", "RUN trap 'rm -rf /var/cache/apt/*' EXIT; x"),
+        (f"RUN echo 'a\u2028RUN {CACHE} x'\n", f"RUN echo 'a\u2028RUN {CACHE} x'\n"),
         ("", ""),
     ],
     ids=str,

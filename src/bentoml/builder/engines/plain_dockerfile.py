@@ -12,6 +12,7 @@ __all__ = ["without_mounts"]
 _GAP = r"(?:[ \t]|\\\n)+"
 _RUN = re.compile(rf"[ \t]*RUN{_GAP}((?:--\S+{_GAP})+)(.*)", re.IGNORECASE | re.DOTALL)
 _FLAG = re.compile(rf"(--\S+){_GAP}")
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # other separators of lines are data to an engine
 _CONTINUED = re.compile(r"\\[ \t]*\n?$")
 
 
@@ -28,7 +29,7 @@ def _instructions(text: str) -> list[str]:
     """Return the lines of each instruction; comments and empty lines do not end one that goes on."""
     found: list[str] = []
     goes_on = False
-    for line in text.splitlines(keepends=True):
+    for line in _LINE.findall(text):
         if goes_on:
             found[-1] += line
         else:
