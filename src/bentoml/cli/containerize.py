@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import typer
 
@@ -21,6 +20,7 @@ from ..config import Home, environment
 from ..exceptions import InvalidArgument
 from ..paths import write_atomic
 from ..store.bentos import BentoStore
+from . import _image_options as option
 from ._engine_flags import EngineFlagsCommand, given_flags, note_of
 from ._image_table import print_layers
 from ._output import print_json
@@ -38,86 +38,26 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(cls=EngineFlagsCommand)
 def containerize(
     context: typer.Context,
-    bento: Annotated[str, typer.Argument(metavar="BENTO:TAG", help="A bento's tag, or its name for the latest.")],
-    image_tag: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-t", "--image-tag", "--docker-image-tag", metavar="NAME:TAG",
-            help="The image's name; may be repeated. [the bento's tag]",
-        ),
-    ] = None,
-    base_image: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REF",
-            help="Build upon this: a registry's image, docker://NAME, oci:FOLDER, rootfs:FOLDER, debs:SUITE. [the bento's own]",
-        ),
-    ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-o", "--output", metavar="type=TYPE,dest=PLACE|json",
-            help="Where the image goes: type=oci (a folder), oci-archive, docker-archive (files), registry, or docker; "
-            "json prints the result for programs. [type=docker]",
-        ),
-    ] = None,
-    push: Annotated[
-        bool, typer.Option("--push", help="Push it to the registries that its names say; the same as -o type=registry.")
-    ] = False,
-    load: Annotated[
-        bool, typer.Option("--load", help="Load it into the local engine, which is the default; the same as -o type=docker.")
-    ] = False,
-    platform: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OS/ARCH[,...]", help="The machines it is for. [the first one that the bento is locked for]"
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A label of the image; may be repeated.")
-    ] = None,
-    sbom: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|true|false",
-            help="Write its SBOM (SPDX) to a file, too; whether it goes beside the image. [true for a registry]",
-        ),
-    ] = None,
-    backend: Annotated[
-        str,
-        typer.Option(
-            envvar="BENTOML_CONTAINERIZE_BACKEND",
-            help="docker, or who builds the bento's Dockerfile instead: buildx, podman, buildah, nerdctl, buildctl.",
-        ),
-    ] = "docker",
-    opt: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[=VALUE]", help="An option of the backend's build command; it builds the Dockerfile then."),
-    ] = None,
-    enable_features: Annotated[
-        list[str] | None, typer.Option(metavar="NAME[,...]", hidden=True)
-    ] = None,
-    run_as_root: Annotated[
-        bool, typer.Option("--run-as-root", help="Run the backend by sudo.")
-    ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Use only what is in the caches.")] = False,
-    compress_models: Annotated[
-        Literal["none", "gzip"], typer.Option(help="Compress the models too, which pays on a slow link alone.")
-    ] = "none",
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Read the bento and its models again and compare them with what was stored.")
-    ] = False,
-    bytecode: Annotated[
-        bool, typer.Option("--compile", help="Compile the packages, so that a container starts sooner.")
-    ] = False,
-    iidfile: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the image's id to a file.")
-    ] = None,
-    metadata_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", dir_okay=False, help="Write names, id and digest to a JSON file, as BuildKit does."),
-    ] = None,
-) -> None:  # fmt: skip
+    bento: option.Bento,
+    image_tag: option.ImageTag = None,
+    base_image: option.BaseImage = None,
+    output: option.Output = None,
+    push: option.Push = False,
+    load: option.Load = False,
+    platform: option.Platform = None,
+    label: option.Label = None,
+    sbom: option.Sbom = None,
+    backend: option.Backend = "docker",
+    opt: option.Opt = None,
+    enable_features: option.EnableFeatures = None,
+    run_as_root: option.RunAsRoot = False,
+    offline: option.Offline = False,
+    compress_models: option.CompressModels = "none",
+    verify: option.Verify = False,
+    bytecode: option.Bytecode = False,
+    iidfile: option.Iidfile = None,
+    metadata_file: option.MetadataFile = None,
+) -> None:
     """Turn a bento into an OCI image, with or without a container engine."""
     telling = Telling()
     try:
