@@ -235,7 +235,8 @@ def test_code_that_is_not_there(trial: Trial, python: dict[str, Any], said: str)
 
 
 def test_a_module_that_would_be_left_out(trial: Trial) -> None:
-    trial.write("helper.py", "")
-    modules = [str(trial.folder / name) for name in ("helper.py", "service.py")]
-    found = trial.config(exclude=["helper.py"]).found(described=replace(GREETER, modules=modules))
-    assert one_with(found, "warning files", "`helper.py`, which the service imports")
+    trial.write("helper.py", "").write("service.py", "import helper\n" + SERVICE)
+    found = trial.config(exclude=["helper.py"]).found()
+    assert one_with(found, "warning files", "service.py:1 imports `helper` of the project", "`exclude`")
+    assert not any("requirement" in line for line in found)
+    assert not any("helper" in line for line in trial.config().found())

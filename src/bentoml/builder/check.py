@@ -18,7 +18,7 @@ from ..config import Home
 from ..exceptions import BentoMLException, ImportServiceError
 from ..store.models import ModelStore
 from .build_file.config import BuildConfig, load_config, parse_config
-from .contents.context import check_included, check_links, largest, left_out
+from .contents.context import check_included, check_links, largest
 from .contents.files import SourceFile
 from .contents.manifest import bento_name
 from .contents.model_specs import model_info
@@ -156,9 +156,6 @@ class _Checker:
             check_included(self.project, self.selected, self.steps.build_include)
         except BentoMLException as e:
             yield Finding("error", "files", str(e))
-        modules = self.description.modules if self.description else ()
-        for said in left_out(self.project, self.selected, modules):
-            yield Finding("warning", "files", said, "change `include`, `exclude` or `.bentoignore`")
         for path in secrets_among(self.selected):
             yield Finding(
                 "warning", "files", f"`{path}` looks like a secret and would be in the bento", exclude
@@ -235,12 +232,25 @@ class _Checker:
         are_known = self._tells_all(requirements) and declared <= here | {"bentoml"}
         for one in imports:
             packages, is_known = packages_of(one.module, installed)
-            if not packages & declared:
+            if self._is_own(one.module):
+                said = (
+                    f"{one.place} imports `{one.module}` of the project, which would not be part of the bento"
+                )
+                yield Finding("warning", "files", said, "change `include`, `exclude` or `.bentoignore`")
+            elif not packages & declared:
                 is_certain = are_known or (is_known and self._tells_all(requirements))
                 yield from self._undeclared(one, packages, brought, "error" if is_certain else "warning")
             elif self.description is not None and find_spec(one.module) is None:
                 said = f"{one.place} imports `{one.module}`, which is not installed here, as `bentoml serve` needs it"
                 yield Finding("warning", "service", said, f"`pip install {min(packages & declared)}`")
+
+    def _is_own(self, module: str) -> bool:
+        """Say whether the project has a module of this name, which its bento may lack."""
+        places = (self.project, self.project / "src") if self.config.python.is_src_layout else (self.project,)
+        return any(
+            (place / f"{module}.py").is_file() or (place / module / "__init__.py").is_file()
+            for place in places
+        )
 
     def _tells_all(self, requirements: ProjectRequirements) -> bool:
         """Say whether nothing is installed but what the names of the requirements tell."""
