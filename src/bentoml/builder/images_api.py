@@ -98,8 +98,9 @@ def build(
     home = Home.from_environment(env)
     return containerize(
         BentoStore(home).get(bento_tag), home=home, env=env, base=base_image, names=names,
-        output="type=registry" if push else output, platform=platform, offline=offline, compress_models=compress_models, verify=verify, bytecode=bytecode,
-        labels=labels, sbom=sbom, step=step, watch=watch,
+        output="type=registry" if push else output, platform=platform, offline=offline,
+        compress_models=compress_models, verify=verify, bytecode=bytecode, labels=labels, sbom=sbom, step=step,
+        watch=watch,
     )  # fmt: skip
 
 
