@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 from . import __version__
@@ -18,6 +19,7 @@ def main() -> None:
         print(f"bentoml, version {__version__}")  # noqa: T201
         return
     gc.set_threshold(_RARELY)
+    signal.signal(signal.SIGTERM, _end)
     try:
         from .cli.main import run  # the command table costs 40 ms, which `--version` need not pay
     except KeyboardInterrupt:
@@ -26,6 +28,11 @@ def main() -> None:
         run()
     finally:
         gc.freeze()
+
+
+def _end(number: int, _: object) -> None:
+    """End in the usual way, so that what is half done is tidied up; a server has a handler of its own."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 import bentoml
 from bentoml.cli.main import COMMANDS, run
+from bentoml.config import Home
+from bentoml.store.models import ModelStore
 
 
 def bentoml_command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -123,3 +126,21 @@ def test_a_reader_that_went_away_is_no_matter_to_speak_of(tmp_path: Path) -> Non
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_who_is_told_to_end_tidies_up_first(tmp_path: Path) -> None:
+    home, out = tmp_path / "home", tmp_path / "out"
+    out.mkdir()
+    with ModelStore(Home(home)).create("iris") as model:
+        Path(model.path_of("w")).write_bytes(os.urandom(30_000_000))
+    argv = [sys.executable, "-m", "bentoml", "models", "export", "iris", str(out / "iris.tar.bz2")]
+    with subprocess.Popen(
+        argv, env={**os.environ, "BENTOML_HOME": str(home)}, stderr=subprocess.PIPE
+    ) as exporting:
+        while not os.listdir(out):
+            assert exporting.poll() is None
+            time.sleep(0.01)
+        exporting.terminate()
+        assert exporting.stderr is not None
+        assert (exporting.wait(), exporting.stderr.read()) == (143, b"")
+    assert os.listdir(out) == []
