@@ -25,6 +25,7 @@ NOT_NAMES = {
     "stage",  # a key of an entry of `envs`
     "the value of m[1]",  # `${NAME}` in the file of BENTOML_CONFIG
     "the value of name",  # what was found to be there just before
+    "PATH",  # where programs are found, as for every program
 }
 SAME_AS = {"serve-http": "serve"}
 
