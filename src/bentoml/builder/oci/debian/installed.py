@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import platform as machine
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ....exceptions import BentoMLException, InvalidArgument, NotFound
+from ....process import CommandFailed, run
 from ....store.archives.tar import Tar, TarEntry
 from ....store.digest import Digest
 from ...steps.model import FILES, Step, Steps
@@ -129,7 +129,7 @@ def _apt(
     """Return apt for the base; None where this machine has none, or knows no source."""
     architecture = ARCHITECTURES.get(base.platform.architecture)
     found = chosen_sources(files, scratch / "sources", etc=etc, own=_own_distribution())
-    if architecture is None or found is None or shutil.which("apt-get", path=env.get("PATH")) is None:
+    if architecture is None or found is None or not _has_apt(env):
         return None
     other = f"-{Digest.of(found.text.encode()).hex[:12]}" if found.trusted else ""
     folder = cache.folder("apt") / f"{files.codename()}-{architecture}{other}"
@@ -138,6 +138,14 @@ def _apt(
         folder, files.codename(), architecture, provided, env, etc, installed=files.installed(),
         sources=found.text, trusted=found.trusted, purpose=f"system packages on {base.name}",
     )  # fmt: skip
+
+
+def _has_apt(env: Mapping[str, str]) -> bool:
+    try:
+        run(["apt-get", "--version"], env=env)
+    except CommandFailed:
+        return False
+    return True
 
 
 def _own_distribution() -> str:
