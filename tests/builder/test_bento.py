@@ -15,6 +15,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from tests.builder.handmade import unpinned, wheel
+from tests.builder.source_packages import package
 
 import bentoml
 from bentoml.builder.bento import build
@@ -428,3 +429,17 @@ def test_a_module_that_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCap
     built(project, Home(tmp_path / "home"))
     assert "`helper.py`, which the service imports, would not be part of the bento" in caplog.text
     assert "service.py" not in caplog.text
+
+
+def test_a_module_that_is_packed_is_not_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    project = project_in(tmp_path, "minimal")
+    package(project / "libs", "colors")
+    service = project / "service.py"
+    service.write_text(
+        f"import sys\nsys.path.insert(0, {str(project / 'libs')!r})\nimport colors\n" + service.read_text()
+    )
+    (project / "bentofile.yaml").write_text(
+        "exclude: [libs/]\npython: {lock_packages: false, packages: [./libs]}\n"
+    )
+    built(project, Home(tmp_path / "home"))
+    assert "which the service imports" not in caplog.text

@@ -13,7 +13,7 @@ from ..store.manifest import BentoInfo
 from ..store.models import ModelStore
 from ..tag import Tag
 from .build_file.config import BuildConfig
-from .contents.context import check_included, check_links, left_out, tell_size
+from .contents.context import check_included, check_links, tell_left_out, tell_size
 from .contents.files import SourceFile
 from .contents.folder import Contents, write
 from .contents.hub_models import hub_models, tell_missing_library
@@ -114,8 +114,7 @@ def _asked(job: Job, config: BuildConfig) -> _Asked:
 def _files(job: Job, asked: _Asked) -> Sequence[SourceFile]:
     files = project_files(job.project, asked.config, job.home)
     check_holds_service(files, asked.description.service, job.project)
-    for said in left_out(job.project, files, asked.description.modules):
-        logger.warning("%s; change `include`, `exclude` or `.bentoignore`", said)
+    tell_left_out(job.project, asked.requirements, files, asked.description.modules)
     check_included(job.project, files, asked.steps.build_include)
     tell_size(files)
     return files

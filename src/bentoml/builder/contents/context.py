@@ -9,9 +9,10 @@ from pathlib import Path
 from ...exceptions import InvalidArgument
 from ...store.digest import Digest
 from ..packages.project import ProjectRequirements
+from ..packages.sources import PathSource
 from .files import SourceFile
 
-__all__ = ["check_included", "check_links", "largest", "left_out", "tell_size"]
+__all__ = ["check_included", "check_links", "largest", "tell_left_out", "tell_size"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +45,22 @@ def tell_size(files: Sequence[SourceFile]) -> None:
             )
 
 
-def left_out(project: Path, files: Sequence[SourceFile], modules: Sequence[str]) -> list[str]:
-    """Say of each module that the service imports from its project, given by its file, whether the bento will lack it."""
-    selected = {str(file.origin) for file in files}
-    missing = [Path(module).relative_to(project) for module in modules if module not in selected]
-    return [f"`{path}`, which the service imports, would not be part of the bento" for path in missing]
+def tell_left_out(
+    project: Path, requirements: ProjectRequirements, files: Sequence[SourceFile], modules: Sequence[str]
+) -> None:
+    """Warn of each module, given by its file, that the service imports from its project and the bento will lack.
+
+    Code that the project requires is in the bento as a wheel.
+    """
+    selected = {file.origin for file in files}
+    packed = [project / source.path for source in requirements.sources if isinstance(source, PathSource)]
+    for module in map(Path, modules):
+        if module not in selected and not any(module.is_relative_to(place) for place in packed):
+            logger.warning(
+                "`%s`, which the service imports, would not be part of the bento; change `include`, `exclude` or "
+                "`.bentoignore`",
+                module.relative_to(project),
+            )
 
 
 def check_included(project: Path, files: Sequence[SourceFile], paths: Sequence[str]) -> None:
