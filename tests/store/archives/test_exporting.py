@@ -230,9 +230,20 @@ def test_a_file_that_rotted_on_the_disk_is_found_on_its_way(save: Save, tmp_path
 
 
 def test_names_that_could_not_be_unpacked_are_refused_here(save: Save, tmp_path: Path) -> None:
-    model = save("iris", {"Readme": "1", "README": "2"})
-    with pytest.raises(BentoMLException, match="are one name for file systems"):
+    model = save("iris:v1", {"Readme": "1", "README": "2"})
+    with pytest.raises(BentoMLException) as caught:
         export(model, open_place(tmp_path / "x.tar"))
+    assert str(caught.value) == (
+        "model `iris:v1` could not be unpacked everywhere: `README` and `Readme` are one name for file systems that do not "
+        "tell case or accents apart; rename the file, and save it again"
+    )
+
+
+def test_a_name_that_is_a_drive_elsewhere_is_refused_here(save: Save, tmp_path: Path) -> None:
+    with pytest.raises(
+        BentoMLException, match="could not be unpacked everywhere: 'c:x' is an absolute path, or of a drive"
+    ):
+        export(save("iris:v1", {"c:x": "1"}), open_place(tmp_path / "x.tar"))
 
 
 def test_a_model_of_bentoml_1x_keeps_what_it_says(home: Home, tmp_path: Path) -> None:

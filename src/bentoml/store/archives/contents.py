@@ -39,7 +39,12 @@ def contents(item: Model | Bento, models: Sequence[Model] = ()) -> list[TarEntry
         for tag in latest.values()
     ]
     entries = sorted([*_folders(files), *files], key=lambda entry: entry.path)
-    _check_names(entries)
+    try:
+        _check_names(entries)
+    except BentoMLException as e:
+        raise BentoMLException(
+            f"{item.info.KIND} `{item.tag}` could not be unpacked everywhere: {e}; rename the file, and save it again"
+        ) from e
     return entries
 
 

@@ -81,7 +81,7 @@ def checked_path(name: str) -> str:
             return ""
         raise BentoMLException(f"{name!r} is no name of a file")
     if path.startswith("/") or _DRIVE.match(path) or path.startswith("\\"):
-        raise BentoMLException(f"{name!r} is an absolute path")
+        raise BentoMLException(f"{name!r} is an absolute path, or of a drive")
     if ".." in re.split(r"[/\\]", path):
         raise BentoMLException(f"{name!r} leaves its folder")
     parts = path.split("/")
