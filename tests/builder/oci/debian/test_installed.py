@@ -84,6 +84,20 @@ def test_it_is_chosen_once(mirror: Mirror) -> None:
     )
 
 
+def test_what_the_mirrors_no_longer_have_is_chosen_anew(
+    mirror: Mirror, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(mirror, "demo")
+    for blob in (mirror.folder / "cache/blobs/sha256").iterdir():
+        blob.unlink()
+    apt = mirror.folder / "bin/apt-get"
+    gone = 'case "$*" in *demo=3.11.2-1*) echo "E: Version 3.11.2-1 was not found" >&2; exit 100;; esac\n'
+    apt.write_text(apt.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{gone}"))
+    mirror.publish("demo", member("usr/bin/demo", b"newer"), version="4")
+    assert members(add(mirror, "demo").layers[-1])["usr/bin/demo"].text == "newer"
+    assert "Version 3.11.2-1 was not found" in caplog.text
+
+
 def test_nothing_is_wanted(mirror: Mirror) -> None:
     assert add(mirror) == DEBIAN
     assert mirror.calls() == 0

@@ -6,8 +6,10 @@ packages, which were chosen and fetched here.
 
 from __future__ import annotations
 
+import logging
 import platform as machine
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,12 +25,15 @@ from ..codec import gzip_codec
 from ..model import Base
 from .apt import ARCHITECTURES, Apt, Package, recalled
 from .base_files import BaseFiles, read_base_files
+from .deb import Deb
 from .debs import FOR_SCRIPTS_ONLY, unpacked
 from .scripts import what_matters
 from .sources import chosen_sources
 from .upon import upon_base
 
 __all__ = ["with_packages"]
+
+logger = logging.getLogger(__name__)
 
 _NAME = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*"
@@ -111,8 +116,7 @@ def _made(
     apt = _apt(base, files, scratch, cache, env, etc)
     if apt is None:
         return run_steps(base, _commands(names, _APT), scratch, env=env)
-    packages = _chosen(apt, names, key, cache)
-    debs = unpacked(apt, packages, scratch, keep=True)
+    packages, debs = _fetched(apt, names, Digest.of_json({"chosen": key}), cache, scratch)
     missed = [deb.field("Package") for deb in debs if what_matters(deb.field("Package"), deb.scripts)]
     if missed and not files.status:
         missed = []  # a base without dpkg, which no script would find: as a base of `debs:` is made
@@ -155,14 +159,23 @@ def _own_distribution() -> str:
         return ""
 
 
-def _chosen(apt: Apt, names: Sequence[str], key: object, cache: Cache) -> tuple[Package, ...]:
-    """Return the packages that are needed: those of an earlier time, or what the mirrors have now."""
-    place = Digest.of_json({"chosen": key})
+def _fetched(
+    apt: Apt, names: Sequence[str], place: Digest, cache: Cache, scratch: Path
+) -> tuple[tuple[Package, ...], list[Deb]]:
+    """Return the packages that are needed, those of an earlier time while the mirrors have them, and their content."""
     if (record := cache.recall(place)) is not None:
-        return recalled(record)
+        try:
+            return recalled(record), unpacked(apt, recalled(record), scratch, keep=True)
+        except BentoMLException as e:
+            logger.warning(
+                "the packages that were chosen before cannot be had any more, taking those of today: %s", e
+            )
+            for left in ("archives", "unpacked"):
+                shutil.rmtree(scratch / left, ignore_errors=True)
     packages = apt.resolve(names)
+    debs = unpacked(apt, packages, scratch, keep=True)
     cache.remember(place, {"packages": [package.fields() for package in packages]})
-    return packages
+    return packages, debs
 
 
 def _installation(packages: Sequence[Package], missed: Sequence[str], scratch: Path) -> Steps:
