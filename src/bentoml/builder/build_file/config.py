@@ -264,7 +264,9 @@ def _args(fields: Fields) -> dict[str, Any]:
         return {}
     for name, item in (value or {}).items():
         if (wrong := _no_data(item)) is not None:
-            fields.mistake(f"args.{name}", f"holds a {type(wrong).__name__}, which a bento cannot record")
+            fields.mistake(
+                f"args.{name}", f"holds a value of type `{type(wrong).__name__}`, which a bento cannot record"
+            )
     return dict(value or {})
 
 
