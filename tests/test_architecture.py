@@ -64,7 +64,10 @@ LATE_IMPORTS = {
         "runtime.proxied.command",
         "runtime.proxied.program",
     ): "only services that are another program need an HTTP client",
-    ("builder.locking", "builder.oci.bases.pins"): "only a build whose lock lacks its base asks a registry for it",
+    (
+        "builder.locking",
+        "builder.oci.bases.pins",
+    ): "only a build whose lock lacks its base asks a registry for it",
     ("cli.remote", "builder.build_file.config"): "only `models pull --bentofile` reads a build file",
     ("__main__", "cli.main"): "`--version` answers without loading the command table",
     ("runtime.app", "runtime.tasks.running"): "a service without tasks does not load SQLite",
