@@ -91,7 +91,7 @@ def test_a_whole_image(bench: Bench) -> None:
     result = bench.make(bento, names=["greeter:1", "greeter:latest"])
     assert (result.tag, result.names) == (bento.tag, ("greeter:1", "greeter:latest"))
     assert [layer.kind for layer in result.layers] == [
-        *("base", "base", "model", "user", "python", "python", "source"),
+        *("base", "base", "model", "user", "python", "python", "source", "source"),
     ]
     assert result.layers[2].about == f"model {model.tag}"
     config = bench.config(result)
@@ -100,7 +100,7 @@ def test_a_whole_image(bench: Bench) -> None:
     assert "PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin" in run["Env"]
     assert run["Labels"]["bentoml.tag"] == str(bento.tag)
     assert re.fullmatch("sha256:[0-9a-f]{64}", run["Labels"]["org.opencontainers.image.base.digest"])
-    assert len(config["rootfs"]["diff_ids"]) == 7
+    assert len(config["rootfs"]["diff_ids"]) == 8
     paths = {path for _, path, _ in bench.files()}
     assert {
         f"home/bentoml/models/{model.tag.path()}/words.txt", "home/bentoml/bento/src/service.py", "app/.venv/bin/bentoml",

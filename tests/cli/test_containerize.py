@@ -79,7 +79,7 @@ def test_what_is_new_is_shown_without_standing_in_the_way_of_programs(bench: Ben
     _, printed, said = bench.containerize(*arguments)
     rows = [line.split("  ") for line in said.splitlines()]
     assert [row[0].split(" ")[0] for row in rows] == [
-        *("base", "model", "user", "python:", "python:", "bento", "together"),
+        *("base", "model", "user", "python:", "python:", "wheels", "bento", "together"),
     ]
     assert all(line.endswith("new: first image") for line in said.splitlines())
     assert "together" not in printed

@@ -24,7 +24,7 @@ from .oci.debian.present import present_packages
 from .oci.model import Base, Image, Layer, Referrer
 from .oci.parts.bytecode import Compiler, bytecode_layers, library_of
 from .oci.parts.hub_layers import HubFiles, hub_layers
-from .oci.parts.layers import bento_layer, model_layers, user_layer
+from .oci.parts.layers import bento_layers, model_layers, user_layer
 from .oci.parts.place import VENV
 from .oci.parts.python import PythonRequest, PythonTarget
 from .oci.sbom import Component, hub_component, python_components, sbom_of, system_component
@@ -96,7 +96,7 @@ class ImageMaker:
             )  # fmt: skip
         bytecode = self._compiled(base, rootfs, target, installed, epoch) if self.bytecode else ()
         installed += (*self._after(base, (below[-1], *installed), plan), *bytecode)
-        layers = (*below, *installed, bento_layer(bento, self.models, cache, epoch=epoch))
+        layers = (*below, *installed, *bento_layers(bento, self.models, cache, epoch=epoch))
         image = assemble(base, layers, _run_config(plan, base), epoch=epoch)
         return PlatformImage(image, base, self._facts(image, base, request.requirements))
 

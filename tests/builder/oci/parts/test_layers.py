@@ -10,7 +10,7 @@ from tests.builder.handmade import PASSWD, members, save_bento, save_model
 
 from bentoml.builder.oci.bases.rootfs import RootFS
 from bentoml.builder.oci.cache import Cache
-from bentoml.builder.oci.parts.layers import bento_layer, model_layers, user_layer
+from bentoml.builder.oci.parts.layers import bento_layers, model_layers, user_layer
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException
 from bentoml.store.manifest import BentoInfo, ModelContext, ModelInfo
@@ -145,8 +145,9 @@ def test_a_base_that_has_the_user_keeps_it() -> None:
 def test_the_bento_and_its_pointers(home: Home, tmp_path: Path) -> None:
     old, new, other = save_model(home, text="1"), save_model(home, text="2"), save_model(home, "other")
     bento = save_bento(home, tmp_path / "wheels", models=(old, new, other))
-    layer = bento_layer(bento, [new, old, other], Cache(tmp_path / "cache"), epoch=5)
+    wheels, layer = bento_layers(bento, [new, old, other], Cache(tmp_path / "cache"), epoch=5)
     found = members(layer)
+    assert wheels.about == "wheels of the bento"
     assert layer.about == f"bento {bento.tag}"
     assert found["home/bentoml/bento/src/service.py"].text == "print('hello')\n"
     assert found["home/bentoml/bento/env/docker/entrypoint.sh"].mode == 0o755
@@ -161,8 +162,19 @@ def test_the_bento_and_its_pointers(home: Home, tmp_path: Path) -> None:
 
 def test_every_file_of_the_bento_is_there(home: Home, tmp_path: Path) -> None:
     bento = save_bento(home, tmp_path / "wheels")
-    found = members(bento_layer(bento, [], Cache(tmp_path / "cache"), epoch=0))
+    layers = bento_layers(bento, [], Cache(tmp_path / "cache"), epoch=0)
+    found = [path for layer in layers for path, member in members(layer).items() if member.kind != "dir"]
+    assert len(found) == len(set(found))
     assert {f"home/bentoml/bento/{entry.path}" for entry in bento.tree.entries} < set(found)
+
+
+def test_a_changed_line_leaves_the_wheels_as_they_are(home: Home, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    one, other = (
+        bento_layers(save_bento(home, tmp_path / "wheels", source=n), [], cache, epoch=0) for n in "12"
+    )
+    assert one[0].descriptor == other[0].descriptor
+    assert one[1].descriptor != other[1].descriptor
 
 
 def test_models_of_services_lose_their_clock_and_secrets_their_value(home: Home, tmp_path: Path) -> None:
@@ -172,9 +184,8 @@ def test_models_of_services_lose_their_clock_and_secrets_their_value(home: Home,
         services=({"name": "Greeter", "models": [ref, "old:1"]},),
         envs=({"name": "TOKEN", "value": "canary", "stage": "build"}, {"name": "A", "value": "1", "stage": "all"}),
     )  # fmt: skip
-    text = members(bento_layer(bento, [], Cache(tmp_path / "cache"), epoch=0))[
-        "home/bentoml/bento/bento.yaml"
-    ].text
+    layer = bento_layers(bento, [], Cache(tmp_path / "cache"), epoch=0)[-1]
+    text = members(layer)["home/bentoml/bento/bento.yaml"].text
     info = BentoInfo.from_yaml(text)
     assert info.services[0]["models"] == [{"tag": ref["tag"], "module": ref["module"]}, "old:1"]
     assert [variable["value"] for variable in info.envs] == ["", "1"]

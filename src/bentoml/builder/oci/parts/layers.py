@@ -6,7 +6,7 @@ image's own time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -16,7 +16,7 @@ from ....store.bentos import Bento
 from ....store.digest import Digest
 from ....store.manifest import BentoInfo
 from ....store.models import Model
-from ....store.tree import Tree
+from ....store.tree import Entry, Tree
 from ..bases.rootfs import RootFS
 from ..blobs import CheckedBlob, FileBlob
 from ..cache import Cache, recipe_layer
@@ -24,9 +24,12 @@ from ..codec import Codec, gzip_codec, layer_of, stored_codec
 from ..model import Layer, LayerKind
 from .place import APP, BENTO, HEALTH, HOME, MODELS, UID, USER, folders
 
-__all__ = ["bento_layer", "model_layers", "user_layer"]
+__all__ = ["bento_layers", "model_layers", "user_layer"]
+
+Stored = Mapping[Path, tuple[Bento | Model, Entry]]  # files of the store: whose they are, and what they hold
 
 _TEMPLATES = resources.files("bentoml.templates")
+_WHEELS = f"{BENTO}/env/python/wheels/"
 _MAX_MODEL_LAYERS = 40
 _LARGE_FILE = 512 << 20  # bytes that make a file worth a layer of its own: it travels beside others
 
@@ -72,20 +75,30 @@ def user_layer(rootfs: RootFS, *, epoch: int) -> Layer:
     return layer_of(Tar.of(entries, mtime=epoch), gzip_codec(), "user", f"user {USER} ({UID}:{UID})")
 
 
-def bento_layer(bento: Bento, models: Iterable[Model], cache: Cache, *, epoch: int) -> Layer:
-    """Return the layer of the bento's own files and of the pointers that say which model is the latest.
+def bento_layers(bento: Bento, models: Iterable[Model], cache: Cache, *, epoch: int) -> list[Layer]:
+    """Return the layers of the bento's own files and of the pointers that say which model is the latest.
 
-    They belong to the service's user: code that was written for BentoML may write beside itself.
+    All belong to the service's user: code that was written for BentoML may write beside itself. The wheels of a bento are
+    a layer of their own below the rest, as they are the largest part of most bentos, and stay when a line of code changes.
     """
     manifest = _timeless_bento(bento.info, epoch).to_yaml().encode()
-    entries = [
-        *_tree_entries(BENTO, Path(bento.path), bento.tree, owner=UID),
+    files = _tree_entries(BENTO, Path(bento.path), bento.tree, owner=UID)
+    wheels = [entry for entry in files if entry.path.startswith(_WHEELS)]
+    others = [
+        *(entry for entry in files if not entry.path.startswith(_WHEELS)),
         TarEntry.file(f"{BENTO}/bento.yaml", manifest, uid=UID, gid=UID),
         *_latest_pointers(models),
     ]
+    return [
+        *([_bento_layer("wheels of the bento", bento, wheels, cache, epoch)] if wheels else []),
+        _bento_layer(f"bento {bento.tag}", bento, others, cache, epoch),
+    ]
+
+
+def _bento_layer(about: str, bento: Bento, entries: Sequence[TarEntry], cache: Cache, epoch: int) -> Layer:
     parents = folders((entry.path for entry in entries), HOME, owner=UID)
     tar = Tar.of([*parents, *entries], mtime=epoch)
-    return _remembered(cache, [bento], tar, gzip_codec(), "source", f"bento {bento.tag}")
+    return _remembered(cache, [bento], tar, gzip_codec(), "source", about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +164,18 @@ def _remembered(
     kind: LayerKind,
     about: str,
 ) -> Layer:
-    """Return the layer of stored items, whose digests say what their files hold; those are not read if it is known.
+    """Return the layer of stored items, whose manifests say what their files hold; those are not read if it is known.
 
     Part of what it is known by is what changes when somebody writes to a stored file: its size and its time. What is
     read must be what was stored.
     """
-    key = [tar.mtime, *(str(item.digest) for item in items), *(_identity(entry) for entry in tar.entries)]
-    return recipe_layer(cache, key, tar, codec, kind, about, checked=_checked(tar, items))
-
-
-def _checked(tar: Tar, items: Sequence[Bento] | Sequence[Model]) -> Tar:
-    """Return a tar that refuses files whose content is not the one that their item was stored with."""
     stored = {Path(item.path, entry.path): (item, entry) for item in items for entry in item.tree.entries}
+    key = [tar.mtime, *(_identity(entry, stored) for entry in tar.entries)]
+    return recipe_layer(cache, key, tar, codec, kind, about, checked=_checked(tar, stored))
+
+
+def _checked(tar: Tar, stored: Stored) -> Tar:
+    """Return a tar that refuses files whose content is not the one that their item was stored with."""
 
     def checked(entry: TarEntry) -> TarEntry:
         if not isinstance(entry.source, Path):
@@ -174,10 +187,10 @@ def _checked(tar: Tar, items: Sequence[Bento] | Sequence[Model]) -> Tar:
     return replace(tar, entries=tuple(map(checked, tar.entries)))
 
 
-def _identity(entry: TarEntry) -> list[object]:
+def _identity(entry: TarEntry, stored: Stored) -> list[object]:
     if isinstance(entry.source, Path):
-        stat = entry.source.stat()
-        return [entry.path, entry.size, entry.mode, entry.uid, stat.st_size, stat.st_mtime_ns]
+        stat, digest = entry.source.stat(), str(stored[entry.source][1].digest)
+        return [entry.path, entry.size, entry.mode, entry.uid, digest, stat.st_size, stat.st_mtime_ns]
     content = str(Digest.of(entry.source)) if isinstance(entry.source, bytes) else entry.link
     return [entry.path, entry.kind, entry.mode, entry.uid, content]
 
