@@ -44,6 +44,10 @@ _VARIABLE = (
     (re.compile(r"\b\d+\.\d+\.\d+\b"), "RELEASE"),
     (re.compile(r"(errors\.pydantic\.dev/)[\d.]+"), r"\1RELEASE"),
     (re.compile(r"(^python: .*\n)+", re.MULTILINE), "python: LAYERS\n"),  # of what packages are large today
+    (
+        re.compile(r"^the bento does not pin its base image .*\n", re.MULTILINE),
+        "",
+    ),  # said where its registry is out of reach
     (re.compile(r"[ \t]+"), " "),
 )
 
