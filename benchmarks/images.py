@@ -242,9 +242,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round with a model of 20 MB")
     parser.add_argument("--torch", action="store_true", help="a service with torch instead of scikit-learn")
-    parser.add_argument(
-        "--torch-index", default="https://download.pytorch.org/whl/cpu", help="where its CPU build is"
-    )
+    parser.add_argument("--torch-index", default="", metavar="URL", help="the index that has its CPU build")
     parser.add_argument(
         "--compile", action="store_true", help="our image with bytecode, as by hand and in BentoML's"
     )
