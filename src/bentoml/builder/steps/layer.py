@@ -13,7 +13,7 @@ from ...exceptions import BentoMLException
 from ...store.archives.tar import TarEntry
 from ...store.digest import Digest
 from ..oci.blobs import FileBlob
-from ..oci.hardlinks import linked_forward
+from ..oci.members import entry_of, linked_forward
 from .model import FILES
 
 __all__ = ["check_secrets", "step_entries"]
@@ -87,20 +87,10 @@ def _is_ours(path: str, given: Mapping[str, Digest]) -> bool:
 def _entry(file: Path, info: tarfile.TarInfo, path: str) -> TarEntry | None:
     if any(key.startswith("SCHILY.xattr.security.capability") for key in info.pax_headers):
         logger.warning("`/%s` loses its file capabilities in the image", path)
-    mode, uid, gid = info.mode & 0o7777, info.uid, info.gid
-    if info.isdir():
-        return TarEntry.folder(path, mode=mode, uid=uid, gid=gid)
-    if info.issym():
-        return TarEntry.symlink(path, info.linkname, uid=uid, gid=gid)
-    if info.islnk():
-        link = str(PurePosixPath("/", info.linkname))[1:]
-        return TarEntry(path, "hardlink", mode, link=link, uid=uid, gid=gid)
-    if info.isreg():
-        return TarEntry(
-            path, "file", mode, info.size, FileBlob(file, info.offset_data, info.size), uid=uid, gid=gid
-        )
-    if info.isfifo():
-        return None  # it is made by whoever talks over it
+    link = str(PurePosixPath("/", info.linkname))[1:]
+    entry = entry_of(info, path, link=link, content=FileBlob(file, info.offset_data, info.size))
+    if entry is not None or info.isfifo():  # a pipe is made by whoever talks over it
+        return entry
     raise BentoMLException(
         f"a step made the device `/{path}`, which no layer can hold; make it when the container starts"
     )

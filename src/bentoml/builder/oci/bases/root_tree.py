@@ -20,7 +20,7 @@ from ....store.digest import Digest
 from ..blobs import FileBlob
 from ..cache import Cache, kept_layer
 from ..codec import decompressed, gzip_codec
-from ..hardlinks import linked_forward
+from ..members import entry_of, linked_forward
 from ..model import Base, Layer, Platform
 
 __all__ = ["open_root_tree"]
@@ -219,17 +219,10 @@ def _add(entries: dict[str, TarEntry], entry: TarEntry) -> None:
 
 
 def _entry(info: tarfile.TarInfo, path: str, file: Path) -> TarEntry:
-    mode, uid, gid = info.mode & 0o7777, info.uid, info.gid
-    if info.isdir():
-        return TarEntry.folder(path, mode=mode, uid=uid, gid=gid)
-    if info.issym():
-        return TarEntry.symlink(path, info.linkname, uid=uid, gid=gid)
-    if info.islnk():
-        return TarEntry(path, "hardlink", mode, link=checked_path(info.linkname), uid=uid, gid=gid)
-    if info.sparse is not None or not info.isreg():
+    link = checked_path(info.linkname) if info.islnk() else ""
+    entry = entry_of(info, path, link=link, content=FileBlob(file, info.offset_data, info.size))
+    if entry is None:
         raise BentoMLException(
             f"`{path}` is neither a file, a folder nor a link; leave devices out, as in `tar --exclude=./dev/*`"
         )
-    return TarEntry(
-        path, "file", mode, info.size, FileBlob(file, info.offset_data, info.size), uid=uid, gid=gid
-    )
+    return entry

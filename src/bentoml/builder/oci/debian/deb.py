@@ -15,6 +15,7 @@ from typing import IO
 from ....exceptions import BentoMLException
 from ....store.archives.tar import TarEntry
 from ..codec import decompressed
+from ..members import entry_of
 
 __all__ = ["Deb", "read_deb"]
 
@@ -113,18 +114,11 @@ def _entries(stream: IO[bytes], scratch: Path) -> Iterator[TarEntry]:
 
 
 def _entry(tar: tarfile.TarFile, info: tarfile.TarInfo, path: str, place: Path) -> TarEntry:
-    mode, uid, gid = info.mode & 0o7777, info.uid, info.gid
-    if info.isdir():
-        return TarEntry.folder(path, mode=mode, uid=uid, gid=gid)
-    if info.issym():
-        return TarEntry.symlink(path, info.linkname, uid=uid, gid=gid)
-    if info.islnk():
-        link = info.linkname.removeprefix("./").strip("/")
-        return TarEntry(path, "hardlink", mode, link=link, uid=uid, gid=gid)
-    file = tar.extractfile(info)
-    if not info.isreg() or file is None:
+    entry = entry_of(info, path, link=info.linkname.removeprefix("./").strip("/"), content=place)
+    if entry is None:
         raise ValueError(f"`{path}` is neither file, folder nor link")
-    with place.open("xb") as target:
-        while data := file.read(1 << 20):
-            target.write(data)
-    return TarEntry(path, "file", mode, info.size, place, uid=uid, gid=gid)
+    if (file := tar.extractfile(info) if info.isreg() else None) is not None:
+        with place.open("xb") as target:
+            while data := file.read(1 << 20):
+                target.write(data)
+    return entry

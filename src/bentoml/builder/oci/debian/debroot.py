@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from ....exceptions import BentoMLException
 from ....store.archives.tar import TarEntry
-from ..hardlinks import linked_forward
+from ..members import linked_forward
 from .deb import Deb
 
 __all__ = ["add_certificates", "is_left_out", "root_entries"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ....store.archives.tar import Tar, TarEntry
-from ..hardlinks import linked_forward
+from ..members import linked_forward
 from .base_files import BaseFiles
 from .deb import Deb
 from .debroot import add_certificates, is_left_out

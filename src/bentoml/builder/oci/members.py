@@ -1,0 +1,49 @@
+"""Members of tars that others made, as entries of ours."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ...store.archives.tar import Source, TarEntry
+
+__all__ = ["entry_of", "linked_forward"]
+
+
+def entry_of(info: tarfile.TarInfo, path: str, *, link: str, content: Path | Source) -> TarEntry | None:
+    """Return the entry of a member, under ``path``; nothing for what no layer of ours holds: devices, pipes, sparse files.
+
+    ``link`` is the path of the file that a hard link shares, ``content`` gives the bytes of a file.
+    """
+    mode, uid, gid = info.mode & 0o7777, info.uid, info.gid
+    if info.isdir():
+        return TarEntry.folder(path, mode=mode, uid=uid, gid=gid)
+    if info.issym():
+        return TarEntry.symlink(path, info.linkname, uid=uid, gid=gid)
+    if info.islnk():
+        return TarEntry(path, "hardlink", mode, link=link, uid=uid, gid=gid)
+    if info.isreg() and info.sparse is None:
+        return TarEntry(path, "file", mode, info.size, content, uid=uid, gid=gid)
+    return None
+
+
+def linked_forward(files: Mapping[str, TarEntry]) -> list[TarEntry]:
+    """Turn hard links around where their file would come after them in the order of a layer, which is sorted."""
+    first: dict[str, str] = {}
+    for path, entry in sorted(files.items()):
+        if entry.kind == "hardlink":
+            first[entry.link] = min(path, first.get(entry.link, entry.link))
+    entries = []
+    for path, entry in files.items():
+        origin = entry.link if entry.kind == "hardlink" else path
+        if origin not in first:
+            entries.append(entry)
+        elif path == first[origin]:
+            entries.append(replace(files[origin], path=path))
+        else:
+            entries.append(
+                replace(files[origin], path=path, kind="hardlink", link=first[origin], source=None)
+            )
+    return entries
