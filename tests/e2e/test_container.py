@@ -122,6 +122,12 @@ def test_a_changed_line_sends_the_source_alone(greeter: Project) -> None:
     lines = [line.split() for line in said.splitlines()]
     assert {line[0] for line in lines if "new:" in line} == {"bento", "together"}, said
     assert "new: the bento changed" in said
-    assert {line[0] for line in lines if line[-1] == "reused"} == {"base", "model", "user", "python:", "wheels"}
+    assert {line[0] for line in lines if line[-1] == "reused"} == {
+        "base",
+        "model",
+        "user",
+        "python:",
+        "wheels",
+    }
     with running(IMAGE) as (_, address):
         assert call(address, "greet", name="world")["said"] == "hello, WORLD"
