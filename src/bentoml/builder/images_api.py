@@ -34,7 +34,7 @@ __all__ = [
     "get_backend",
     "get_containerfile",
     "health",
-    "is_for_docker",
+    "is_for_engine",
     "register_backend",
 ]
 
@@ -84,9 +84,7 @@ def build(
         "base_image": base_image, "offline": offline, "sbom": sbom, "bytecode": bytecode,
         "compress_models": compress_models != "none",
     }  # fmt: skip
-    is_plain = not output and not any(ours.values())
-    if backend != "docker" or options or (is_plain and is_for_docker(bento_tag)):
-        _check_ours(backend, ours)
+    if is_for_engine(bento_tag, backend, options, ours, is_for_a_place=bool(output)):
         said = {"label": labels, "output": output, "push": push}
         options |= {name: value for name, value in said.items() if value}
         return build_by_dockerfile(
@@ -104,8 +102,34 @@ def build(
     )  # fmt: skip
 
 
-def is_for_docker(bento_tag: str | Tag) -> bool:
-    """Say whether Docker has to build the bento's Dockerfile, as nobody else can do what is in it, and is there to do so."""
+def is_for_engine(
+    bento_tag: str | Tag,
+    backend: str,
+    options: Mapping[str, Option],
+    ours: Mapping[str, object],
+    *,
+    is_for_a_place: bool,
+) -> bool:
+    """Say whether an engine builds the bento's Dockerfile: it was asked to, or nobody else can and Docker is there to do so.
+
+    ``ours`` are the arguments that mean something to images made without an engine alone, by the names that the user knows;
+    ``is_for_a_place`` says that the image goes where only we put it.
+
+    Raises:
+        InvalidArgument: an engine is asked for together with one of ours.
+    """
+    said = [f"`{name}`" for name, value in ours.items() if value]
+    if backend == "docker" and not options:
+        return not said and not is_for_a_place and _is_for_docker(bento_tag)
+    if said:
+        raise InvalidArgument(
+            f"{', '.join(said)}: that is for images that are made without an engine, but backend `{backend}` builds the "
+            "bento's Dockerfile here; take no other backend and no options of a build command"
+        )
+    return True
+
+
+def _is_for_docker(bento_tag: str | Tag) -> bool:
     env = environment()
     info = BentoStore(Home.from_environment(env)).get(bento_tag).info
     return bool(needs_dockerfile(info)) and is_healthy(get_engine("docker"), env)
@@ -130,14 +154,6 @@ def build_by_dockerfile(
         BentoStore(home).get(bento_tag), engine, home=home, env=env, names=names, platform=platform, options=options,
         as_root=as_root, verify=verify, step=step, tell=tell,
     )  # fmt: skip
-
-
-def _check_ours(backend: str, given: Mapping[str, object]) -> None:
-    if said := [f"`{name}`" for name, value in given.items() if value]:
-        raise InvalidArgument(
-            f"{', '.join(said)}: that is for images that are made without an engine, but backend `{backend}` builds the "
-            "bento's Dockerfile here"
-        )
 
 
 def containerize_bento(bento_tag: str | Tag, **options: object) -> bool:

@@ -14,7 +14,7 @@ from ..builder.engines.model import EngineImage
 from ..builder.engines.options import parse_options
 from ..builder.image import containerize as make_image
 from ..builder.image_result import ImageResult
-from ..builder.images_api import build_by_dockerfile, check_features, is_for_docker
+from ..builder.images_api import build_by_dockerfile, check_features, is_for_engine
 from ..builder.oci.blobs import writing
 from ..config import Home, environment
 from ..exceptions import InvalidArgument
@@ -64,15 +64,18 @@ def containerize(
         options = parse_options(opt or [])
         check_features([name for names in enable_features or [] for name in names.split(",") if name])
         labels = dict(map(_label, label or []))
-        is_plain = not (base_image or output or offline or bytecode or sbom) and compress_models == "none"
-        if backend != "docker" or options or (is_plain and is_for_docker(parse_tag(bento))):
-            _check_ours(base_image, offline, compress_models, bytecode, output)
+        ours = {
+            "--base-image": base_image, "--offline": offline, "--compress-models": compress_models != "none",
+            "--compile": bytecode, "-o json": _JSON in (output or ()),
+        }  # fmt: skip
+        tag, goes_elsewhere = parse_tag(bento), bool(output or sbom)
+        if is_for_engine(tag, backend, options, ours, is_for_a_place=goes_elsewhere):
             said = {
                 "label": labels, "output": tuple(output or ()), "push": push, "load": load, "sbom": sbom,
                 "iidfile": iidfile, "metadata_file": metadata_file, **given_flags(context), **options,
             }  # fmt: skip
             made = build_by_dockerfile(
-                parse_tag(bento), get_engine(backend), image_tag or [],
+                tag, get_engine(backend), image_tag or [],
                 {name: value for name, value in said.items() if value not in (None, False, (), {})},
                 platform=platform, verify=verify, as_root=run_as_root, step=telling.step, tell=talk,
             )  # fmt: skip
@@ -83,7 +86,7 @@ def containerize(
         env = environment()
         home = Home.from_environment(env)
         result = make_image(
-            BentoStore(home).get(parse_tag(bento)), home=home, env=env, base=base_image, names=image_tag or (),
+            BentoStore(home).get(tag), home=home, env=env, base=base_image, names=image_tag or (),
             output=place, platform=platform, offline=offline, compress_models=compress_models, verify=verify,
             bytecode=bytecode, labels=labels, sbom=wants_sbom, step=telling.step, watch=telling,
         )  # fmt: skip
@@ -128,20 +131,6 @@ def _place(outputs: Sequence[str], *, push: bool, load: bool) -> tuple[Output | 
     if place is not None and place.is_stdout and _JSON in outputs:
         raise InvalidArgument("stdout cannot be the image and its description; give the image a file")
     return place, _JSON in outputs
-
-
-def _check_ours(
-    base: str | None, offline: bool, compress: str, bytecode: bool, outputs: list[str] | None
-) -> None:
-    """Refuse what means nothing to an engine that builds a Dockerfile."""
-    ours = {
-        "--base-image": base, "--offline": offline, "--compress-models": compress != "none",
-        "--compile": bytecode, "-o json": _JSON in (outputs or ()),
-    }  # fmt: skip
-    if said := [f"`{name}`" for name, value in ours.items() if value]:
-        raise InvalidArgument(
-            f"{', '.join(said)}: that is for images that are made without an engine; leave `--backend` and `--opt` away"
-        )
 
 
 def _tell_what_changes_nothing(context: typer.Context, run_as_root: bool) -> None:
