@@ -15,7 +15,7 @@ from .tag import Tag
 if TYPE_CHECKING:
     from .builder.api import build as build
     from .builder.api import build_bentofile as build_bentofile
-    from .builder.images_api import containerize_bento as containerize
+    from .builder.image.api import containerize_bento as containerize
     from .registry.remote import pull_bento as pull
     from .registry.remote import push_bento as push
     from .runtime.process.background import serve as serve
@@ -41,7 +41,7 @@ __all__ = [
 _LATE = {  # loaded on first use, so that listing does not pay for the builder and the registries
     "build": (".builder.api", "build"),
     "build_bentofile": (".builder.api", "build_bentofile"),
-    "containerize": (".builder.images_api", "containerize_bento"),
+    "containerize": (".builder.image.api", "containerize_bento"),
     "serve": (".runtime.process.background", "serve"),
     "pull": (".registry.remote", "pull_bento"),
     "push": (".registry.remote", "push_bento"),

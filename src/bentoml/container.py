@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .builder.engines.model import EngineImage
-from .builder.image_result import ImageResult
-from .builder.images_api import build, get_backend, get_containerfile, health, register_backend
+from .builder.image.api import build, get_backend, get_containerfile, health, register_backend
+from .builder.image.result import ImageResult
 
 __all__ = [
     "EngineImage",

@@ -10,6 +10,7 @@ from typing import Any
 from ..store.digest import Digest
 from ..store.staging import Staging
 from .contents.wheel import runtime_requirements
+from .image.plan import with_packages
 from .job import Job
 from .oci.model import Platform
 from .packages.indexes import Indexes, pip_settings
@@ -29,7 +30,6 @@ from .packages.pip_tools_resolver import PipToolsResolver
 from .packages.project import ProjectRequirements
 from .packages.sources import PathSource
 from .packages.uv_resolver import UvResolver
-from .plan import with_packages
 
 __all__ = ["Locked", "lock_packages", "lock_request", "pack", "with_base"]
 

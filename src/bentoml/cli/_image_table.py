@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from ..builder.image_result import ImageLayer, ImageResult
+from ..builder.image.result import ImageLayer, ImageResult
 from ._output import size
 
 __all__ = ["print_layers"]

@@ -12,9 +12,9 @@ from ..builder.backends.output import Output, parse_output
 from ..builder.engines.known import get_engine
 from ..builder.engines.model import EngineImage
 from ..builder.engines.options import parse_options
-from ..builder.image import containerize as make_image
-from ..builder.image_result import ImageResult
-from ..builder.images_api import build_by_dockerfile, check_features, is_for_engine
+from ..builder.image.api import build_by_dockerfile, check_features, is_for_engine
+from ..builder.image.containerize import containerize as make_image
+from ..builder.image.result import ImageResult
 from ..builder.oci.blobs import writing
 from ..config import Home, environment
 from ..exceptions import InvalidArgument

@@ -14,9 +14,9 @@ from tests.builder.test_bento import FakeResolver, content, project_in
 
 from bentoml.builder.bento import build
 from bentoml.builder.build_file.config import load_config
+from bentoml.builder.image.plan import plan_image
 from bentoml.builder.job import BuildOptions
 from bentoml.builder.packages.lock import LockRequest, read_lock_file
-from bentoml.builder.plan import plan_image
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, InvalidArgument
 from bentoml.store.bentos import Bento

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.builder.handmade import save_bento
-from tests.builder.test_image import Bench
+from tests.builder.image.test_containerize import Bench
 from tests.hub import Hub, serving
 from tests.support import Project
 

@@ -14,7 +14,7 @@ from tests.builder.test_bento import FakeResolver
 from bentoml.builder.bento import build
 from bentoml.builder.build_file.config import BuildConfig, load_config
 from bentoml.builder.described.service_image import with_image
-from bentoml.builder.plan import plan_image
+from bentoml.builder.image.plan import plan_image
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLConfigException, BentoMLException
 from bentoml.images import Image

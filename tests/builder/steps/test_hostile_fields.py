@@ -10,10 +10,10 @@ import pytest
 from tests.builder.handmade import save_bento
 
 from bentoml.builder.build_file.config import parse_config
+from bentoml.builder.image.plan import plan_image
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.debian.installed import with_packages
 from bentoml.builder.oci.model import Base, Platform
-from bentoml.builder.plan import plan_image
 from bentoml.builder.steps.bento import steps_before
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLConfigException, BentoMLException

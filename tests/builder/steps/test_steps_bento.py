@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.builder.handmade import base, save_bento
 
+from bentoml.builder.image.plan import plan_image
 from bentoml.builder.oci.cache import Cache
-from bentoml.builder.plan import plan_image
 from bentoml.builder.steps.bento import (
     added_below,
     base_of_bento,

@@ -15,9 +15,9 @@ from ..described.service_image import ImageSteps
 from ..docker.docker_files import DockerFiles
 from ..docker.dockerfile import DockerfileSpec, base_image_of, entrypoint, lacks_python, render
 from ..docker.dockerfile_template import render_template
+from ..image.plan import port_of, uses_gpu
 from ..packages.lock_platform import requirements_file
 from ..packages.project import ProjectRequirements
-from ..plan import port_of, uses_gpu
 from .files import SourceFile, copy_files
 from .wheel import Wheel
 

@@ -13,7 +13,7 @@ from ...process import follow
 from ...store.bentos import Bento
 from ...store.digest import Digest
 from ...store.staging import Staging
-from ..plan import locked_platforms, uses_gpu
+from ..image.plan import locked_platforms, uses_gpu
 from .buildkit import VARIABLE, has_mounts
 from .checks import (
     DOCKERFILE,

@@ -11,8 +11,8 @@ from ...registry.reference import Reference
 from ...store.bentos import Bento
 from ...store.manifest import BentoInfo
 from ...store.models import Model, ModelStore
+from ..image.plan import locked_platforms
 from ..oci.model import Platform
-from ..plan import locked_platforms
 from .options import Option, each
 
 __all__ = ["DOCKERFILE", "checked_machine", "checked_models", "checked_names", "checked_secrets", "listed"]

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ...store.archives.tar import TarEntry
 from ...store.bentos import Bento
+from ..image.plan import ImagePlan
 from ..oci.assemble import base_environment
 from ..oci.bases.rootfs import read_rootfs
 from ..oci.cache import Cache
@@ -16,7 +17,6 @@ from ..oci.model import Base, Layer
 from ..oci.parts.layers import user_layer
 from ..oci.parts.managed_python import with_python
 from ..oci.parts.place import BENTO, UID, VENV
-from ..plan import ImagePlan
 from .model import Step, Steps, shell
 from .run import with_steps
 

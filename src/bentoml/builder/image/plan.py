@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..exceptions import BentoMLException, InvalidArgument
-from ..registry.reference import Reference
-from ..store.manifest import BentoInfo
-from .oci.model import Platform
-from .oci.parts.place import BENTO, HEALTH, HOME, HUB, UID, VENV
+from ...exceptions import BentoMLException, InvalidArgument
+from ...registry.reference import Reference
+from ...store.manifest import BentoInfo
+from ..oci.model import Platform
+from ..oci.parts.place import BENTO, HEALTH, HOME, HUB, UID, VENV
 
 __all__ = [
     "ImagePlan",

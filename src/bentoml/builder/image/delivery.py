@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..store.digest import Digest
-from ..tag import Tag
-from .backends.engine import EngineSink
-from .image_result import ImageLayer
-from .oci.cache import Cache
-from .oci.model import Blob, Image, ImageIndex, Layer, Referrer, Sink
+from ...store.digest import Digest
+from ...tag import Tag
+from ..backends.engine import EngineSink
+from ..oci.cache import Cache
+from ..oci.model import Blob, Image, ImageIndex, Layer, Referrer, Sink
 from .reasons import Facts, reason
+from .result import ImageLayer
 
 __all__ = ["Delivered", "deliver"]
 

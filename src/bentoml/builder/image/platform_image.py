@@ -7,34 +7,34 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import __version__
-from ..exceptions import BentoMLException
-from ..sdk.references import HuggingFaceModel
-from ..store.archives.watch import Watch
-from ..store.bentos import Bento
-from ..store.digest import Digest
-from ..store.models import Model
-from .build_file.config import PythonConfig
-from .oci.assemble import RunConfig, assemble, base_environment
-from .oci.bases.rootfs import RootFS, read_rootfs
-from .oci.bases.select import open_base
-from .oci.cache import Cache
-from .oci.codec import Codec
-from .oci.debian.present import present_packages
-from .oci.model import Base, Image, Layer, Referrer
-from .oci.parts.bytecode import Compiler, bytecode_layers, library_of
-from .oci.parts.hub_layers import HubFiles, hub_layers
-from .oci.parts.layers import bento_layers, model_layers, user_layer
-from .oci.parts.place import VENV
-from .oci.parts.python import PythonRequest, PythonTarget
-from .oci.sbom import Component, hub_component, python_components, sbom_of, system_component
-from .packages.indexes import Indexes, pip_settings
-from .packages.lock_platform import requirements_file
-from .packages.uv_command import uv_environment, uv_options
+from ... import __version__
+from ...exceptions import BentoMLException
+from ...sdk.references import HuggingFaceModel
+from ...store.archives.watch import Watch
+from ...store.bentos import Bento
+from ...store.digest import Digest
+from ...store.models import Model
+from ..build_file.config import PythonConfig
+from ..oci.assemble import RunConfig, assemble, base_environment
+from ..oci.bases.rootfs import RootFS, read_rootfs
+from ..oci.bases.select import open_base
+from ..oci.cache import Cache
+from ..oci.codec import Codec
+from ..oci.debian.present import present_packages
+from ..oci.model import Base, Image, Layer, Referrer
+from ..oci.parts.bytecode import Compiler, bytecode_layers, library_of
+from ..oci.parts.hub_layers import HubFiles, hub_layers
+from ..oci.parts.layers import bento_layers, model_layers, user_layer
+from ..oci.parts.place import VENV
+from ..oci.parts.python import PythonRequest, PythonTarget
+from ..oci.sbom import Component, hub_component, python_components, sbom_of, system_component
+from ..packages.indexes import Indexes, pip_settings
+from ..packages.lock_platform import requirements_file
+from ..packages.uv_command import uv_environment, uv_options
+from ..steps.bento import added_below, base_of_bento, layers_after_packages
+from ..steps.compiled import packages_upon
 from .plan import ImagePlan, locked_platforms
 from .reasons import Facts
-from .steps.bento import added_below, base_of_bento, layers_after_packages
-from .steps.compiled import packages_upon
 
 __all__ = ["ImageMaker", "PlatformImage", "Step", "megabytes", "requirements_of"]
 

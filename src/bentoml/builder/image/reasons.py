@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from .oci.model import Layer
+from ..oci.model import Layer
 
 __all__ = ["Facts", "reason"]
 

@@ -9,22 +9,22 @@ from pathlib import Path
 from shutil import which
 from typing import Literal
 
-from ..config import Home, environment
-from ..exceptions import BentoMLException, InvalidArgument
-from ..nearest import nearest
-from ..store.archives.watch import Watch
-from ..store.bentos import BentoStore
-from ..tag import Tag
-from .engines.build import build_with_engine
-from .engines.known import add_engine, engine_of, get_engine, is_healthy
-from .engines.model import Engine, EngineImage
-from .engines.options import Option
-from .engines.plain_dockerfile import without_mounts
-from .image import containerize
-from .image_result import ImageResult
-from .oci.bases.engine import connected
+from ...config import Home, environment
+from ...exceptions import BentoMLException, InvalidArgument
+from ...nearest import nearest
+from ...store.archives.watch import Watch
+from ...store.bentos import BentoStore
+from ...tag import Tag
+from ..engines.build import build_with_engine
+from ..engines.known import add_engine, engine_of, get_engine, is_healthy
+from ..engines.model import Engine, EngineImage
+from ..engines.options import Option
+from ..engines.plain_dockerfile import without_mounts
+from ..oci.bases.engine import connected
+from .containerize import containerize
 from .plan import needs_dockerfile
 from .platform_image import Step
+from .result import ImageResult
 
 __all__ = [
     "build",

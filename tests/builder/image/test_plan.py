@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from bentoml.builder.image.plan import ImagePlan, docker_build_command, plan_image, with_packages
 from bentoml.builder.oci.model import Platform
-from bentoml.builder.plan import ImagePlan, docker_build_command, plan_image, with_packages
 from bentoml.exceptions import BentoMLException, InvalidArgument
 from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.tag import Tag

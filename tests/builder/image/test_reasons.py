@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.builder.oci.images import small_layer
 
+from bentoml.builder.image.reasons import Facts, reason
 from bentoml.builder.oci.model import Layer, LayerKind
-from bentoml.builder.reasons import Facts, reason
 
 
 def layer(kind: LayerKind, about: str) -> Layer:

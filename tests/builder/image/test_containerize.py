@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from tests.builder.handmade import base, offline, save_bento, save_model, wheel
 
-from bentoml.builder.image import ImageResult, containerize
+from bentoml.builder.image.containerize import ImageResult, containerize
 from bentoml.builder.oci.assemble import RunConfig, assemble
 from bentoml.builder.oci.layout import write_layout
 from bentoml.builder.oci.model import ImageIndex, Platform

@@ -12,24 +12,24 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Literal
 
-from ..config import Home
-from ..exceptions import InvalidArgument
-from ..registry.memory import Memory
-from ..store.archives.watch import Watch
-from ..store.bentos import Bento
-from ..store.models import Model, ModelStore
-from .backends.engine import EngineSink
-from .backends.output import Output, parse_output
-from .backends.registry import RegistrySink, check_place
-from .backends.select import open_sink
+from ...config import Home
+from ...exceptions import InvalidArgument
+from ...registry.memory import Memory
+from ...store.archives.watch import Watch
+from ...store.bentos import Bento
+from ...store.models import Model, ModelStore
+from ..backends.engine import EngineSink
+from ..backends.output import Output, parse_output
+from ..backends.registry import RegistrySink, check_place
+from ..backends.select import open_sink
+from ..oci.bases.engine import connected
+from ..oci.cache import Cache, DamagedCache
+from ..oci.codec import gzip_codec, stored_codec
+from ..oci.model import Image, ImageIndex, Sink
 from .delivery import deliver
-from .image_result import ImageResult
-from .oci.bases.engine import connected
-from .oci.cache import Cache, DamagedCache
-from .oci.codec import gzip_codec, stored_codec
-from .oci.model import Image, ImageIndex, Sink
 from .plan import ImagePlan, plan_image
 from .platform_image import ImageMaker, Step, megabytes, requirements_of
+from .result import ImageResult
 
 __all__ = ["ImageResult", "containerize"]
 

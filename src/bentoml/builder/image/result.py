@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from ..store.digest import Digest
-from ..tag import Tag
-from .oci.model import Referrer
+from ...store.digest import Digest
+from ...tag import Tag
+from ..oci.model import Referrer
 
 __all__ = ["ImageLayer", "ImageResult"]
 
