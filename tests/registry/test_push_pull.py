@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from tests.builder.oci.images import noise
@@ -247,8 +248,37 @@ def test_another_item_under_the_tag_is_replaced_by_force_alone(
     with pytest.raises(BentoMLException, match="is in the store with other content"):
         pulled(registry, there, one)
     assert Path(ModelStore(there).get("m:1").path, "f").read_text() == "two"
+    ModelStore(there).set_alias("m@prod", "m:1")
     pulled(registry, there, one, force=True)
-    assert Path(ModelStore(there).get("m:1").path, "f").read_text() == "one"
+    assert Path(ModelStore(there).get("m@prod").path, "f").read_text() == "one"
+    assert len([blob for blob in there.blobs.rglob("*") if blob.is_file()]) == 1
+
+
+def test_there_is_no_moment_without_what_is_replaced(
+    registry: FakeRegistry, here: Home, there: Home, tmp_path: Path
+) -> None:
+    others = [Home(tmp_path / "other"), here]
+    for number, home in enumerate(others):
+        with ModelStore(home).create("m:1") as model:
+            Path(model.path, "f").write_text(str(number))
+        pushed(registry, home, model, f"team/m{number}:1")
+    seen, wrong, is_over = set(), [], Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            try:
+                seen.add(ModelStore(there).get("m:1").digest)
+            except BentoMLException as e:
+                wrong.append(e)
+
+    pulled(registry, there, model, "team/m0:1")
+    looking = Thread(target=look)
+    looking.start()
+    for number in range(30):
+        pulled(registry, there, model, f"team/m{number % 2}:1", force=True)
+    is_over.set()
+    looking.join()
+    assert (wrong, len(seen)) == ([], 2)
 
 
 def test_a_damaged_item_of_the_store_is_mended(registry: FakeRegistry, here: Home, there: Home) -> None:

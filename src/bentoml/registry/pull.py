@@ -213,12 +213,13 @@ class _Puller:
             for draft, each in zip(drafts, missing, strict=True):
                 draft.finish(each.config)
             self._partials.drop(layer.descriptor for draft in drafts for layer in draft.wanted)
-            for each in missing:
-                self._make_room(each.info)
             known = {draft.folder: draft.checked for draft in drafts}
             how, origin = self._how, str(self._place)
             try:
-                return tuple(receive([*known], home=how.home, origin=origin, trust=how.trust, known=known))
+                received = receive(
+                    [*known], home=how.home, origin=origin, trust=how.trust, known=known, replaces=how.force
+                )
+                return tuple(received)
             except InvalidArgument as e:  # of the registry's making, not of the caller's
                 raise BentoMLException(f"`{origin}`: {e}") from e
 
@@ -240,12 +241,6 @@ class _Puller:
         fetched = self._partials.fetch(self._registry, descriptor, target, self._flow.moved)
         with self._flow.lock:
             self._fetched += fetched
-
-    def _make_room(self, info: ModelInfo | BentoInfo) -> None:
-        """Delete what has the tag and another content; there is leave to do so."""
-        store = self._store(info)
-        if _digest_of(store, info.tag) not in (None, info.digest):
-            store.delete(info.tag)
 
 
 def _digest_of(store: ModelStore | BentoStore, tag: Tag) -> Digest | None:

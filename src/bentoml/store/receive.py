@@ -71,26 +71,29 @@ def receive(
     origin: str,
     trust: bool = False,
     known: Mapping[Path, Iterable[Entry]] = MappingProxyType({}),
+    replaces: bool = False,
 ) -> list[Received[Model] | Received[Bento]]:
     """Take in folders that were `staged`, each with the manifest of an item and its files: all of them, or none.
 
     ``origin`` is where they came from, as a person would say it. With ``trust``, pickled content of the models may be loaded;
     otherwise `bentoml models trust` must be run first. ``known`` are files of a folder that were compared with their entries
-    while they were written, or linked from the blobs: they are not read again. The models are listed before the bentos.
+    while they were written, or linked from the blobs: they are not read again. With ``replaces`` they take the places of other
+    items with their tags. The models are listed before the bentos.
 
     Raises:
-        BentoMLException: a manifest is missing or damaged, files are not what it says, or its tag exists with other content.
+        BentoMLException: a manifest is missing or damaged, files are not what it says, or its tag exists with other content
+            and ``replaces`` is not set.
     """
     manifests = [(folder, read_manifest(folder)) for folder in folders]
     shelf = Shelf(home, ModelInfo, home.models)
     models = [
-        _arrival(folder, info, shelf, known.get(folder, ()))
+        _arrival(folder, info, shelf, known.get(folder, ()), replaces)
         for folder, info in manifests
         if isinstance(info, ModelInfo)
     ]
     shelves = Shelf(home, BentoInfo, home.bentos)
     bentos = [
-        _arrival(folder, info, shelves, known.get(folder, ()))
+        _arrival(folder, info, shelves, known.get(folder, ()), replaces)
         for folder, info in manifests
         if isinstance(info, BentoInfo)
     ]
@@ -157,9 +160,16 @@ class _Arrival(Generic[InfoT]):
     digest: Digest
     shelf: Shelf[InfoT]
     is_new: bool
+    replaces: bool
+
+    def put(self) -> tuple[Path, InfoT]:
+        """Store it, and return its place and its manifest there."""
+        return self.shelf.put(self.folder, self.info, self.files, replaces=self.replaces)
 
 
-def _arrival(folder: Path, info: InfoT, shelf: Shelf[InfoT], known: Iterable[Entry] = ()) -> _Arrival[InfoT]:
+def _arrival(
+    folder: Path, info: InfoT, shelf: Shelf[InfoT], known: Iterable[Entry] = (), replaces: bool = False
+) -> _Arrival[InfoT]:
     """Make the files ready, compare them with the manifest, and make sure that nothing else has the tag."""
     if info.tag.version == refs.LATEST:
         raise BentoMLException(f"`{info.tag}`: `latest` means the item saved last, and is no version")
@@ -171,8 +181,8 @@ def _arrival(folder: Path, info: InfoT, shelf: Shelf[InfoT], known: Iterable[Ent
     if info.digest is not None:
         _check(info, files, digest)
     info = replace(info, tag=Tag(info.tag.name, info.tag.version or digest.version()))
-    is_new = not shelf.holds(info.tag, digest)
-    return _Arrival(folder, info.with_time_of_arrival(), files, digest, shelf, is_new)
+    is_new = not shelf.holds(info.tag, digest, or_other=replaces)
+    return _Arrival(folder, info.with_time_of_arrival(), files, digest, shelf, is_new, replaces)
 
 
 def _restore_modes(folder: Path, listed: Tree) -> None:
@@ -193,13 +203,12 @@ def _model(arrival: _Arrival[ModelInfo], door: Trust, origin: str, trust: bool) 
         paths = (entry.path for entry in arrival.files.entries if entry.link is None)
         if pickled := pickled_files(arrival.folder, paths):
             receipt = door.received(arrival.digest, origin, pickled, is_trusted=trust)
-    model = Model(*arrival.shelf.put(arrival.folder, arrival.info, arrival.files))
+    model = Model(*arrival.put())
     return Received(model, arrival.is_new, () if receipt is None or receipt.is_trusted else receipt.files)
 
 
 def _bento(arrival: _Arrival[BentoInfo]) -> Received[Bento]:
-    bento = Bento(*arrival.shelf.put(arrival.folder, arrival.info, arrival.files))
-    return Received(bento, arrival.is_new)
+    return Received(Bento(*arrival.put()), arrival.is_new)
 
 
 def _check(info: Manifest, files: Tree, digest: Digest) -> None:

@@ -1,24 +1,23 @@
-"""Shelf: the items of one kind in one store; how they are staged, stored, found, listed and deleted."""
+"""Shelf: the items of one kind in one store; how they are staged, stored, replaced, verified and deleted."""
 
 from __future__ import annotations
 
 import builtins
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic
 
 from ..config import Home
-from ..exceptions import BentoMLException, InvalidArgument, NotFound
+from ..exceptions import BentoMLException, InvalidArgument
 from ..paths import fsync_folder, write_atomic
 from ..tag import Tag
 from . import refs
-from .aliases import MARK, Alias, Aliases
+from .aliases import MARK, Alias
 from .blobs import MODE, Blobs
+from .catalog import Catalog
 from .content import put_stamp
 from .damage import Damage, Reading, find_damage, foreign_files
 from .digest import Digest
@@ -26,24 +25,21 @@ from .inodes import generation
 from .items import InfoT, Item
 from .scan import durable_copy, scan, sync_folders, take
 from .staging import Staging, remove
+from .swap import swap
 from .tree import Entry, Tree
 
 __all__ = ["Shelf"]
 
-logger = logging.getLogger(__name__)
-
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class Shelf(Generic[InfoT]):
-    """The items of one kind in one store: ``<name>/<version>/`` with a manifest and files."""
+class Shelf(Catalog[InfoT]):
+    """The items of one kind in one store, and what changes them."""
 
     def __init__(self, home: Home, kind: type[InfoT], root: Path) -> None:
-        self._kind = kind
-        self._root = root
+        super().__init__(kind, root, home.aliases / f"{kind.KIND}s")
         self._blobs = Blobs(home.blobs)
         self._staging = Staging(home)
-        self.aliases = Aliases(home.aliases / f"{kind.KIND}s", kind.KIND, kind.COMMANDS)
 
     # -- storing
 
@@ -82,8 +78,11 @@ class Shelf(Generic[InfoT]):
         by_path = {entry.path: entry for entry in known}
         return take(draft, self._blobs, manifest=self._kind.FILE, known=by_path)
 
-    def put(self, draft: Path, info: InfoT, files: Tree) -> tuple[Path, InfoT]:
-        """Store a staged folder whose files `take` returned; otherwise as `commit`."""
+    def put(self, draft: Path, info: InfoT, files: Tree, *, replaces: bool = False) -> tuple[Path, InfoT]:
+        """Store a staged folder whose files `take` returned; otherwise as `commit`.
+
+        With ``replaces`` it takes the place of another item with its tag, of which an alias goes on to name what has the tag.
+        """
         digest = info.identity(files)
         tag = Tag(info.tag.name, info.tag.version or digest.version())
         info = replace(info, tag=tag, digest=digest, listing=files.lines())
@@ -96,17 +95,17 @@ class Shelf(Generic[InfoT]):
             if place != trash:
                 draft = durable_copy(draft, place / draft.name)
             with self._staging.publishing():
-                if not self.holds(tag, digest):
+                if not self.holds(tag, digest, or_other=replaces):
                     with self._blobs.unshared_on_error(draft, files.entries, trash):
-                        self._publish(draft, info)
+                        self._publish(draft, info, trash)
                 refs.write_latest(self._folder(tag).parent, tag.version)
                 return self._folder(tag), self.read(tag)  # while nobody can delete it
 
-    def holds(self, tag: Tag, digest: Digest) -> bool:
+    def holds(self, tag: Tag, digest: Digest, *, or_other: bool = False) -> bool:
         """Say whether the very same item is there and whole.
 
         Raises:
-            BentoMLException: another one has the same tag.
+            BentoMLException: another one has the same tag, and ``or_other`` does not say that it may.
         """
         stored = self._read_fully(tag)
         if stored is None:
@@ -115,112 +114,37 @@ class Shelf(Generic[InfoT]):
         if any(one.path == self._kind.FILE for one in damage):  # so that its digest says nothing
             return False
         existing = Item(self._folder(tag), stored).digest
-        if existing != digest:
+        if existing != digest and not or_other:
             raise BentoMLException(
                 f"{self._kind.KIND} `{tag}` exists with other content: it is {existing}, this is {digest}; "
                 f"choose another version, or delete the old one with `{self._kind.COMMANDS} delete {tag}`"
             )
-        return not damage
+        return existing == digest and not damage
 
-    def _publish(self, draft: Path, info: InfoT) -> None:
+    def _publish(self, draft: Path, info: InfoT, trash: Path) -> None:
         target = self._folder(info.tag)
         for entry in info.files.entries:
             if entry.link is None:
                 self._blobs.share(draft / entry.path, entry)
         sync_folders(draft)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():  # damaged, as `holds` found: this one takes its place
-            target.rename(draft.parent / ".damaged")
-        draft.rename(target)
+        before = self._read_fully(info.tag)
+        if is_there := target.exists():  # damaged or another one, as `holds` found: this one takes its place
+            swap(draft, target)
+        else:
+            draft.rename(target)
         fsync_folder(target.parent)
         fsync_folder(target.parent.parent)
+        if is_there:
+            self._drop(draft, before, trash)
 
-    # -- finding
-
-    def get(self, taglike: str | Tag) -> tuple[Path, InfoT]:
-        """Return the folder and manifest of the item that a tag means, if its files are what was stored (`Item.check`).
-
-        Raises:
-            NotFound: it means no item.
-            BentoMLException: it means several, or the item is damaged.
-        """
-        tag = self.resolve(taglike)
-        try:
-            info = self.read(tag)
-            Item(self._folder(tag), info).check()
-        except BentoMLException as e:
-            if not self._folder(tag).exists():  # it was deleted while we looked
-                raise self._not_found(f"`{taglike}`") from e
-            raise
-        return self._folder(tag), info
-
-    def resolve(self, taglike: str | Tag) -> Tag:
-        """Return the full tag that a tag or an alias means; errors as in `get`."""
-        tag = self._parsed(taglike)
-        found = refs.resolve(tag, self._root / tag.name, lambda: self._newest(tag.name))
-        if found is None:
-            raise self._not_found(f"`{tag}`")
-        return found
-
-    def _parsed(self, taglike: str | Tag) -> Tag:
-        """Return a tag, or the full one that an alias names."""
-        if not (isinstance(taglike, str) and MARK in taglike):
-            return Tag.from_taglike(taglike)
-        alias = Alias.parse(taglike)
-        tag = self.aliases.get(alias)
-        if tag.version not in refs.versions(self._root / tag.name):
-            raise NotFound(
-                f"{self._kind.KIND} alias `{alias}` names `{tag}`, which is not in the store; "
-                f"`{self._kind.COMMANDS} alias {alias} TAG` lets it name another"
-            )
-        return tag
-
-    def resolve_single(self, taglike: str | Tag) -> Tag:
-        """Return the full tag that a tag means, as `resolve` does, but refuse a name that has several versions."""
-        tag = self._parsed(taglike)
-        if tag.version is None and len(self.tags(tag.name)) > 1:
-            raise BentoMLException(
-                f"{self._kind.KIND} `{tag}` has several versions; write `{tag}:VERSION`, or `{tag}:latest`"
-            )
-        return self.resolve(tag)
-
-    def tags(self, name: str | None = None) -> builtins.list[Tag]:
-        """Return the tags of all items, or of those with a name, damaged ones included.
-
-        Raises:
-            NotFound: no item has the name.
-        """
-        if name is not None:
-            tags = self._tags_of(name)
-            if not tags:
-                raise self._not_found(f"with the name `{name}`")
-            return tags
-        return [tag for name in refs.versions(self._root) for tag in self._tags_of(name)]
-
-    def tags_of(self, taglike: str | Tag | None) -> builtins.list[Tag]:
-        """Return the tags of all items, of those with a name, or the one that a full tag or an alias means.
-
-        Raises:
-            NotFound: there is none.
-        """
-        if taglike is None:
-            return self.tags()
-        tag = self._parsed(taglike)
-        return [self.resolve(tag)] if tag.version else self.tags(tag.name)
-
-    def list(self, taglike: str | Tag | None = None) -> builtins.list[tuple[Path, InfoT]]:
-        """Return all items, those with a name, or the one that a full tag means, newest first.
-
-        A damaged item is left out and logged.
-        """
-        found = []
-        for tag in self.tags_of(taglike):
-            try:
-                found.append((self._folder(tag), self.read(tag)))
-            except BentoMLException as e:
-                if self._folder(tag).exists():  # else it was deleted while we looked
-                    logger.warning("%s", e)
-        return sorted(found, key=lambda item: (item[1].creation_time, item[1].tag), reverse=True)
+    def _drop(self, folder: Path, info: InfoT | None, trash: Path) -> None:
+        """Remove an item that was moved away, and the bytes that no other one shares."""
+        remove(folder)
+        if info is None:
+            self._blobs.sweep(trash)
+        else:
+            self._blobs.release(info.files.entries, trash)
 
     # -- verifying
 
@@ -314,11 +238,7 @@ class Shelf(Generic[InfoT]):
             for alias in self.aliases.of(tag):
                 self.aliases.remove(alias)
             self._repair_latest(tag.name)
-            remove(heap / "deleted")
-            if info is None:
-                self._blobs.sweep(trash)
-            else:
-                self._blobs.release(info.files.entries, trash)
+            self._drop(heap / "deleted", info, trash)
         return self._folder(tag), info or self._kind(tag=tag, creation_time=_EPOCH)
 
     def check_unnamed(self, tag: Tag) -> None:
@@ -348,51 +268,3 @@ class Shelf(Generic[InfoT]):
         refs.write_latest(folder, newest)
         if not refs.versions(folder):
             remove(folder)
-
-    # -- reading
-
-    def _folder(self, tag: Tag) -> Path:
-        return self._root / tag.path()
-
-    def read(self, tag: Tag) -> InfoT:
-        """Read a manifest; the item is called as its folder is."""
-        try:
-            return self._parse(tag, self._text(tag))
-        except BentoMLException as e:
-            raise BentoMLException(
-                f"{self._kind.KIND} `{tag}` is damaged: `{self._folder(tag) / self._kind.FILE}`: {e}; save it again, or "
-                f"delete it with `{self._kind.COMMANDS} delete {tag}`"
-            ) from e
-
-    def _text(self, tag: Tag) -> str:
-        try:
-            return (self._folder(tag) / self._kind.FILE).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as e:
-            raise BentoMLException(str(e.strerror if isinstance(e, OSError) else e)) from e
-
-    def _parse(self, tag: Tag, text: str) -> InfoT:
-        info = self._kind.from_yaml(text)
-        return info if info.tag == tag else replace(info, tag=tag)
-
-    def _read_fully(self, tag: Tag) -> InfoT | None:
-        """Read a manifest with its list of files; None if it is missing or damaged."""
-        try:
-            info = self.read(tag)
-            _ = info.files
-        except BentoMLException:
-            return None
-        return info
-
-    def _tags_of(self, name: str) -> builtins.list[Tag]:
-        versions = refs.versions(self._root / name)
-        return [tag for version in versions if (tag := refs.tag_of(name, version))]
-
-    def _newest(self, name: str) -> str | None:
-        items = self.list(Tag(name)) if refs.versions(self._root / name) else []
-        return items[0][1].tag.version if items else None
-
-    def _not_found(self, what: str) -> NotFound:
-        return NotFound(
-            f"{self._kind.KIND} {what} not found in the {self._kind.KIND} store `{self._root}`; "
-            f"`{self._kind.COMMANDS} list` shows what is there"
-        )

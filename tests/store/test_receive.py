@@ -1,0 +1,51 @@
+"""What comes from elsewhere, and may take the place of what is here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.store.saving import Save
+
+from bentoml.config import Home
+from bentoml.exceptions import BentoMLException
+from bentoml.store.models import Model, ModelStore
+from bentoml.store.receive import receive, staged
+
+
+def arrive(home: Home, folder: Path, *, replaces: bool) -> bool:
+    """Take in a copy of an item's folder; say whether it is new."""
+    with staged(home) as place:
+        shutil.copytree(folder, place / "item")
+        (received,) = receive([place / "item"], home=home, origin="elsewhere", replaces=replaces)
+        return received.is_new
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Model:
+    with ModelStore(Home(tmp_path / "elsewhere")).create("iris:v1") as model:
+        Path(model.path, "w").write_text("theirs")
+    return model
+
+
+def test_another_one_takes_the_place_with_leave_alone(
+    home: Home, models: ModelStore, save: Save, other: Model
+) -> None:
+    ours = save("iris:v1", {"w": "ours"})
+    with pytest.raises(BentoMLException, match="exists with other content"):
+        arrive(home, Path(other.path), replaces=False)
+    assert models.get("iris:v1").digest == ours.digest
+    assert arrive(home, Path(other.path), replaces=True)
+    assert models.get("iris:v1").digest == other.digest
+    assert not arrive(home, Path(other.path), replaces=True)
+    assert models.verify() == []
+
+
+def test_what_is_damaged_takes_no_place(home: Home, models: ModelStore, save: Save, other: Model) -> None:
+    ours = save("iris:v1", {"w": "ours"})
+    shutil.copytree(other.path, home.root / "copy")
+    (home.root / "copy" / "w").unlink()
+    with pytest.raises(BentoMLException, match="`w` is missing"):
+        arrive(home, home.root / "copy", replaces=True)
+    assert models.get("iris:v1").digest == ours.digest
