@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.store.flips import flip
+from tests.store.flips import flip, flip_unseen
 from tests.support import Project
 
 from bentoml import Tag
@@ -72,7 +72,7 @@ def test_a_bento_keeps_what_aliases_named(project: Project) -> None:
             assert json.load(answer) == ["iris:v1", "lily:v1", "iris:v1", "rose:v1", "rose:v1"]
 
 
-@pytest.mark.parametrize("target", ["bento", "manifest", "model"])
+@pytest.mark.parametrize("target", ["bento", "manifest", "model", "rotten model"])
 def test_a_flipped_bit_stops_serve_and_containerize(project: Project, target: str) -> None:
     bento = built(project)
     match target:
@@ -82,6 +82,9 @@ def test_a_flipped_bit_stops_serve_and_containerize(project: Project, target: st
             flip(bento.path_of("bento.yaml"), at=20)
         case "model":
             flip(ModelStore(Home(project.home)).get(Tag("rose", "v1")).path_of("w"))
+        case "rotten model":
+            flip_unseen(ModelStore(Home(project.home)).get(Tag("rose", "v1")).path_of("w"))
+            assert project.bentoml("verify").returncode == 1
     for words in (["serve", str(bento.tag)], ["serve", bento.path], ["containerize", str(bento.tag)]):
         done = project.bentoml(*words)
         assert done.returncode == 1, words

@@ -12,13 +12,14 @@ from pathlib import Path, PurePosixPath
 
 from ...exceptions import BentoMLException
 from ..bentos import Bento
+from ..content import take_stamp
 from ..damage import Damage, said
 from ..models import Model
 from ..tree import Entry
 from .members import Member, Names, checked_path
 from .tar import TarEntry, file_chunks
 
-__all__ = ["MODELS", "contents"]
+__all__ = ["MODELS", "StoredFile", "contents"]
 
 MODELS = "models"
 _MODES = {False: 0o644, True: 0o755}
@@ -56,11 +57,11 @@ def _of_item(item: Model | Bento, place: str) -> Iterator[TarEntry]:
         if entry.link is not None:
             yield TarEntry.symlink(path, entry.link)
         else:
-            yield TarEntry(path, "file", _MODES[entry.executable], entry.size, _Stored(item, entry))
+            yield TarEntry(path, "file", _MODES[entry.executable], entry.size, StoredFile(item, entry))
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class StoredFile:
     """A file of an item, which is compared with what was stored while it is read: what rotted on the disk goes nowhere."""
 
     item: Model | Bento
@@ -77,6 +78,7 @@ class _Stored:
             state.update(chunk)
             yield chunk
         if state.hexdigest() != self.entry.digest.hex:
+            take_stamp(Path(self.item.path, self.entry.path))
             info = self.item.info
             raise BentoMLException(
                 said([Damage.of_content(info.KIND, info.tag, self.entry.path)], info.COMMANDS)

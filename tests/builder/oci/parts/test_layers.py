@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.builder.handmade import PASSWD, members, save_bento, save_model
+from tests.store.flips import flip_unseen
 
 from bentoml.builder.oci.bases.rootfs import RootFS
 from bentoml.builder.oci.cache import Cache
@@ -82,11 +83,22 @@ def test_a_model_that_was_touched_is_read_again_and_refused_if_it_is_another(
     assert again.descriptor == first.descriptor
     file.unlink()
     file.write_text("HELLO")
-    with pytest.raises(BentoMLException, match=r"`words\.txt` of `words:\w+` is damaged"):
+    with pytest.raises(BentoMLException, match=r"model `words:\w+` is damaged: `words\.txt` has other"):
         model_layers([model], cache, epoch=0)
     file.write_text("longer than it was")
     with pytest.raises(BentoMLException, match=r"words\.txt"):
         model_layers([model], cache, epoch=0)
+
+
+def test_a_bit_that_no_time_tells_is_found_as_the_model_is_read_and_stops_it_from_then_on(
+    home: Home, tmp_path: Path
+) -> None:
+    model, cache = save_model(home), Cache(tmp_path / "cache")
+    flip_unseen(Path(model.path, "words.txt"))
+    model.check()
+    for use in (lambda: model_layers([model], cache, epoch=0), model.check):
+        with pytest.raises(BentoMLException, match=r"model `words:\w+` is damaged: `words\.txt` has other"):
+            use()
 
 
 def test_two_stores_give_the_same_layer(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
+from ....store.archives.contents import StoredFile
 from ....store.archives.tar import Tar, TarEntry
 from ....store.bentos import Bento
 from ....store.digest import Digest
@@ -18,7 +19,6 @@ from ....store.manifest import BentoInfo
 from ....store.models import Model
 from ....store.tree import Entry, Tree
 from ..bases.rootfs import RootFS
-from ..blobs import CheckedBlob, FileBlob
 from ..cache import Cache, recipe_layer
 from ..codec import Codec, gzip_codec, layer_of, stored_codec
 from ..model import Layer, LayerKind
@@ -176,15 +176,11 @@ def _remembered(
 
 def _checked(tar: Tar, stored: Stored) -> Tar:
     """Return a tar that refuses files whose content is not the one that their item was stored with."""
-
-    def checked(entry: TarEntry) -> TarEntry:
-        if not isinstance(entry.source, Path):
-            return entry
-        item, file = stored[entry.source]
-        name = f"{file.path}` of `{item.tag}"
-        return replace(entry, source=CheckedBlob(FileBlob(entry.source), file.digest, name))
-
-    return replace(tar, entries=tuple(map(checked, tar.entries)))
+    entries = (
+        replace(entry, source=StoredFile(*stored[entry.source])) if isinstance(entry.source, Path) else entry
+        for entry in tar.entries
+    )
+    return replace(tar, entries=tuple(entries))
 
 
 def _identity(entry: TarEntry, stored: Stored) -> list[object]:
