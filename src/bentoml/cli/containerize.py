@@ -54,7 +54,7 @@ def containerize(
     offline: option.Offline = False,
     compress_models: option.CompressModels = "none",
     verify: option.Verify = False,
-    bytecode: option.Bytecode = False,
+    bytecode: option.Bytecode = None,
     iidfile: option.Iidfile = None,
     metadata_file: option.MetadataFile = None,
 ) -> None:
@@ -66,7 +66,7 @@ def containerize(
         labels = dict(map(_label, label or []))
         ours = {
             "--base-image": base_image, "--offline": offline, "--compress-models": compress_models != "none",
-            "--compile": bytecode, "-o json": _JSON in (output or ()),
+            "--compile": bytecode, "--no-compile": bytecode is False, "-o json": _JSON in (output or ()),
         }  # fmt: skip
         tag, goes_elsewhere = parse_tag(bento), bool(output or sbom)
         if is_for_engine(tag, backend, options, ours, is_for_a_place=goes_elsewhere):

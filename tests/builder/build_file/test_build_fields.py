@@ -40,6 +40,7 @@ docker:
   setup_script: ./setup.sh
   dockerfile_template: Dockerfile.j2
   env: docker.env
+  compile: true
 conda:
   environment_yml: environment.yml
 """
@@ -105,6 +106,7 @@ def test_where_each_field_is(everything: Made) -> None:
     assert image["base_image"] == "nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04"
     assert image["cuda_version"] == "12.8.1"
     assert image["env"] == {"A": "b c"}
+    assert image["compile"] is True
     assert image["pip_args"] == "--pre --no-cache-dir"
     assert image["wheels"] == ["given-1.0-py3-none-any.whl"]
     assert image["setup_script"] == "env/docker/setup_script"

@@ -30,7 +30,8 @@ GOOD: list[dict[str, Any]] = [
     {"python": {"resolver": "pip-tools", "pip_args": "--pre", "wheels": ["a/b-1-py3-none-any.whl"]}},
     {"docker": {"base_image": "registry.example:5000/python:3.12@sha256:" + "0" * 64, "distro": "alpine"}},
     {"docker": {"python_version": 3.12, "system_packages": ["git", "gcc=4:12.2.0-3"], "env": ["A=1", "B=x=y"]}},
-    {"docker": {"cuda_version": 12.8, "env": {"A": 1}}},
+    {"docker": {"cuda_version": 12.8, "env": {"A": 1}, "compile": True}},
+    {"docker": {"compile": None}},
     {"docker": {"cuda_version": "12.8.1"}},
     {"conda": {"channels": "conda-forge", "dependencies": ["libgdal=3", {"pip": ["rich"]}]}},
 ]  # fmt: skip
@@ -70,6 +71,8 @@ BAD: list[dict[str, Any]] = [
     {"docker": {"base_image": "python:3.12\n"}},
     {"docker": {"system_packages": ["-y"]}},
     {"docker": {"env": ["A"]}},
+    {"docker": {"compile": "yes"}},
+    {"docker": {"compile": 1}},
     {"conda": {"dependencies": [{"pipp": ["rich"]}]}},
     {"conda": {"channel": "x"}},
 ]

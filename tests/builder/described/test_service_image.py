@@ -100,6 +100,24 @@ def test_an_image_of_packages_alone_needs_no_engine(tmp_path: Path) -> None:
     assert (image["commands"], image["post_commands"], image["python_requirements"]) == ([], [], "attrs\n")
 
 
+@pytest.mark.parametrize(
+    ("methods", "build_file", "expected"),
+    [
+        pytest.param(".compile()", "{}", True, id="code"),
+        pytest.param("", "docker: {compile: true}", True, id="build-file"),
+        pytest.param("", "docker: {compile: false}", None, id="no"),
+    ],
+)
+def test_bytecode_is_asked_for_in_code_or_in_the_build_file(
+    tmp_path: Path, methods: str, build_file: str, expected: bool | None
+) -> None:
+    """The manifest has the key only where it says yes: no tag moves with what nobody uses."""
+    bento = built(tmp_path, methods, {"bentofile.yaml": build_file})
+    assert bento.info.image.get("compile") is expected
+    dockerfile = Path(bento.path, "env/docker/Dockerfile").read_text()
+    assert ("compileall" in dockerfile) is bool(expected)
+
+
 def test_no_lock(tmp_path: Path) -> None:
     methods = '.python_packages("attrs")'
     service = SERVICE.format(methods=methods).replace('"3.12"', '"3.12", lock_python_packages=False')

@@ -114,6 +114,14 @@ def test_a_base_without_python_gets_one() -> None:
     assert lacks_python("debian", "12.8.1")
 
 
+def test_python_itself_is_compiled_on_request() -> None:
+    (line,) = [
+        line for line in instructions(render(DockerfileSpec("x", compiles=True))) if "compileall" in line
+    ]
+    assert line.startswith("RUN /app/.venv/bin/python -m compileall -q -j 0 -x ")
+    assert "--no-compile" not in line and "compileall" not in render(SPEC)
+
+
 def test_what_is_not_locked_is_resolved_in_one_step_with_the_wheels() -> None:
     text = render(
         DockerfileSpec("x", is_locked=False, pip_args=("--pre", "--no-deps", "--timeout=60"), no_index=True)

@@ -29,7 +29,7 @@ _FILE = re.compile(r"(?!/|~|(.*/)?\.\.(/|$)).+")
 
 DOCKER_KEYS = (
     "base_image", "distro", "python_version", "cuda_version", "system_packages", "env", "setup_script",
-    "dockerfile_template",
+    "dockerfile_template", "compile",
 )  # fmt: skip
 
 
@@ -37,7 +37,8 @@ DOCKER_KEYS = (
 class DockerConfig:
     """What lies under the Python packages in the image; an empty ``base_image`` means the distribution's own.
 
-    ``setup_script`` and ``dockerfile_template`` are paths of files of the project.
+    ``setup_script`` and ``dockerfile_template`` are paths of files of the project; ``compile`` says whether bytecode lies
+    in the image.
     """
 
     base_image: str = ""
@@ -48,6 +49,7 @@ class DockerConfig:
     env: Mapping[str, str] = field(default_factory=dict)
     setup_script: str = ""
     dockerfile_template: str = ""
+    compile: bool = False
 
 
 def read_docker(fields: Fields) -> DockerConfig:
@@ -70,6 +72,7 @@ def read_docker(fields: Fields) -> DockerConfig:
         dockerfile_template=fields.text(
             "dockerfile_template", _FILE, "it is the path of a file in the project"
         ),
+        compile=fields.flag("compile", False),
     )
 
 

@@ -65,6 +65,7 @@ DESCRIPTIONS = {
     "docker.env": "Environment variables of the image: a mapping, a list of NAME=value, or the path of a file of such lines.",
     "docker.setup_script": "A script of the project that is run in the image, as root, before packages are installed.",
     "docker.dockerfile_template": "A Jinja2 template of the project that extends the Dockerfile of the bento.",
+    "docker.compile": "Have the bytecode of Python and its packages in the image, so that a container starts sooner. Default: false.",
     "conda": "Packages that conda installs; such an image has to be built with an engine.",
     "conda.environment_yml": "An environment.yml of the project, instead of the other keys.",
     "conda.channels": "Where the packages come from. Default: conda-forge.",

@@ -112,6 +112,7 @@ def _dockerfile_spec(contents: Contents) -> DockerfileSpec:
         pip_args=requirements.python.pip_args,
         has_setup_script=bool(docker.setup_script),
         has_conda=bool(contents.config.conda),
+        compiles=docker.compile,
         brings_python=not docker.base_image and lacks_python(docker.distro, docker.cuda_version),
         uses_gpu=uses_gpu(contents.info),
         port=port_of(contents.info),

@@ -99,6 +99,7 @@ def image_of(
         "cuda_version": docker.cuda_version,
         "setup_script": "env/docker/setup_script" if docker.setup_script else "",
         "dockerfile_template": "env/docker/Dockerfile.template" if docker.dockerfile_template else "",
+        "compile": docker.compile,
         "conda": config.conda.environment() if config.conda else {},
         "pip_args": " ".join(python.pip_args),
         "wheels": [wheel.rpartition("/")[2] for wheel in python.wheels],

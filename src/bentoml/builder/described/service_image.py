@@ -59,6 +59,7 @@ def with_image(config: BuildConfig, image: Mapping[str, Any], project: Path) -> 
             if own.python_version == default.python_version
             else own.python_version,
             system_packages=tuple(dict.fromkeys((*declared.system_packages, *own.system_packages))),
+            compile=own.compile or image["bytecode"],
         ),
         python=replace(
             python,

@@ -55,13 +55,18 @@ RUN {{mounts}}{{exports}}micromamba create --yes --prefix /opt/conda --file env/
 _SETUP = (
     "COPY env/docker/setup_script ./env/docker/setup_script\nRUN {mounts}{exports}./env/docker/setup_script"
 )
+_COMPILE = r"""
+RUN /app/.venv/bin/python -m compileall -q -j 0 -x '/(tests?|idlelib|lib2to3|turtledemo|ensurepip|tkinter|(site|dist)-packages)/' \
+        "$(/app/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+    || echo 'not all of Python could be compiled'"""  # Python's own library: pip compiles what it installs
 
 
 @dataclass(frozen=True, slots=True)
 class DockerfileSpec:
     """What the Dockerfile of a bento depends on. ``secrets`` are the names of variables that only the build sees.
 
-    With ``brings_python`` the base has no Python of the wanted version, and one is put into the image.
+    With ``brings_python`` the base has no Python of the wanted version, and one is put into the image; with ``compiles``
+    Python's own library is compiled, too, and not the packages alone, which pip compiles.
     """
 
     base_image: str
@@ -88,6 +93,7 @@ class DockerfileSpec:
     has_setup_script: bool = False
     has_conda: bool = False
     brings_python: bool = False
+    compiles: bool = False
     uses_gpu: bool = False
     port: int = 3000
 
@@ -160,6 +166,7 @@ def _values(spec: DockerfileSpec) -> dict[str, str]:
         "virtual_environment": _virtual_environment(spec),
         "pip_options": _words(_pip_options(spec)),
         "requirements": _requirements(spec),
+        "compile": _COMPILE if spec.compiles else "",
         "path": "/opt/conda/bin:" if spec.has_conda else "",
         "port": str(spec.port),
         "python_version": spec.python_version,

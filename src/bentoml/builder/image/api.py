@@ -59,7 +59,7 @@ def build(
     offline: bool = False,
     compress_models: Literal["none", "gzip"] = "none",
     verify: bool = False,
-    bytecode: bool = False,
+    bytecode: bool | None = None,
     labels: Mapping[str, str] | None = None,
     sbom: bool | None = None,
     step: Step = lambda _: nullcontext(),
@@ -81,7 +81,7 @@ def build(
     names = [image_tag] if isinstance(image_tag, str) else image_tag or ()
     check_features(features or ())
     ours = {
-        "base_image": base_image, "offline": offline, "sbom": sbom, "bytecode": bytecode,
+        "base_image": base_image, "offline": offline, "sbom": sbom, "bytecode": bytecode is not None,
         "compress_models": compress_models != "none",
     }  # fmt: skip
     if is_for_engine(bento_tag, backend, options, ours, is_for_a_place=bool(output)):

@@ -48,7 +48,7 @@ def containerize(
     offline: bool = False,
     compress_models: Literal["none", "gzip"] = "none",
     verify: bool = False,
-    bytecode: bool = False,
+    bytecode: bool | None = None,
     labels: Mapping[str, str] | None = None,
     sbom: bool | None = None,
     step: Step = lambda _: nullcontext(),
@@ -59,8 +59,8 @@ def containerize(
     ``base`` is the image to build upon instead of the bento's own choice (see `open_base`); ``platform`` may name several,
     with commas between; ``compress_models`` says whether the weights are compressed, which pays on a slow link alone;
     ``verify`` reads the bento and its models once more and compares them with what was stored; ``bytecode`` says whether the
-    packages are compiled, which takes the very release of Python that the base has; ``labels`` are added to
-    those of the bento; ``sbom`` says whether an SBOM is made, by default where it goes to a registry. ``step`` is entered
+    image has that of Python and its packages, by default what the bento says (see `find_compiler`); ``labels`` are added
+    to those of the bento; ``sbom`` says whether an SBOM is made, by default where it goes to a registry. ``step`` is entered
     with a few words for each thing that may take long, ``watch`` told of the bytes that are sent. A failure leaves nothing
     under a name.
 
@@ -81,7 +81,8 @@ def containerize(
     memory = Memory(home.cache / "registry" / "memory")
     sink = _reached_sink(open_sink(wanted, env=env, memory=memory, watch=watch), plans[0].names, env)
     codec = gzip_codec() if compress_models == "gzip" else stored_codec()
-    maker = ImageMaker(bento, models, codec, Cache(home.cache / "oci"), env, offline, step, watch, bytecode)
+    compiles = bool(bento.info.image.get("compile")) if bytecode is None else bytecode
+    maker = ImageMaker(bento, models, codec, Cache(home.cache / "oci"), env, offline, step, watch, compiles)
     has_sbom = isinstance(sink, RegistrySink) if sbom is None else sbom
 
     damages: set[str] = set()
