@@ -68,6 +68,7 @@ def part(name: str, value: str | Path) -> ReceivedPart:
 
 
 ITEM = {"type": "object", "properties": {"name": {"type": "string"}, "image": {"type": "file", "pil": True}}}
+NAMED = {"type": "object", "additionalProperties": {"type": "file", "pil": True}}
 A, B = Path("a"), Path("b")
 
 
@@ -86,15 +87,21 @@ A, B = Path("a"), Path("b")
         ({"type": "array", "items": ITEM}, [part("root", '[{"name":"n","image":null}]'), part("root.0.image", A)],
          [{"name": "n", "image": "image a"}]),
         ({}, [part("x", A), part("x", B), part("n", "1")], {"x": ["file a", "file b"], "n": 1}),
+        ({"properties": {"d": NAMED}}, [part("d", '{"a.txt":null,"b":null}'), part("d.a.txt", A), part("d.b", B)],
+         {"d": {"a.txt": "image a", "b": "image b"}}),
+        (NAMED, [part("b", A), part("b.0", B), part("b.0.txt", A)], {"b": "image a", "b.0": "image b", "b.0.txt": "image a"}),
+        ({}, [part("root", A), part("x", "1")], {"root": "file a", "x": 1}),
+        (NAMED, [part("root", A)], {"root": "image a"}),
+        (NAMED, [part("b", "{}"), part("b.0", B)], {"b": {}, "b.0": "image b"}),
     ],
 )  # fmt: skip
 def test_values(schema: Any, parts: list[ReceivedPart], value: Any) -> None:
     assert form_value(parts, schema, lambda p, s: f"{'image' if s.get('pil') else 'file'} {p}") == value
 
 
-def test_a_part_without_a_place() -> None:
-    with pytest.raises(BentoMLException, match=r"its part `x\.3\.image` has no place"):
-        form_value([part("x", "[]"), part("x.3.image", A)], {}, lambda p, s: p)
+def test_names_with_what_a_quoted_text_cannot_hold() -> None:
+    body = b'--B\r\ncontent-disposition: form-data; name="a%22b%0D%0A"\r\n\r\n1\r\n--B--\r\n'
+    assert [found.name for found in read(body, 1000, Downloads())] == ['a"b\r\n']
 
 
 def test_a_part_that_is_not_json() -> None:

@@ -45,6 +45,11 @@ class Page(BaseModel):
     notes: Path | None = None
 
 
+class Album(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    by_name: dict[str, Image]
+
+
 class Color(enum.Enum):
     RED = "red"
 
@@ -94,6 +99,14 @@ class Types:
         return ",".join(
             [*(f"{name}={file.read_text()}" for name, file in files.items()), pair[0].read_text()]
         )
+
+    @bentoml.api
+    def by_name(self, files: dict[str, Image]) -> dict[str, Image]:
+        return files
+
+    @bentoml.api
+    def album(self, files: dict[str, Image]) -> Album:
+        return Album(by_name=files)
 
     @bentoml.api
     def maybe_list(self, files: list[Path] | None = None) -> int:
@@ -222,6 +235,13 @@ def test_files_in_other_places(client: bentoml.SyncHTTPClient) -> None:
     assert client.maybe_image() is client.maybe_image(None) is None
     assert client.maybe_image(picture()).size == (3, 2)
     assert [client.maybe_list(files) for files in (None, [], [b"a"], [b"a", b"b"])] == [-1, 0, 1, 2]
+
+
+def test_files_whose_keys_look_like_places(client: bentoml.SyncHTTPClient) -> None:
+    names = ["a", "a.png", "a.0", "b/c.d.png", "...", "", 'quoted"', "é\n"]
+    files = {name: PIL.Image.new("RGB", (width, 1)) for width, name in enumerate(names, 1)}
+    for answer in (client.by_name(files), client.album(files)["by_name"]):
+        assert {name: image.width for name, image in answer.items()} == {n: i for i, n in enumerate(names, 1)}
 
 
 def test_several_files(client: bentoml.SyncHTTPClient) -> None:

@@ -50,11 +50,22 @@ def test_a_file_is_not_passed_off_as_what_is_declared(
     assert isinstance(found, Upload) and found.media_type == sent
 
 
-def test_the_declared_media_type_wins_unless_it_is_a_pattern() -> None:
+def test_the_declared_media_type_is_that_of_what_has_no_name() -> None:
     declared = upload("file", b"x", {"content_type": "audio/mp3"})
-    pattern = upload("file", b"x", {"content_type": "audio/*"})
     assert isinstance(declared, Upload) and declared.media_type == "audio/mp3"
-    assert isinstance(pattern, Upload) and pattern.media_type == "application/octet-stream"
+
+
+@pytest.mark.parametrize("value", [b"x", io.BytesIO(b"x")], ids=["bytes", "open file"])
+def test_no_media_type_is_said_where_only_a_pattern_is_known(value: Any) -> None:
+    """The server would refuse a wrong one, though the file may well be what it takes."""
+    sent = upload("file", value, {"content_type": "audio/*"})
+    assert isinstance(sent, Upload) and sent.media_type is None
+
+
+def test_a_name_says_more_than_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"x")
+    sent = upload("file", tmp_path / "a.txt", {"content_type": "audio/*"})
+    assert isinstance(sent, Upload) and sent.media_type == "text/plain"
 
 
 def test_open_files(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,9 @@ class Table:
         (np.float32(0.5), 0.5),
         (np.eye(2, dtype=np.int64)[:, ::-1], [[0, 1], [1, 0]]),
         ({"deep": [np.ones(2)]}, {"deep": [[1.0, 1.0]]}),
+        (range(3), [0, 1, 2]),
+        ({"a": 1}.values(), [1]),
+        ([MappingProxyType({"a": range(1)})], [{"a": [0]}]),
         (Table({"a": [1, 2], "b": [3, 4]}), [{"a": 1, "b": 3}, {"a": 2, "b": 4}]),
     ],
     ids=lambda value: type(value).__name__,

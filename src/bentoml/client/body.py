@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..exceptions import InvalidArgument
+from ..sdk.values.part_names import escaped
 from .plan import Field, RequestPlan
 from .uploads import Link, Upload
 
@@ -79,20 +80,17 @@ def _form(fields: Sequence[Field], boundary: str, opened: ExitStack) -> list[Sou
     sources: list[Source] = []
     text = b""
     for field in fields:
-        text += f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(field.name)}"'.encode()
+        text += f'--{boundary}\r\nContent-Disposition: form-data; name="{escaped(field.name)}"'.encode()
         if isinstance(field.value, bytes):
             text += b"\r\n\r\n" + field.value + b"\r\n"
             continue
-        filename, media_type = _quoted(field.value.filename), field.value.media_type
-        text += f'; filename="{filename}"\r\nContent-Type: {media_type}\r\n\r\n'.encode()
+        text += f'; filename="{escaped(field.value.filename)}"\r\n'.encode()
+        if field.value.media_type is not None:
+            text += f"Content-Type: {field.value.media_type}\r\n".encode()
+        text += b"\r\n"
         sources += [text, _source(field.value, opened)]
         text = b"\r\n"
     return [*sources, text + f"--{boundary}--\r\n".encode()]
-
-
-def _quoted(text: str) -> str:
-    """Return a name as a quoted string holds it (HTML, "Multipart form data", 4.10.21.8)."""
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _source(upload: Upload, opened: ExitStack) -> Source:

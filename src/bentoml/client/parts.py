@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..exceptions import BentoMLException
-from ..sdk.values.nested import place
+from ..sdk.values.nested import find, place
+from ..sdk.values.part_names import unescaped
 from .deep_json import loads
 from .downloads import parameters
 from .structures import schema_at
@@ -22,6 +23,7 @@ _MOST_HEADERS = 16 * 1024  # bytes of one part
 _ROOT = "root"
 
 NewFile = Callable[[Mapping[str, str]], tuple[Path, BinaryIO]]
+FileValue = Callable[[Path, Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class FormReader(AbstractContextManager["FormReader"]):
         return False
 
     def _finish(self) -> None:
-        name = parameters(self._head.get("content-disposition", "")).get("name", "")
+        name = unescaped(parameters(self._head.get("content-disposition", "")).get("name", ""))
         media_type = self._head.get("content-type", "").partition(";")[0].strip().lower()
         self._parts.append(ReceivedPart(name, media_type, bytes(self._data), self._path))
         if self._sink is not None:
@@ -133,37 +135,35 @@ class FormReader(AbstractContextManager["FormReader"]):
         self._data.clear()
 
 
-def form_value(
-    parts: list[ReceivedPart],
-    schema: Mapping[str, Any],
-    file_value: Callable[[Path, Mapping[str, Any]], Any],
-) -> Any:
+def form_value(parts: list[ReceivedPart], schema: Mapping[str, Any], file_value: FileValue) -> Any:
     """Return the object or the list that the parts of an answer are the fields of."""
     schema = plain_optional(schema)
-    names = dict.fromkeys(part.name for part in parts)
-    inside = {name for name in names if "." in name and name.partition(".")[0] in names}
-    is_root = names.keys() - inside == {_ROOT} and _ROOT not in schema.get("properties", {})
+    fields: dict[str, list[ReceivedPart]] = {}
+    for part in parts:
+        fields.setdefault(part.name, []).append(part)
+    is_root = schema.get("type") != "object" and {name.partition(".")[0] for name in fields} == {_ROOT}
     if is_root:
         schema = {"properties": {_ROOT: schema}}
+    tree: dict[str, Any] = {}
+    for name, mine in fields.items():
+        way = find(tree, name)  # a null stands where a file deeper in a field belongs, and comes before it
+        value = _field(mine, schema_at(schema, way or [name]), file_value)
+        if way:
+            place(tree, name, value)
+        else:
+            tree[name] = value
+    return tree[_ROOT] if is_root and len(tree) == 1 else tree
+
+
+def _field(mine: list[ReceivedPart], schema: Mapping[str, Any], file_value: FileValue) -> Any:
+    """Return the value of the parts of one name."""
 
     def value(part: ReceivedPart, its: Mapping[str, Any]) -> Any:
         return _value(part, its) if part.path is None else file_value(part.path, its)
 
-    def field(name: str) -> Any:
-        its = schema_at(schema, name)
-        mine = [part for part in parts if part.name == name]
-        if file_shape(its) == "many" and mine[0].path is not None:
-            return [value(part, plain_optional(its["items"])) for part in mine]
-        return value(mine[0], its) if len(mine) == 1 else [value(part, {}) for part in mine]
-
-    tree = {name: field(name) for name in names if name not in inside}
-    for name in names:
-        if name in inside:
-            try:
-                place(tree, name, field(name))
-            except ValueError as e:
-                raise _broken(f"its part `{name}` has no place: {e}") from e
-    return tree[_ROOT] if is_root else tree
+    if file_shape(schema) == "many" and mine[0].path is not None:
+        return [value(part, plain_optional(schema["items"])) for part in mine]
+    return value(mine[0], schema) if len(mine) == 1 else [value(part, {}) for part in mine]
 
 
 def _value(part: ReceivedPart, schema: Mapping[str, Any]) -> Any:

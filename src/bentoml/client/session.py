@@ -174,9 +174,8 @@ class Session:
         finally:
             await answer.close()
         said = answer.headers.get("content-type", UNKNOWN)
-        return replace(
-            upload, content=path, media_type=said if upload.media_type == UNKNOWN else upload.media_type
-        )
+        is_news = upload.media_type in (None, UNKNOWN) and said != UNKNOWN
+        return replace(upload, content=path, media_type=said if is_news else upload.media_type)
 
     async def _value(self, endpoint: Endpoint, answer: Answer) -> Any:
         if not 200 <= answer.status < 300:

@@ -54,12 +54,11 @@ def schema_for(value: object, schema: Schema) -> Schema:
     return files[0] if files and is_file(value) else schema
 
 
-def schema_at(schema: Schema, place: str) -> Schema:
-    """Return the schema of what lies at a place of a value."""
-    for step in place.split("."):
+def schema_at(schema: Schema, way: Sequence[str | int]) -> Schema:
+    """Return the schema of what lies at the end of a way through a value: by keys of objects, by numbers of items."""
+    for step in way:
         schema = plain_optional(schema)
-        is_item = schema.get("type") == "array" and step.isdecimal()
-        schema = _item(schema, int(step)) if is_item else _inner(schema, step)
+        schema = _item(schema, step) if isinstance(step, int) else _inner(schema, step)
     return plain_optional(schema)
 
 

@@ -32,11 +32,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file to send: bytes, the path of a local file, an open binary file, or one that must be fetched."""
+    """A file to send: bytes, the path of a local file, an open binary file, or one that must be fetched.
+
+    Its media type is None where nobody knows more than that the API takes some kind, as ``image/*``.
+    """
 
     content: bytes | Path | BinaryIO | Link
     filename: str
-    media_type: str
+    media_type: str | None
 
 
 def file_shape(schema: Mapping[str, Any]) -> str | None:
@@ -64,7 +67,7 @@ def upload(name: str, value: object, schema: Mapping[str, Any]) -> Upload | byte
         InvalidArgument: the local file does not exist, or the image cannot be encoded.
         TypeError: the value is nothing that can be sent as a file.
     """
-    declared = _concrete(schema.get("content_type"))
+    declared = schema.get("content_type")
     if is_instance_of(value, "PIL.Image", "Image"):  # before paths: an image that a client saved is both
         return _image(name, value)
     if isinstance(value, str) and value.startswith(("http://", "https://")):
@@ -72,7 +75,7 @@ def upload(name: str, value: object, schema: Mapping[str, Any]) -> Upload | byte
     if isinstance(value, str | os.PathLike):
         return _local(name, Path(value), declared)
     if isinstance(value, bytes | bytearray | memoryview):
-        return Upload(bytes(value), name, declared or UNKNOWN)
+        return Upload(bytes(value), name, _unnamed(declared))
     if hasattr(value, "read"):
         return _open_file(name, value, declared)
     raise TypeError(
@@ -129,21 +132,26 @@ def _encoded(name: str, image: Any, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _media_type(filename: str, declared: str | None) -> str:
+def _media_type(filename: str, declared: str | None) -> str | None:
     """Return what the name of a file says it is, or what is declared where both mean the same, or the name says nothing.
 
     A file that is something else is not passed off as what is declared: the service checks that, and would be deceived.
     """
     guessed = mimetypes.guess_type(filename)[0]
-    if declared is None or guessed is None:
-        return declared or guessed or UNKNOWN
+    if guessed is None:
+        return _unnamed(declared)
+    if declared is None:
+        return guessed
     kind, _, subtype = declared.partition(";")[0].strip().lower().partition("/")
     by_suffix = f"{kind}/{filename.rpartition('.')[2].lower()}"  # a `.mp3` is `audio/mpeg` to some, `audio/mp3` to others
     return declared if f"{kind}/{subtype}" in (guessed, guessed.replace("/x-", "/"), by_suffix) else guessed
 
 
-def _concrete(media_type: object) -> str | None:
-    return media_type if isinstance(media_type, str) and "*" not in media_type else None
+def _unnamed(declared: str | None) -> str | None:
+    """Return the media type of what has no name that says it; the server would refuse a wrong one for a pattern."""
+    if declared is None:
+        return UNKNOWN
+    return None if "*" in declared else declared
 
 
 def _safe(filename: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -111,7 +111,7 @@ def _is_json(media_type: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold for arrays, tensors, numpy's numbers, tables and paths."""
+    """Return what JSON can hold for arrays, tensors, numpy's numbers, tables, paths and collections of any kind."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(value, "to_dict"):
@@ -120,4 +120,8 @@ def _plain(value: Any) -> Any:
         return os.fspath(value)
     if (array := to_array(value)) is not None:
         return array.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Collection):  # a range, the values of a dictionary, ...
+        return list(value)
     raise TypeError(f"a value of type `{type(value).__name__}` has no JSON")

@@ -11,13 +11,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..sdk.values.form_answer import AnswerPart, FormAnswer
+from ..sdk.values.part_names import escaped
 
 __all__ = ["FormResponse"]
 
 _PIECE = 1 << 18  # bytes of a file that are in memory at once
-_ESCAPED = str.maketrans(
-    {'"': "%22", "\r": "%0D", "\n": "%0A"}
-)  # HTML, "multipart/form-data encoding algorithm"
 
 
 class FormResponse(Response):
@@ -60,10 +58,10 @@ async def _pieces(path: Path) -> AsyncIterator[bytes]:
 
 
 def _head(part: AnswerPart, boundary: str) -> bytes:
-    filename = "" if part.filename is None else f'; filename="{part.filename.translate(_ESCAPED)}"'
+    filename = "" if part.filename is None else f'; filename="{escaped(part.filename)}"'
     lines = (
         f"--{boundary}",
-        f'content-disposition: form-data; name="{part.name.translate(_ESCAPED)}"{filename}',
+        f'content-disposition: form-data; name="{escaped(part.name)}"{filename}',
         f"content-type: {part.media_type}",
     )
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode(errors="replace")

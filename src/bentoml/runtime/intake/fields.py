@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote
 
 from ...exceptions import BadInput
 from ...sdk.values.files import Part
+from ...sdk.values.part_names import unescaped
 
 __all__ = ["MAX_HEADER_BYTES", "Head", "boundary_of", "field_text", "parse_head", "parse_urlencoded"]
 
@@ -111,11 +112,8 @@ def _value(match: re.Match[bytes]) -> bytes:
 
 
 def _text(value: bytes | None) -> str | None:
-    """Return what browsers (HTML, "multipart/form-data encoding algorithm") and curl mean by a quoted value."""
-    if value is None:
-        return None
-    text = value.decode("utf-8", "replace")
-    return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
+    """Return what browsers and curl mean by a quoted value."""
+    return None if value is None else unescaped(value.decode("utf-8", "replace"))
 
 
 def _filename(parameters: dict[bytes, bytes]) -> str | None:
