@@ -261,3 +261,17 @@ def test_a_store_without_hard_links_has_no_blobs_to_sweep(home: Home, temporary:
     (found,) = collect(home, temporary=temporary)
     assert (found.kind, found.size) == ("blob", 7)
     assert ModelStore(home).get("iris:v1").damage() == []
+
+
+def test_files_that_a_cache_never_got_whole(home: Home, temporary: Path) -> None:
+    memory = home.cache / "registry" / "memory"
+    memory.mkdir(parents=True)
+    for name in ("a.json", ".old.json.0123456789ab", ".new.json.0123456789ab"):
+        (memory / name).write_text("x")
+    os.utime(memory / ".old.json.0123456789ab", (time.time() - 4000,) * 2)
+    os.utime(memory / "a.json", (time.time() - 4000,) * 2)
+    assert collect(home, temporary=temporary) == [
+        Piece("leftover", "cache/registry/memory/.old.json.0123456789ab", 1)
+    ]
+    assert sorted(os.listdir(memory)) == [".new.json.0123456789ab", "a.json"]
+    assert collect(home, temporary=temporary) == []

@@ -43,7 +43,7 @@ def test_there_is_no_moment_without_one(folders: tuple[Path, Path]) -> None:
 
     looking = Thread(target=look)
     looking.start()
-    for _ in range(2000):
+    for _ in range(100):
         swap(*folders)
     is_over.set()
     looking.join()

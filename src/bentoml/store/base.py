@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic
 
@@ -103,6 +104,10 @@ class ItemStore(Generic[InfoT]):
     def delete_dangling(self, alias: str) -> None:
         """Remove an alias that names nothing; to be called under the store's publishing lock."""
         self._shelf.aliases.remove(Alias.parse(alias))
+
+    def manifests(self) -> Iterator[InfoT]:
+        """Yield the manifest of each item; a damaged one is a `BentoMLException`."""
+        return self._shelf.manifests()
 
     def read(self, tag: Tag) -> InfoT:
         """Return the manifest of an item; a damaged one is a `BentoMLException`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic
@@ -41,11 +42,11 @@ class Catalog(Generic[InfoT]):
             try:
                 info = self.read(tag)
                 Item(self._folder(tag), info).check()
-            except BentoMLException as e:
-                if not (now := generation(self._folder(tag))):  # it was deleted while we looked
-                    raise self._not_found(f"`{taglike}`") from e
-                if now == before:
+            except BentoMLException:
+                now = self.resolve(taglike)  # which says so where it was deleted while we looked
+                if now == tag and generation(self._folder(tag)) == before:
                     raise
+                tag = now
             else:
                 return self._folder(tag), info
 
@@ -102,6 +103,19 @@ class Catalog(Generic[InfoT]):
             return self.tags()
         tag = self._parsed(taglike)
         return [self.resolve(tag)] if tag.version else self.tags(tag.name)
+
+    def manifests(self) -> Iterator[InfoT]:
+        """Yield the manifest of each item, but of those that are deleted meanwhile.
+
+        Raises:
+            BentoMLException: one is damaged.
+        """
+        for tag in self.tags():
+            try:
+                yield self.read(tag)
+            except BentoMLException:
+                if self._folder(tag).exists():
+                    raise
 
     def list(self, taglike: str | Tag | None = None) -> builtins.list[tuple[Path, InfoT]]:
         """Return all items, those with a name, or the one that a full tag means, newest first.

@@ -37,7 +37,8 @@ _BUILDS = (
     "bentoml-lock-",
     "bentoml-git-",
 )  # what only a build makes outside of the store, for minutes at most
-_DAY = 24 * 60 * 60.0  # seconds
+_HOUR = 60 * 60.0  # seconds
+_DAY = 24 * _HOUR
 _WEEK = 7 * _DAY
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{12}")  # of `paths.atomic_write`
 
@@ -67,7 +68,7 @@ def find_garbage(
         *(("staging", path.name, path) for path in _abandoned(home)),
         *(("temporary", str(path), path) for path in _forgotten(temporary)),
         *(("leftover", str(path.relative_to(home.root)), path) for path in _leftovers(home)),
-        *(("leftover", f"cache/{path.name}", path) for path in _half_removed(home)),
+        *(("leftover", str(path.relative_to(home.root)), path) for path in _half_removed(home)),
         *(("cache", f"cache/{path.name}", path) for path in _caches(home) if caches),
         *(("download", path.name, path) for path in _old_downloads(home) if not caches),
     ]
@@ -124,7 +125,10 @@ def collect(home: Home, *, temporary: Path, unused_models: bool = False, caches:
     for path in _caches(home) if caches else ():
         path.rename(path.with_name(f".{path.name}.{secrets.token_hex(6)}"))
     for path in _half_removed(home):  # here, as a cache may lie on another disk
-        remove(path)
+        if path.is_dir():
+            remove(path)
+        else:
+            path.unlink(missing_ok=True)
     for path in _old_downloads(home):
         with suppress(FileNotFoundError):
             unlink_unlocked(path)
@@ -133,18 +137,14 @@ def collect(home: Home, *, temporary: Path, unused_models: bool = False, caches:
 
 def is_forgotten(download: Path) -> bool:
     """Say whether nobody came back within a week for what has arrived of a blob."""
-    try:
-        return time.time() - download.stat().st_mtime > _WEEK
-    except FileNotFoundError:
-        return False
+    return _age(download) > _WEEK
 
 
 def _unused_models(home: Home) -> list[Tag]:
     """Return the models that no bento and no alias needs."""
-    bentos = BentoStore(home)
     needed = set(ModelStore(home).aliases().values())
-    for tag in bentos.tags():
-        needed |= {ref.tag for ref in bentos.read(tag).all_models}
+    for bento in BentoStore(home).manifests():
+        needed |= {ref.tag for ref in bento.all_models}
     return [tag for tag in ModelStore(home).tags() if tag not in needed]
 
 
@@ -202,7 +202,12 @@ def _caches(home: Home) -> list[Path]:
 
 
 def _half_removed(home: Home) -> list[Path]:
-    return [path for path in _folders(home.cache) if _is_draft(path)]
+    """Return caches that were moved away to be removed, and files of caches that nobody has finished for an hour."""
+    files = (path for path in home.cache.glob("*/*/.*") if _is_draft(path) and path.is_file())
+    return [
+        *(path for path in _folders(home.cache) if _is_draft(path)),
+        *(path for path in sorted(files) if _age(path) > _HOUR),
+    ]
 
 
 def _old_downloads(home: Home) -> list[Path]:
@@ -221,6 +226,14 @@ def _folders(root: Path) -> list[Path]:
 
 def _drafts(folder: Path) -> list[Path]:
     return [path for path in folder.glob(".*") if _is_draft(path) and path.is_file()]
+
+
+def _age(path: Path) -> float:
+    """Return for how many seconds nobody wrote to a file; none if it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _is_draft(path: Path) -> bool:

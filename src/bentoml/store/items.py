@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ..exceptions import BentoMLException
+from ..exceptions import BentoMLException, NotFound
 from ..paths import under
 from ..tag import Tag
 from .damage import Damage, Reading, find_damage, said
@@ -64,9 +64,13 @@ class Item(Generic[InfoT]):
         """Make sure that the files are what was stored; those that were perhaps written to since are read, or all.
 
         Raises:
+            NotFound: it was deleted.
             BentoMLException: some are not; the message names them.
         """
-        if found := self.damage() if thoroughly else find_damage(self._folder, self.info):
+        found = self.damage() if thoroughly else find_damage(self._folder, self.info)
+        if found and not self._folder.exists():
+            raise NotFound(f"{self.info.KIND} `{self.tag}` was deleted while it was looked at")
+        if found:
             raise BentoMLException(said(found, self.info.COMMANDS))
 
     def damage(self, reading: Reading | None = None) -> list[Damage]:

@@ -16,6 +16,7 @@ from ..exceptions import BentoMLException
 from ..paths import write_atomic
 from ..tag import Tag
 from .digest import Digest
+from .staging import Staging
 
 __all__ = ["Receipt", "Trust"]
 
@@ -36,6 +37,7 @@ class Trust:
 
     def __init__(self, home: Home) -> None:
         self._root = home.root / "received"
+        self._staging = Staging(home)
 
     def check(self, tag: Tag, digest: Digest) -> None:
         """Make sure that the pickled content of a model may be loaded.
@@ -82,8 +84,9 @@ class Trust:
         return trusted
 
     def _write(self, digest: Digest, receipt: Receipt) -> None:
-        self._root.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._file(digest), json.dumps(asdict(receipt)).encode())
+        with self._staging.publishing():  # so that what is half written was left by the dead
+            self._root.mkdir(parents=True, exist_ok=True)
+            write_atomic(self._file(digest), json.dumps(asdict(receipt)).encode())
 
     def _file(self, digest: Digest) -> Path:
         return self._root / digest.hex
