@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests.builder.oci.images import noise
@@ -98,6 +99,28 @@ def test_an_upload_that_the_registry_has_forgotten_begins_anew(
     upload(client, tmp_path, LARGE).run()
     assert_arrived(registry, LARGE)
     assert registry.received == len(LARGE) + 1_000_000
+
+
+def test_an_upload_that_another_process_is_at_is_left_to_it(
+    registry: FakeRegistry, client: Registry, tmp_path: Path
+) -> None:
+    ours, theirs = upload(client, tmp_path, LARGE), upload(client, tmp_path, LARGE)
+    begun = Event()
+
+    class Slow(Bytes):
+        def chunks(self, start: int, size: int) -> Iterator[bytes]:
+            whole = b"".join(super().chunks(start, size))
+            yield whole[:1_000_000]
+            if not begun.is_set():
+                begun.set()
+                theirs.run()
+            yield whole[1_000_000:]
+
+    ours.content = Slow(LARGE)
+    ours.run()
+    assert_arrived(registry, LARGE)
+    assert methods(registry) == ["POST", "PUT", "POST", "PUT"], "each has an upload of its own"
+    assert list((tmp_path / "memory").glob("*")) == []
 
 
 def test_an_upload_that_always_breaks_is_given_up(

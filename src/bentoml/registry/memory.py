@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..paths import write_atomic
 from ..store.digest import Digest
+from ..store.locks import try_lock
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "Note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text that is this process's own for a while; without a file nothing is kept."""
+
+    _file: int | None = None
+
+    def recall(self) -> str | None:
+        """Return what was noted last, by this process or by one that has died; what cannot be read is nothing."""
+        if self._file is None:
+            return None
+        text = os.pread(self._file, os.fstat(self._file).st_size, 0)
+        with suppress(ValueError):
+            found = json.loads(text)
+            return found if isinstance(found, str) else None
+        return None
+
+    def write(self, text: str) -> None:
+        """Note a text instead of what was noted before; an empty one is none."""
+        if self._file is not None:
+            with suppress(OSError):
+                os.ftruncate(self._file, 0)
+                os.pwrite(self._file, json.dumps(text).encode() if text else b"", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +59,27 @@ class Memory:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomic(self._file(key), json.dumps(text).encode(), mode=0o600)
 
-    def forget(self, key: list[object]) -> None:
-        """Forget what was remembered under a key."""
-        with suppress(OSError):
-            self._file(key).unlink()
+    @contextmanager
+    def note(self, key: list[object]) -> Iterator[Note]:
+        """Give the text of a key to this process alone during the block; one that another has now keeps nothing."""
+        path = self._file(key)
+        file = self._opened(path)
+        is_ours = file is not None and try_lock(file, path)
+        try:
+            yield Note(file if is_ours else None)
+        finally:
+            if file is not None:
+                if is_ours and not os.fstat(file).st_size:
+                    path.unlink(missing_ok=True)
+                os.close(file)
+
+    def _opened(self, path: Path) -> int | None:
+        """Open a file to read and write; nothing where that cannot be."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            return None
 
     def _file(self, key: list[object]) -> Path:
         return self.folder / f"{Digest.of_json(key).hex}.json"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 
 from ..exceptions import BentoMLException, ServiceUnavailable
 from .client import Registry
 from .contents import Content
 from .documents import Descriptor
-from .memory import Memory
+from .memory import Memory, Note
 from .refusals import refused, words_of
 from .transport import Answer
 
@@ -62,6 +62,7 @@ class Upload:
     _in_parts: bool = False
     _resumed: bool = False
     _asked: str = ""  # how long the registry asked to wait
+    _note: Note = field(default_factory=Note)  # where a later run finds it
 
     def run(self, source: str | None = None) -> None:
         """Send the blob, unless the repository ``source`` of the same registry has it: then it is mounted from there.
@@ -70,7 +71,13 @@ class Upload:
             ServiceUnavailable: the connection breaks again and again.
             BentoMLException: the registry refuses it.
         """
-        self._take_up()
+        is_large = self.descriptor.size > _SMALL
+        with self.memory.note(self._key()) if is_large else nullcontext(Note()) as self._note:
+            self._take_up()
+            self._run(source)
+            self._forget()
+
+    def _run(self, source: str | None) -> None:
         attempt = anew = 0
         while not self.mounted:
             before = self._offset
@@ -94,11 +101,10 @@ class Upload:
                 self._ask_where()
                 if self._offset > before:
                     attempt = 0
-        self._forget()
 
     def _take_up(self) -> None:
         """Go on with the upload that another run left."""
-        if url := self.memory.recall(self._key()):
+        if url := self._note.recall():
             self._url = url
             self._ask_where()
 
@@ -212,13 +218,11 @@ class Upload:
         """Note where the upload goes on: where the answer says, from the byte that it says or else ``offset``."""
         if "location" in answer.headers or not self._url:
             self._url = self.registry.location(answer)
-            if self.descriptor.size > _SMALL:
-                self.memory.remember(self._key(), self._url)
+            self._note.write(self._url)
         found = _RANGE.match(answer.headers.get("range", ""))
         last = int(found[1]) if found else offset - 1
         self._offset = last + 1 if last else 0  # nothing is `0-0`, too
 
     def _forget(self) -> None:
         self._url, self._offset, self._resumed = "", 0, False
-        if self.descriptor.size > _SMALL:
-            self.memory.forget(self._key())
+        self._note.write("")
