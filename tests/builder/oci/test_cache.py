@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import threading
 import time
@@ -70,6 +71,26 @@ def test_records_are_remembered_and_damage_is_forgotten(cache: Cache) -> None:
     cache.remember(key, {"a": 1})
     assert cache.recall(key) == {"a": 1}
     next((cache.root / "records").iterdir()).write_text('{"a": ')
+    assert cache.recall(key) is None
+
+
+def test_a_record_with_a_flipped_bit_or_of_another_key_is_forgotten(cache: Cache) -> None:
+    key, other = Digest.of(b"inputs"), Digest.of(b"others")
+    cache.remember(key, {"diff_id": str(Digest.of(b"layer")), "size": 7})
+    (file,) = (cache.root / "records").iterdir()
+    whole = file.read_bytes()
+    for place in range(len(whole)):
+        for bit in (1, 2, 4):
+            file.write_bytes(bytes([*whole[:place], whole[place] ^ bit, *whole[place + 1 :]]))
+            assert cache.recall(key) in (None, json.loads(whole)["record"])
+    file.write_bytes(whole)
+    file.rename(file.with_name(f"{other.hex}.json"))
+    assert cache.recall(other) is None
+
+
+def test_a_record_that_cannot_be_read_is_forgotten(cache: Cache) -> None:
+    key = Digest.of(b"inputs")
+    (cache.folder("records") / f"{key.hex}.json").mkdir()
     assert cache.recall(key) is None
 
 

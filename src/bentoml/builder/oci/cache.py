@@ -103,16 +103,23 @@ class Cache:
         return got, length
 
     def recall(self, key: Digest) -> Mapping[str, object] | None:
-        """Return what was remembered under a key; what cannot be read counts as forgotten."""
-        with suppress(FileNotFoundError, ValueError):
-            value = json.loads(self._record_path(key).read_bytes())
-            return value if isinstance(value, dict) else None
+        """Return what was remembered under a key; what cannot be read, or is damaged, counts as forgotten.
+
+        A record decides what an image says of its layers, and nobody else would notice a wrong digit of a digest.
+        """
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads(self._record_path(key).read_bytes())
+            value = found["record"]
+            if isinstance(value, dict) and found["digest"] == str(Digest.of_json([str(key), value])):
+                return value
         return None
 
     def remember(self, key: Digest, value: Mapping[str, object]) -> None:
         """Write a record that follows from the inputs that ``key`` is the digest of."""
         self._made("records")
-        write_atomic(self._record_path(key), canonical_json(value))
+        record = {"record": value, "digest": str(Digest.of_json([str(key), value]))}
+        with writing(self.root):
+            write_atomic(self._record_path(key), canonical_json(record))
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -18,6 +18,7 @@ from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.model import Platform
 from bentoml.exceptions import BentoMLException
 from bentoml.registry.auth import Credentials
+from bentoml.store.digest import Digest
 
 IMAGE, ARM = small_image("one"), small_image("arm", architecture="arm64")
 AMD64 = Platform()
@@ -75,8 +76,8 @@ def test_who_cannot_be_reached_is_told_once_and_asked_again_later(
     assert time.monotonic() - started < 3
     (said,) = caplog.messages
     assert f"`{nobody}/team/app:1`" in said and "cannot be reached" in said and "--update-base" in said
-    (record,) = (digests.root / "records").iterdir()
-    record.write_text(f'{{"at": {time.time() - 4000}}}')
+    (file,) = (digests.root / "records").iterdir()
+    digests.cache.remember(Digest(file.stem), {"at": time.time() - 4000})
     assert digests.find(f"{nobody}/team/app:1", AMD64) is None
     assert len(caplog.messages) == 2, "an hour later"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 import time
 from collections.abc import Mapping
@@ -115,10 +114,11 @@ def mirror(tmp_path: Path) -> Mirror:
 
 def age(mirror: Mirror, days: float) -> None:
     """Make what was remembered older."""
-    for record in (mirror.folder / "cache" / "records").iterdir():
-        content = json.loads(record.read_text())
-        if "at" in content:
-            record.write_text(json.dumps(content | {"at": content["at"] - days * 86400}))
+    cache = Cache(mirror.folder / "cache")
+    for file in (cache.root / "records").iterdir():
+        record = cache.recall(Digest(file.stem)) or {}
+        if "at" in record:
+            cache.remember(Digest(file.stem), {**record, "at": float(str(record["at"])) - days * 86400})
 
 
 def test_a_base_is_made_once_and_asked_for_once_a_day(mirror: Mirror) -> None:
