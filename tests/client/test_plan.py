@@ -156,6 +156,43 @@ def test_bytes_in_a_form_have_no_quotes(value: Any) -> None:
     assert isinstance(plan.body, tuple) and plan.body[0] == Field("a", b"text")
 
 
+BINARY = {"type": "string", "format": "binary"}
+HOLDER = {"type": "object", "properties": {"data": BINARY, "n": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "fields"),
+    [
+        ({"type": "array", "items": BINARY}, [b"a", b"\xff"], [("x", b'["a",null]'), ("x.1", b"\xff")]),
+        (HOLDER, {"data": bytearray(b"\xff"), "n": 1}, [("x", b'{"data":null,"n":1}'), ("x.data", b"\xff")]),
+        ({"anyOf": [BINARY, {"type": "integer"}]}, b"\xff", [("x", b"\xff")]),
+        (
+            {"anyOf": [HOLDER, {"type": "null"}]},
+            {"data": b"\xff"},
+            [("x", b'{"data":null}'), ("x.data", b"\xff")],
+        ),
+    ],
+    ids=["list", "object", "one of several types", "optional object"],
+)
+def test_bytes_that_are_no_text_are_parts_wherever_they_are(
+    schema: dict[str, Any], value: Any, fields: list[tuple[str, bytes]]
+) -> None:
+    assert endpoint({"x": schema}).request((value,), {}).body == tuple(Field(*field) for field in fields)
+
+
+def test_bytes_that_are_text_are_json() -> None:
+    plan = endpoint({"x": {"type": "array", "items": BINARY}}).request(([b"a", "b"],), {})
+    assert (plan.body, plan.media_type) == (b'{"x":["a","b"]}', "application/json")
+
+
+def test_bytes_in_the_root_input() -> None:
+    assert root(HOLDER).request(({"data": b"\xff", "n": 1},), {}).body == (
+        Field("data", b"\xff"),
+        Field("n", b"1"),
+    )
+    assert root(HOLDER).request(({"data": b"a", "n": 1},), {}).body == b'{"data":"a","n":1}'
+
+
 def test_a_file_or_a_text(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"x")
     either = endpoint({"v": {"anyOf": [FILE, STRING]}})

@@ -50,6 +50,10 @@ class Album(BaseModel):
     by_name: dict[str, Image]
 
 
+class Blob(BaseModel):
+    data: bytes
+
+
 class Color(enum.Enum):
     RED = "red"
 
@@ -119,6 +123,11 @@ class Types:
     @bentoml.api
     def raw_root(self, data: bytes, /) -> bytes:
         return data
+
+    @bentoml.api
+    def deep_bytes(self, blobs: list[Blob | int], named: dict[str, bytes]) -> list[int]:
+        sizes = [len(blob.data) if isinstance(blob, Blob) else blob for blob in blobs]
+        return [*sizes, *map(len, named.values())]
 
     @bentoml.api
     def table(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -257,6 +266,12 @@ def test_several_files(client: bentoml.SyncHTTPClient) -> None:
 )
 def test_bytes(client: bentoml.SyncHTTPClient, data: bytes) -> None:
     assert client.raw(data) == client.raw_root(data) == data
+
+
+def test_bytes_inside_of_others(client: bentoml.SyncHTTPClient) -> None:
+    raw = bytes(range(256))
+    assert client.deep_bytes([Blob(data=b"text")], {"a": b'"3"'}) == [4, 3]
+    assert client.deep_bytes([], {"a.b": raw, "c": b"null", "d": b"\xff"}) == [256, 4, 1]
 
 
 def test_tables(client: bentoml.SyncHTTPClient, tmp_path: Path) -> None:

@@ -12,7 +12,15 @@ from ..exceptions import BentoMLException, InvalidArgument
 from .arrays import NPY, is_array, takes_npy, to_array, write_npy
 from .chunks import Chunks, chunks_of
 from .failures import failure
-from .structures import fields_of, holds_files, schema_for, without_files
+from .structures import (
+    fields_of,
+    has_raw_bytes,
+    holds_bytes,
+    holds_files,
+    is_binary,
+    schema_for,
+    without_parts,
+)
 from .uploads import Upload, file_shape, upload
 from .values import decode, encode, plain_optional
 
@@ -141,7 +149,8 @@ class Endpoint:
             return _utf_8(self.name, value) if isinstance(value, str) else bytes(value), TEXT
         if (npy := _npy(value, schema)) is not None:
             return npy, NPY
-        if holds_files(schema) and (fields := fields_of(value)) is not None:
+        has_parts = holds_files(schema) or has_raw_bytes(value, schema)
+        if has_parts and (fields := fields_of(value)) is not None:
             return tuple(_fields(fields, schema.get("properties", {}))), None
         return encode(self.name, value, schema), JSON
 
@@ -160,13 +169,20 @@ class Endpoint:
         """Say whether JSON cannot hold an argument as it is."""
         schema = self.parameters[name]
         return (
-            name in self._with_files or (takes_npy(schema) and is_array(value)) or _is_not_text(value, schema)
+            name in self._with_files
+            or (takes_npy(schema) and is_array(value))
+            or (name in self._with_bytes and has_raw_bytes(value, schema))
         )
 
     @cached_property
     def _with_files(self) -> frozenset[str]:
         """The parameters that are files, or have files in them."""
         return frozenset(name for name, schema in self.parameters.items() if holds_files(schema))
+
+    @cached_property
+    def _with_bytes(self) -> frozenset[str]:
+        """The parameters that are bytes, or have bytes in them."""
+        return frozenset(name for name, schema in self.parameters.items() if holds_bytes(schema))
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, in the order of the parameters."""
@@ -221,7 +237,7 @@ def _fields(arguments: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any
         shape = None if value is None else file_shape(schema)
         if (npy := _npy(value, schema)) is not None:
             yield Field(name, Upload(npy, f"{name}.npy", NPY))
-        elif value is None and _is_binary(schema) and schema.get("default", ...) is None:
+        elif value is None and is_binary(schema) and schema.get("default", ...) is None:
             pass  # a part would be bytes, and is left out: that is None, too
         elif (content := _content(name, value, schema)) is not None:
             yield Field(name, content)
@@ -254,39 +270,25 @@ def _utf_8(name: str, text: str) -> bytes:
         raise InvalidArgument(f"the text for `{name}` cannot be sent: {e}") from e
 
 
-def _is_binary(schema: Mapping[str, Any]) -> bool:
-    return (schema.get("type"), schema.get("format")) == ("string", "binary")
-
-
 def _content(name: str, value: object, schema: Mapping[str, Any]) -> bytes | None:
     """Return what a part for ``bytes`` holds: the bytes themselves, without the quotes of JSON."""
-    if not _is_binary(schema):
+    if not is_binary(schema):
         return None
     if isinstance(value, str):
         return _utf_8(name, value)
     return bytes(value) if isinstance(value, bytes | bytearray) else None
 
 
-def _is_not_text(value: object, schema: Mapping[str, Any]) -> bool:
-    """Say whether bytes are some that JSON cannot hold as text."""
-    if isinstance(value, str) or (content := _content("", value, schema)) is None:
-        return False
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return True
-    return False
-
-
 def _structure(name: str, value: object, schema: Mapping[str, Any]) -> Iterator[Field]:
-    """Yield a value with files in it: as JSON with null for each, and the files named by their place."""
-    files: list[Field] = []
+    """Yield a value with files or raw bytes in it: as JSON with null for each, and these named by their place."""
+    parts: list[Field] = []
 
-    def take(place: str, file: object, its: Mapping[str, Any]) -> None:
-        files.append(Field(place, upload(place, file, its)))
+    def take(place: str, part: object, its: Mapping[str, Any]) -> None:
+        content = _content(place, part, its)
+        parts.append(Field(place, upload(place, part, its) if content is None else content))
 
-    yield Field(name, encode(name, without_files(name, value, schema, take), schema))
-    yield from files
+    yield Field(name, encode(name, without_parts(name, value, schema, take), schema))
+    yield from parts
 
 
 def _items(name: str, value: object) -> Sequence[object]:
