@@ -68,6 +68,15 @@ LATE_IMPORTS = {
         "builder.locking",
         "builder.oci.bases.pins",
     ): "only a build whose lock lacks its base asks a registry for it",
+    ("builder.daemon.api", "builder.daemon.sdk"): "an engine at its socket needs no SDK",
+    (
+        "builder.backends.engine",
+        "builder.backends.loopback",
+    ): "an engine that is loaded needs no registry, which is an HTTP server",
+    (
+        "builder.backends.engine",
+        "registry.transport",
+    ): "only of an engine over TCP it is asked whether it is near",
     ("cli.remote", "builder.build_file.config"): "only `models pull --bentofile` reads a build file",
     ("__main__", "cli.main"): "`--version` answers without loading the command table",
     ("runtime.app", "runtime.tasks.running"): "a service without tasks does not load SQLite",

@@ -1,4 +1,4 @@
-"""An engine in this process: the seven calls of the Docker API that the sink makes, over TCP."""
+"""An engine in this process: the calls of the Docker API that images need, at a socket or over TCP."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import json
 import tarfile
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
@@ -25,12 +27,15 @@ class FakeEngine:
     tags: dict[str, str] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     containerd: bool = False
+    tells_chains: bool = False  # as the stores do that know layers by what lies under them
     needs_every_blob: bool = False
     forgets: bool = False
     loads: list[list[str]] = field(default_factory=list)  # the names in each archive
     reaches_us: bool = True  # its loopback is ours
     pulls: list[str] = field(default_factory=list)  # the digests of the blobs that it asked for
     removed: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)  # the path of each request
+    refuses: str = ""  # what it says to an archive, before it has read it
 
     def load(self, data: bytes) -> dict[str, str]:
         """Take an archive as `docker load` does."""
@@ -73,14 +78,16 @@ def _got(url: str) -> bytes:
 
 
 @contextmanager
-def running(engine: FakeEngine) -> Iterator[FakeEngine]:
-    """Serve on a port of loopback while the block runs."""
+def running(engine: FakeEngine, socket: Path | None = None) -> Iterator[FakeEngine]:
+    """Serve at a socket, or on a port of loopback, while the block runs."""
 
     class Handler(_Handler):
         fake = engine
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        engine.host = f"tcp://127.0.0.1:{server.server_port}"
+    at_socket = socket and ThreadingUnixStreamServer(str(socket), Handler)
+    with at_socket or ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        port = server.server_port if isinstance(server, ThreadingHTTPServer) else 0
+        engine.host = f"tcp://127.0.0.1:{port}" if port else f"unix://{socket}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -101,6 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         path = path.partition("/v1.41")[2] or path
+        self.fake.asked.append(path)
+        if path == "/_ping":
+            return self._answer(200, "OK", {"Api-Version": "1.41"})
         if path == "/version":
             return self._answer(200, {"ApiVersion": "1.41"})
         if path == "/info":
@@ -111,14 +121,21 @@ class _Handler(BaseHTTPRequestHandler):
                 200, [{"Id": name, "RepoTags": ["old:1"], "Created": 5} for name in self.fake.images]
             )
         name = path.removeprefix("/images/").removesuffix("/json")
+        name = self.fake.tags.get(name, name)
         if name in self.fake.images:
-            return self._answer(200, {"Id": name, "RootFS": {"Layers": self.fake.images[name]}})
+            stored = {"Name": "xfs", "Data": {"UpperDir": "/u"} if self.fake.tells_chains else None}
+            found = {"Id": name, "RootFS": {"Layers": self.fake.images[name]}, "GraphDriver": stored}
+            return self._answer(200, found)
         self._answer(404, {"message": f"No such image: {name}"})
 
     def do_POST(self) -> None:
         path = unquote(urlsplit(self.path).path).partition("/v1.41")[2]
+        if path == "/images/load" and self.fake.refuses:
+            self.close_connection = True
+            return self._answer(500, {"message": self.fake.refuses})
         if path == "/images/load":
-            return self._answer(200, self.fake.load(self._chunked_body()))
+            data = self._chunked_body()
+            return self._answer(200, self.fake.load(data)) if data else None
         query = {key: value[0] for key, value in parse_qs(urlsplit(self.path).query).items()}
         if path == "/images/create":
             try:
@@ -134,17 +151,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, [{"Untagged": path}])
 
     def _chunked_body(self) -> bytes:
+        """Return a body; nothing of one that was cut off."""
         body = bytearray()
-        while size := int(self.rfile.readline(), 16):
+        while size := int(self.rfile.readline() or b"-1", 16):
+            if size < 0:
+                self.close_connection = True
+                return b""
             body += self.rfile.read(size)
             self.rfile.readline()
         self.rfile.readline()
         return bytes(body)
 
-    def _answer(self, status: int, value: object) -> None:
+    def _answer(self, status: int, value: object, headers: Mapping[str, str] | None = None) -> None:
         body = json.dumps(value).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        for name, text in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, text)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

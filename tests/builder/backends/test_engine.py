@@ -16,9 +16,9 @@ import pytest
 from tests.builder.backends.fake_engine import FakeEngine, running
 from tests.builder.oci.images import content, small_image
 
-from bentoml.builder.backends.engine import EngineSink, _is_near, _ways
+from bentoml.builder.backends.engine import EngineSink, _is_near
 from bentoml.builder.backends.loopback import serving
-from bentoml.builder.oci.bases.engine import connected
+from bentoml.builder.daemon.sdk import connected
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.codec import decompressed
 from bentoml.builder.oci.model import Image, Platform
@@ -31,9 +31,9 @@ ID = str(IMAGE.config_descriptor.digest)
 BLOBS = [f"blobs/sha256/{layer.descriptor.digest.hex}" for layer in IMAGE.layers]
 
 
-@pytest.fixture
-def engine() -> Iterator[FakeEngine]:
-    with running(FakeEngine()) as fake:
+@pytest.fixture(params=["at its socket", "over TCP"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FakeEngine]:
+    with running(FakeEngine(), tmp_path / "s" if request.param == "at its socket" else None) as fake:
         yield fake
 
 
@@ -104,21 +104,27 @@ class Unreadable:
 
 
 @pytest.mark.parametrize(
-    ("host", "held", "containerd", "ways"),
+    ("host", "near"),
     [
-        ("", True, False, ("thin", "pull", "full")),
-        ("unix:///run/x.sock", False, False, ("full",)),
-        ("tcp://127.0.0.1:2375", False, True, ("pull", "full")),
-        ("tcp://engine.example:2375", True, False, ("thin", "full")),
-        ("ssh://me@localhost", True, True, ("full",)),
+        ("unix:///run/x.sock", True),
+        ("npipe:////./pipe/docker_engine", True),
+        ("tcp://127.0.0.1:2375", True),
+        ("tcp://engine.example:2375", False),
+        ("ssh://me@localhost", False),
     ],
 )
-def test_how_an_engine_is_given_an_image(
-    host: str, held: bool, containerd: bool, ways: tuple[str, ...]
-) -> None:
-    driver = "io.containerd.snapshotter.v1" if containerd else "overlay2"
-    near = _is_near({"DOCKER_HOST": host} if host else {})
-    assert _ways({"DriverStatus": [["driver-type", driver]]}, held=held, is_near=near) == ways
+def test_an_engine_elsewhere_pulls_nothing_from_our_loopback(host: str, near: bool) -> None:
+    assert _is_near(host) is near
+
+
+def test_the_last_image_of_a_name_tells_all_that_is_to_be_known(engine: FakeEngine) -> None:
+    """A changed line is the common case: neither all images are listed, nor is the engine asked how it stores them."""
+    before = [str(layer.diff_id) for layer in IMAGE.layers[:-1]]
+    engine.images["sha256:before"], engine.tags["app:1"] = [*before, "sha256:old"], "sha256:before"
+    engine.tells_chains = True
+    sink(engine).write(IMAGE, ["app:1"])
+    assert BLOBS[-1] in engine.loads[0] and not set(BLOBS[:-1]) & set(engine.loads[0])
+    assert not {"/info", "/images/json"} & set(engine.asked)
 
 
 def test_nobody_else_gets_the_image() -> None:

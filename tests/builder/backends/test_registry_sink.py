@@ -16,7 +16,7 @@ from tests.registry.fake_registry import FakeRegistry, running
 from tests.registry.real import real_registry
 
 from bentoml.builder.backends.registry import RegistrySink, check_place
-from bentoml.builder.oci.bases.engine import connected
+from bentoml.builder.daemon.sdk import connected
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.codec import layer_of, stored_codec
 from bentoml.builder.oci.model import Image, ImageIndex, Platform, Referrer

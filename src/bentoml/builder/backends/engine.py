@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import chain, takewhile
+from typing import Any, Literal
 
 from ...exceptions import BentoMLException, InvalidArgument
 from ...registry.reference import Reference
-from ...registry.transport import is_loopback
 from ...store.archives.watch import Unwatched, Watch, counted
 from ...store.digest import Digest
+from ..daemon.api import EngineApi, Refused, reached
 from ..oci.archive import docker_archive
-from ..oci.bases.engine import connected
 from ..oci.model import Image, ImageIndex, Referrer
-from .loopback import serving
-
-if TYPE_CHECKING:
-    from docker import DockerClient
 
 __all__ = ["EngineSink", "held_layers"]
 
@@ -57,52 +52,71 @@ class EngineSink:
                 "`--output type=oci,dest=FOLDER`"
             )
         references = [Reference.parse(name) for name in names]
-        with connected(self.env) as client:
-            found, lent = _id_in(client, image), ""
+        with reached(self.env) as engine:
+            found, lent = _id_in(engine, image), ""
             if found is None:
-                lent = self._bring(client, image, names)
+                lent = self._bring(engine, image, names)
             try:
-                found = found or _id_in(client, image)
+                found = found or _id_in(engine, image)
                 if found is None:
                     raise BentoMLException(
                         f"the engine took the image, but does not know it as `{image.config_descriptor.digest}`"
                     )
                 for reference in references:
-                    client.api.tag(found, f"{reference.host}/{reference.repository}", reference.tag)
+                    engine.tag(found, f"{reference.host}/{reference.repository}", reference.tag or "")
             finally:
                 if lent:
-                    client.api.remove_image(lent, noprune=True)
+                    engine.remove(lent)
         return f"engine has {found}"
 
-    def _bring(self, client: DockerClient, image: Image, names: Sequence[str]) -> str:
+    def _bring(self, engine: EngineApi, image: Image, names: Sequence[str]) -> str:
         """Let the engine have the image; return the name that it was lent on the way, if it was."""
-        held = _held_by(client, image, names)
-        for way in self.ways or _ways(client.info(), held=bool(held), is_near=_is_near(self.env)):
-            if way == "pull":
-                lent, problem = _pull(client, image, self.watch)
-            else:
-                lent, problem = "", _send(client, image, names, held if way == "thin" else (), self.watch)
-            if problem is None:
-                return lent
-            logger.info("the engine did not take the image (%s: %s)", way, problem)
-        raise BentoMLException(f"the engine refused the image: {problem}")
+        held = _held_by(engine, image, names)
+        problem: Refused | None = None
+        for way in self.ways or _ways(engine, held):
+            try:
+                if way == "pull":
+                    return _pull(engine, image, self.watch)
+                _send(engine, image, names, held.layers if way == "thin" else (), self.watch)
+                return ""
+            except Refused as e:
+                logger.info("the engine did not take the image (%s): %s", way, e)
+                problem = e
+        assert problem is not None  # there is at least one way
+        raise problem
 
 
-def _ways(info: Mapping[str, Any], *, held: bool, is_near: bool) -> tuple[Way, ...]:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The lowest layers of an image that an engine has in another one; ``has_chains`` is known where that one tells it."""
+
+    layers: frozenset[Digest] = frozenset()
+    has_chains: bool = False
+
+
+def _ways(engine: EngineApi, held: _Held) -> tuple[Way, ...]:
     """Return how an engine is given an image: its containerd store knows blobs, other stores know chains of layers.
 
     The former takes no archive without all blobs, but pulls only those that it lacks; from loopback, where it is near.
     """
-    pull: tuple[Way, ...] = ("pull",) if is_near else ()
-    if any(_CONTAINERD_STORE in map(str, row) for row in info.get("DriverStatus") or []):
+    pull: tuple[Way, ...] = ("pull",) if _is_near(engine.host) else ()
+    if not held.has_chains and _has_blobs(engine.info()):
         return (*pull, "full")
-    return ("thin", *pull, "full") if held else ("full",)
+    return ("thin", *pull, "full") if held.layers else ("full",)
 
 
-def _is_near(env: Mapping[str, str]) -> bool:
+def _has_blobs(info: Mapping[str, Any]) -> bool:
+    return any(_CONTAINERD_STORE in map(str, row) for row in info.get("DriverStatus") or [])
+
+
+def _is_near(host: str) -> bool:
     """Say whether the engine may be on this machine, so that its loopback is ours."""
-    scheme, _, host = env.get("DOCKER_HOST", "").rpartition("://")
-    return scheme in ("", "unix", "npipe") or (scheme != "ssh" and is_loopback(host))
+    scheme, _, place = host.rpartition("://")
+    if scheme in ("unix", "npipe"):
+        return True
+    from ...registry.transport import is_loopback
+
+    return scheme != "ssh" and is_loopback(place)
 
 
 def held_layers(image: Image, other: Sequence[str]) -> frozenset[Digest]:
@@ -115,61 +129,56 @@ def held_layers(image: Image, other: Sequence[str]) -> frozenset[Digest]:
     return frozenset(diff_id for diff_id, _ in takewhile(lambda pair: str(pair[0]) == pair[1], pairs))
 
 
-def _id_in(client: DockerClient, image: Image) -> str | None:
+def _id_in(engine: EngineApi, image: Image) -> str | None:
     """Return the id under which the engine has the image: the digest of its configuration or of its manifest."""
     for descriptor in (image.config_descriptor, image.manifest_descriptor):
-        if found := _inspected(client, str(descriptor.digest)):
+        if found := engine.image(str(descriptor.digest)):
             return str(found["Id"])
     return None
 
 
-def _inspected(client: DockerClient, name: str) -> dict[str, Any]:
-    """Return what the engine says of an image; nothing when it has none (any more)."""
-    from docker.errors import ImageNotFound
-
-    inspect: Callable[[str], dict[str, Any]] = client.api.inspect_image
-    try:
-        return inspect(name)
-    except ImageNotFound:
-        return {}
-
-
 def _send(
-    client: DockerClient, image: Image, names: Sequence[str], without: Collection[Digest], watch: Watch
-) -> str | None:
-    """Load an archive; return what the engine complains about."""
-    from docker.errors import APIError
-
+    engine: EngineApi, image: Image, names: Sequence[str], without: Collection[Digest], watch: Watch
+) -> None:
+    """Load an archive."""
     archive = docker_archive(image, names, without=without)
     watch.expect(sum(entry.size for entry in archive.entries))
-    load: Callable[[Iterator[bytes]], Iterator[dict[str, object]]] = client.api.load_image
-    try:
-        return _complaint(load(counted(archive.chunks(), watch)))
-    except APIError as e:
-        return str(e)
+    engine.load(counted(archive.chunks(), watch))
 
 
-def _pull(client: DockerClient, image: Image, watch: Watch) -> tuple[str, str | None]:
-    """Let the engine pull what it lacks from a registry of our own; return the name there, and what it complains about."""
-    from docker.errors import APIError
+def _pull(engine: EngineApi, image: Image, watch: Watch) -> str:
+    """Let the engine pull what it lacks from a registry of our own; return the name there."""
+    from .loopback import serving
 
-    pull: Callable[..., Iterator[dict[str, object]]] = client.api.pull
     with serving(image, watch.add) as place:
-        asked = {"tag": place.tag, "platform": str(image.platform), "auth_config": {}}
         try:
-            problem = _complaint(pull(place.name, **asked, stream=True, decode=True))
-        except APIError as e:
-            problem = str(e)
-    if place.problem is not None:
-        raise place.problem
-    return f"{place.name}:{place.tag}", problem
+            engine.pull(place.name, place.tag, platform=str(image.platform))
+        finally:
+            if place.problem is not None:
+                raise place.problem
+    return f"{place.name}:{place.tag}"
 
 
-def _complaint(answers: Iterable[Mapping[str, object]]) -> str | None:
-    return next((str(answer["error"]) for answer in answers if "error" in answer), None)
+def _held_by(engine: EngineApi, image: Image, names: Sequence[str]) -> _Held:
+    """Return what the engine has of an image; the last one of the same name most likely has all but its end."""
+    best = _Held()
+    for name in chain(names, _ids(engine, names)):
+        found = engine.image(name)
+        layers = held_layers(image, found.get("RootFS", {}).get("Layers") or [])
+        has_chains = best.has_chains or _is_chain(found)
+        best = _Held(max(best.layers, layers, key=len), has_chains)
+        if len(best.layers) >= len(image.layers) - 1:
+            break
+    return best
 
 
-def _held_by(client: DockerClient, image: Image, names: Sequence[str]) -> frozenset[Digest]:
+def _is_chain(found: Mapping[str, Any]) -> bool:
+    """Say whether an image lies in a store of chains: that tells where each lies, and has no blob to describe."""
+    return bool((found.get("GraphDriver") or {}).get("Data")) and "Descriptor" not in found
+
+
+def _ids(engine: EngineApi, names: Sequence[str]) -> Iterable[str]:
+    """Yield the ids of images, those of the same repository first; the engine is asked when the first one is."""
     repositories = {name.partition("@")[0].rpartition(":")[0] for name in names}
 
     def nearness(summary: Mapping[str, object]) -> tuple[bool, int]:
@@ -179,10 +188,5 @@ def _held_by(client: DockerClient, image: Image, names: Sequence[str]) -> frozen
         )
         return not same, -int(str(summary.get("Created", 0)))
 
-    held: frozenset[Digest] = frozenset()
-    for summary in sorted(client.api.images(), key=nearness)[:_MOST_INSPECTED]:
-        layers = _inspected(client, str(summary["Id"])).get("RootFS", {}).get("Layers")
-        held = max(held, held_layers(image, layers or []), key=len)
-        if len(held) >= len(image.layers) - 1:
-            break
-    return held
+    for summary in sorted(engine.images(), key=nearness)[:_MOST_INSPECTED]:
+        yield str(summary["Id"])

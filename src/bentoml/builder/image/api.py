@@ -15,12 +15,12 @@ from ...nearest import nearest
 from ...store.archives.watch import Watch
 from ...store.bentos import BentoStore
 from ...tag import Tag
+from ..daemon.api import reached
 from ..engines.build import build_with_engine
 from ..engines.known import add_engine, engine_of, get_engine, is_healthy
 from ..engines.model import Engine, EngineImage
 from ..engines.options import Option
 from ..engines.plain_dockerfile import without_mounts
-from ..oci.bases.engine import connected
 from .containerize import containerize
 from .plan import needs_dockerfile
 from .platform_image import Step
@@ -170,8 +170,8 @@ def health(backend: str = "docker") -> bool:
     if backend != "docker":
         return is_healthy(get_engine(backend), environment())
     try:
-        with connected(environment()) as client:
-            return bool(client.ping())
+        with reached(environment()):
+            return True
     except BentoMLException:
         return False
 

@@ -22,7 +22,7 @@ from ..backends.engine import EngineSink
 from ..backends.output import Output, parse_output
 from ..backends.registry import RegistrySink, check_place
 from ..backends.select import open_sink
-from ..oci.bases.engine import connected
+from ..daemon.api import reached
 from ..oci.cache import Cache, DamagedCache
 from ..oci.codec import gzip_codec, stored_codec
 from ..oci.model import Image, ImageIndex, Sink
@@ -140,7 +140,7 @@ def _verify(*items: Bento | Model) -> None:
 def _reached_sink(sink: Sink, names: Sequence[str], env: Mapping[str, str]) -> Sink:
     """Return the sink; an engine that does not answer, or a name that leads nowhere, is an error before the work, not after it."""
     if isinstance(sink, EngineSink):
-        with connected(env):
+        with reached(env):
             pass
     if isinstance(sink, RegistrySink):
         for name in names:

@@ -13,9 +13,9 @@ from ...registry.reference import Reference
 from ...store.archives.tar import Tar, TarEntry
 from ...store.digest import Digest, canonical_json
 from ..backends.engine import EngineSink
+from ..daemon.sdk import connected
 from ..oci.archive import docker_layers
 from ..oci.assemble import base_environment
-from ..oci.bases.engine import connected
 from ..oci.cache import Cache, kept_layer
 from ..oci.codec import gzip_codec
 from ..oci.model import Base, Image

@@ -9,7 +9,7 @@ import pytest
 from tests.builder.oci.images import small_image
 
 from bentoml.builder.backends.select import open_sink
-from bentoml.builder.oci.bases.engine import connected
+from bentoml.builder.daemon.sdk import connected
 from bentoml.builder.oci.bases.pins import BaseDigests
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.model import Platform

@@ -1,68 +1,22 @@
-"""The local container engine: how to reach it, and its images as bases."""
+"""Images of the local container engine as bases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
-from ....exceptions import BentoMLException, MissingDependencyException, NotFound
+from ....exceptions import NotFound
 from ....registry.documents import parsed_document
 from ....store.digest import Digest
+from ...daemon.api import EngineApi, reached
+from ...daemon.wire import host_of, socket_of
 from ..archive import open_docker_archive
 from ..cache import Cache, recalled_layer
 from ..codec import gzip_codec
 from ..model import Base, Platform
 from .resolve import check_platform, diff_ids_of
 
-if TYPE_CHECKING:
-    from docker import DockerClient
-    from docker.models.images import Image
-
-__all__ = ["connected", "engine_digest", "open_engine_image"]
-
-_DEFAULT = "unix:///var/run/docker.sock"
-_TIMEOUT = 600
-
-
-@contextmanager
-def connected(env: Mapping[str, str]) -> Iterator[DockerClient]:
-    """Connect to the engine that ``DOCKER_HOST`` names, by default the one of this machine.
-
-    Raises:
-        MissingDependencyException: the docker SDK is not installed.
-        BentoMLException: the engine does not answer, or refuses what is asked of it.
-    """
-    try:
-        import docker
-        from docker.errors import DockerException
-        from requests.exceptions import RequestException
-    except ImportError as e:
-        raise MissingDependencyException(
-            "the Docker engine is reached with the `docker` package; install `bentoml[docker]`, "
-            "or write the image to a folder with `--output type=oci,dest=FOLDER`"
-        ) from e
-    where = env.get("DOCKER_HOST") or _DEFAULT
-    if where.startswith("unix://") and not Path(where.removeprefix("unix://")).is_socket():
-        raise _unreachable(where, "there is no such socket")
-    try:
-        client = docker.from_env(environment=dict(env), timeout=_TIMEOUT)
-    except (DockerException, RequestException) as e:
-        raise _unreachable(where, e) from e
-    try:
-        yield client
-    except (DockerException, RequestException) as e:
-        raise BentoMLException(f"the container engine at `{where}` refused: {e}") from e
-    finally:
-        client.close()
-
-
-def _unreachable(where: str, reason: object) -> BentoMLException:
-    return BentoMLException(
-        f"the container engine at `{where}` cannot be reached: {reason}; start it, set `DOCKER_HOST`, "
-        "or write the image to a folder with `--output type=oci,dest=FOLDER`"
-    )
+__all__ = ["engine_digest", "open_engine_image"]
 
 
 def engine_digest(name: str, *, env: Mapping[str, str], offline: bool = False) -> Digest:
@@ -73,8 +27,8 @@ def engine_digest(name: str, *, env: Mapping[str, str], offline: bool = False) -
         BentoMLException: the engine cannot be reached.
     """
     _check_near(name, env, offline)
-    with connected(env) as client:
-        return Digest.parse(str(_found(client, name, name).id))
+    with reached(env) as engine:
+        return Digest.parse(str(_found(engine, name, name)["Id"]))
 
 
 def open_engine_image(
@@ -91,16 +45,15 @@ def open_engine_image(
     if pin and (base := _recalled(cache, _key(pin), source, platform)) is not None:
         return base
     _check_near(name, env, offline)
-    with connected(env) as client:
-        image = _found(client, pin or plain, name)
-        key = _key(str(image.id))
+    with reached(env) as engine:
+        found = str(_found(engine, pin or plain, name)["Id"])
+        key = _key(found)
         if (base := _recalled(cache, key, source, platform)) is not None:
             return base
         with cache.scratch() as scratch:
             file = scratch / "image.tar"
             with file.open("wb") as target:
-                for chunk in client.api.get_image(str(image.id)):
-                    target.write(chunk)
+                target.writelines(engine.saved(found))
             base, config = open_docker_archive(file, None, name=source, platform=platform, cache=cache)
     cache.remember(key, {"config": config.decode()})
     return base
@@ -112,23 +65,20 @@ def _key(image_id: str) -> Digest:
 
 def _check_near(name: str, env: Mapping[str, str], offline: bool) -> None:
     """Refuse to dial an engine on another machine when we are offline."""
-    where = env.get("DOCKER_HOST") or _DEFAULT
-    if offline and not where.startswith("unix://"):
+    host = host_of(env)
+    if offline and socket_of(host) is None:
         raise NotFound(
-            f"`docker://{name}` is in the engine at `{where}`, which `--offline` does not dial; run without it"
+            f"`docker://{name}` is in the engine at `{host}`, which `--offline` does not dial; run without it"
         )
 
 
-def _found(client: DockerClient, asked: str, name: str) -> Image:
-    from docker.errors import ImageNotFound
-
-    try:
-        return client.images.get(asked)
-    except ImageNotFound as e:
-        text = f"the engine has no image `{name}`; `docker images` shows what it has"
-        if "@" in name:
-            text += f", and `--base-image docker://{name.partition('@')[0]}` takes what has that name now"
-        raise NotFound(text) from e
+def _found(engine: EngineApi, asked: str, name: str) -> Mapping[str, Any]:
+    if found := engine.image(asked):
+        return found
+    text = f"the engine has no image `{name}`; `docker images` shows what it has"
+    if "@" in name:
+        text += f", and `--base-image docker://{name.partition('@')[0]}` takes what has that name now"
+    raise NotFound(text)
 
 
 def _recalled(cache: Cache, key: Digest, name: str, platform: Platform) -> Base | None:
