@@ -52,6 +52,8 @@ class FakeRegistry:
     endless: bool = False  # blobs have no end
     takes_blobs: bool = True  # else a mirror
     lists_referrers: bool = False
+    token_at: str | None = None  # where its token service redirects, with ``token_status``
+    token_status: int = 307
     denied: str | None = None  # a repository for which its token service gives no token, also beside others
     mount_status: int | None = None  # what it answers to a mount, if not what it should
     received: int = 0  # bytes of blobs that arrived
@@ -123,6 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/token":
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             self.fake.seen.append(("POST", f"{self.path}?{body}", dict(self.headers)))
+            if self.fake.token_at:
+                return self._answer(
+                    self.fake.token_status, headers={"Location": f"http://{self.fake.token_at}/token"}
+                )
             granted = parse_qs(body).get("refresh_token") == [self.fake.basic]
             return self._answer(200 if granted else 401, json.dumps({"access_token": TOKEN}).encode())
         if not self._admitted():
@@ -221,6 +227,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/token":
             self.fake.seen.append(("GET", self.path, dict(self.headers)))
+            if self.fake.token_at:
+                return self._answer(
+                    self.fake.token_status, headers={"Location": f"http://{self.fake.token_at}/token"}
+                )
             granted = self.fake.basic in (None, self.headers.get("Authorization"))
             if self.fake.denied and self.fake.denied in unquote(self.path):
                 return self._answer(403)

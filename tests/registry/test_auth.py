@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.registry.fake_registry import FakeRegistry, running
 
 from bentoml.exceptions import BentoMLException
 from bentoml.process import CommandFailed
@@ -131,3 +133,23 @@ def test_challenges_are_parsed() -> None:
 def test_credentials_go_to_no_surprising_place(realm: str, registry: str) -> None:
     with pytest.raises(BentoMLException, match="no credentials go there"):
         fetch_token(Transport(), Challenge("bearer", {"realm": realm}), registry, ME)
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+@pytest.mark.parametrize(
+    "credentials", [ME, Credentials("", "s3:refresh")], ids=["password", "refresh token"]
+)
+def test_credentials_do_not_follow_a_token_service_elsewhere(credentials: Credentials, status: int) -> None:
+    with (
+        running(FakeRegistry()) as registry,
+        running(FakeRegistry()) as elsewhere,
+        closing(Transport()) as transport,
+    ):
+        registry.token_at, registry.token_status = elsewhere.host, status
+        url = f"http://{registry.host}"
+        try:
+            fetch_token(transport, Challenge("bearer", {"realm": f"{url}/token"}), url, credentials)
+        except BentoMLException as e:
+            assert f"status {status}" in str(e)
+        assert "s3" not in str(elsewhere.seen) and ENCODED not in str(elsewhere.seen)
+        assert "s3" in str(registry.seen) or ENCODED in str(registry.seen)

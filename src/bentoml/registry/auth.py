@@ -148,7 +148,11 @@ def fetch_token(
         BentoMLException: the token service is somewhere where credentials must not go, or refuses.
     """
     _check_realm(challenge.parameters.get("realm", ""), registry_url)
-    with transport.send(*_token_request(challenge, credentials, scopes)) as answer:
+    method, url, headers, form = _token_request(challenge, credentials, scopes)
+    body = (
+        (lambda: [form]) if form else None
+    )  # which is not sent on to where a redirect leads: it holds a secret
+    with transport.send(method, url, headers, body) as answer:
         data = answer.read(_MAX_ANSWER)
     host = urlsplit(registry_url).netloc
     if answer.status != 200:
@@ -178,8 +182,9 @@ def _token_request(
             ("client_id", "bentoml"),
         ]
         form += [*asked, *([("scope", " ".join(wanted))] if wanted else [])]
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return "POST", realm, headers, urlencode(form).encode()
+        data = urlencode(form).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(data))}
+        return "POST", realm, headers, data
     query = urlencode([*asked, *(("scope", scope) for scope in wanted)])
     headers = {} if credentials is None else {"Authorization": credentials.basic}
     return "GET", f"{realm}{'&' if urlsplit(realm).query else '?'}{query}", headers, None

@@ -80,9 +80,9 @@ def test_a_record_with_a_flipped_bit_or_of_another_key_is_forgotten(cache: Cache
     (file,) = (cache.root / "records").iterdir()
     whole = file.read_bytes()
     for place in range(len(whole)):
-        for bit in (1, 2, 4):
-            file.write_bytes(bytes([*whole[:place], whole[place] ^ bit, *whole[place + 1 :]]))
-            assert cache.recall(key) in (None, json.loads(whole)["record"])
+        bit = 1 << place % 8
+        file.write_bytes(bytes([*whole[:place], whole[place] ^ bit, *whole[place + 1 :]]))
+        assert cache.recall(key) in (None, json.loads(whole)["record"])
     file.write_bytes(whole)
     file.rename(file.with_name(f"{other.hex}.json"))
     assert cache.recall(other) is None

@@ -104,3 +104,14 @@ def test_damage_is_noticed(damage) -> None:  # type: ignore[no-untyped-def]  # a
 def test_zstd_is_refused_with_a_way_out() -> None:
     with pytest.raises(MissingDependencyException, match=r"Python 3\.14"):
         b"".join(decompressed([b"\x28\xb5\x2f\xfd" + bytes(20)]))
+
+
+def test_few_bytes_that_stand_for_many_come_in_pieces() -> None:
+    packed = [gzip.compress(bytes(5 << 20) + b"end", 9), gzip.compress(b"x" * (3 << 20))]
+    for cut in ([b"".join(packed)], packed, pieces(b"".join(packed), 1000)):
+        found = list(decompressed(cut))
+        assert max(map(len, found)) <= 1 << 20
+        assert (
+            hashlib.sha256(b"".join(found)).digest()
+            == hashlib.sha256(bytes(5 << 20) + b"end" + b"x" * (3 << 20)).digest()
+        )

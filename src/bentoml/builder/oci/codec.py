@@ -213,7 +213,7 @@ class _Inflater(Protocol):
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 def _inflated(
@@ -223,12 +223,14 @@ def _inflated(
     inflater = make()
     try:
         for chunk in chunks:
-            data = chunk
-            while data:
+            data, has_more = chunk, True
+            while has_more:
                 if inflater.eof:
                     inflater = make()
-                yield inflater.decompress(data)
-                data = inflater.unused_data
+                plain = inflater.decompress(data, _CHUNK)  # a few bytes may stand for gigabytes
+                yield plain
+                data = inflater.unused_data if inflater.eof else getattr(inflater, "unconsumed_tail", b"")
+                has_more = bool(data) or (len(plain) == _CHUNK and not inflater.eof)
     except error as e:
         for _ in chunks:
             pass  # to the end, where whoever checks a digest says which file it is
