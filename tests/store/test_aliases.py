@@ -145,3 +145,32 @@ def test_kinds_have_aliases_of_their_own(home: Home, save: Save, models: ModelSt
     models.set_alias("iris@prod", "iris:v1")
     assert (home.aliases / "models/iris/prod").read_text() == "v1"
     assert not Path(home.aliases / "bentos").exists()
+
+
+def test_a_full_disk_leaves_alias_and_log_as_they_were(models: ModelStore, home: Home, save: Save) -> None:
+    for version in ("v1", "v2"):
+        save(f"iris:{version}", {"w": version})
+    models.set_alias("iris@prod", "iris:v1")
+    folder = home.aliases / "models" / "iris"
+    (folder / ".prod.log").unlink()
+    (folder / ".prod.log").symlink_to("/dev/full")
+    said = r"alias `iris@prod` stays as it was: `.*/aliases/models/iris` .*No space left on device; make room"
+    with pytest.raises(BentoMLException, match=said):
+        models.set_alias("iris@prod", "iris:v2")
+    with pytest.raises(BentoMLException, match=said):
+        models.delete_alias("iris@prod")
+    assert models.alias("iris@prod") == Tag("iris", "v1")
+    assert sorted(path.name for path in folder.iterdir()) == [".prod.log", "prod"]
+
+
+def test_a_move_after_one_that_a_crash_cut_off_is_in_the_log(
+    models: ModelStore, home: Home, save: Save
+) -> None:
+    for version in ("v1", "v2"):
+        save(f"iris:{version}", {"w": version})
+    models.set_alias("iris@prod", "iris:v1")
+    log = home.aliases / "models" / "iris" / ".prod.log"
+    with log.open("ab") as file:
+        file.write(b'{"time": "2026-')
+    models.set_alias("iris@prod", "iris:v2")
+    assert [move.after for move in models.alias_log("iris@prod")] == ["v1", "v2"]

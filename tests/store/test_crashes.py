@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.engine  # needs the right to mount
+def test_deleting_makes_room_on_a_full_disk(small_disk: Path) -> None:
+    store = ModelStore(Home(small_disk))
+    for version in ("v1", "v2"):
+        with store.create(f"iris:{version}") as model:
+            Path(model.path_of("w")).write_text(version)
+    store.set_alias("iris@prod", "iris:v2")
+    with suppress(OSError), (small_disk / "full").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    store.delete("iris@prod", force=True)
+    assert [str(model.tag) for model in store.list()] == ["iris:v1"]
+    assert (store.get("iris").tag.version, store.aliases()) == ("v1", {})
 
 
 @pytest.mark.engine  # needs the right to mount

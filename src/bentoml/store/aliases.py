@@ -6,16 +6,19 @@ An alias is the file ``aliases/<kind>s/<name>/<alias>`` with a version in it, re
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..exceptions import BentoMLException, NotFound
-from ..paths import fsync_folder, write_atomic
+from ..paths import atomic_write, fsync_folder
 from ..tag import Tag
 from .refs import LATEST
 
@@ -125,12 +128,17 @@ class Aliases:
         return [alias for alias, named in self.all(tag.name).items() if named == tag]
 
     def move(self, alias: Alias, tag: Tag) -> Tag | None:
-        """Let an alias name an item and return what it named before; the log is written first, so that it is never short."""
+        """Let an alias name an item and return what it named before.
+
+        The log is written before the alias changes, so that it is never short, and once there is room for both.
+        """
         before = self.find(alias)
         if before != tag.version:
-            self._file(alias).parent.mkdir(parents=True, exist_ok=True)
-            self._append(alias, before, tag.version)
-            write_atomic(self._file(alias), str(tag.version).encode())
+            with self._changing(alias), atomic_write(self._file(alias)) as file:
+                file.write(str(tag.version).encode())
+                file.flush()
+                os.fsync(file.fileno())
+                self._append(alias, before, tag.version)
         return None if before is None else Tag(alias.name, before)
 
     def remove(self, alias: Alias) -> Tag | None:
@@ -142,9 +150,10 @@ class Aliases:
         named = self.find(alias)
         if named is None and not self._file(alias).exists():
             raise self._not_found(alias)
-        self._append(alias, named, None)
-        self._file(alias).unlink()
-        fsync_folder(self._file(alias).parent)
+        with self._changing(alias):
+            self._append(alias, named, None)
+            self._file(alias).unlink()
+            fsync_folder(self._file(alias).parent)
         return Tag(alias.name, named) if named else None
 
     def log(self, alias: Alias) -> list[Move]:
@@ -175,10 +184,32 @@ class Aliases:
 
     def _append(self, alias: Alias, before: str | None, after: str | None) -> None:
         line = {"time": datetime.now(UTC).isoformat(), "before": before, "after": after}
-        with self._log(alias).open("ab") as log:
-            log.write(json.dumps(line).encode() + b"\n")
-            log.flush()
-            os.fsync(log.fileno())
+        with self._log(alias).open("a+b", buffering=0) as log:
+            end = log.seek(0, os.SEEK_END)
+            cut_off = end and os.pread(log.fileno(), 1, end - 1) != b"\n"  # by a crash
+            data = (b"\n" if cut_off else b"") + json.dumps(line).encode() + b"\n"
+            try:
+                while data:
+                    data = data[log.write(data) :]
+                os.fsync(log.fileno())
+            except OSError:
+                with suppress(OSError):
+                    log.truncate(end)
+                raise
+
+    @contextmanager
+    def _changing(self, alias: Alias) -> Iterator[None]:
+        """Say what could not be written, and where."""
+        folder = self._file(alias).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as e:
+            full = e.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise BentoMLException(
+                f"{self._kind} alias `{alias}` stays as it was: `{folder}` cannot be written: {e.strerror}; "
+                f"{'make room on its disk' if full else 'make it a folder that you own'}"
+            ) from e
 
     def _file(self, alias: Alias) -> Path:
         return self._root / alias.name / alias.alias

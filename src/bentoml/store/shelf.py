@@ -235,10 +235,10 @@ class Shelf(Catalog[InfoT]):
                 self.check_unnamed(tag)
             info = self._read_fully(tag)
             self._folder(tag).rename(heap / "deleted")
+            self._drop(heap / "deleted", info, trash)  # first, as what follows may need its room
             for alias in self.aliases.of(tag):
                 self.aliases.remove(alias)
             self._repair_latest(tag.name)
-            self._drop(heap / "deleted", info, trash)
         return self._folder(tag), info or self._kind(tag=tag, creation_time=_EPOCH)
 
     def check_unnamed(self, tag: Tag) -> None:

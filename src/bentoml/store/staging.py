@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..config import Home
@@ -43,19 +43,11 @@ class Staging:
             BentoMLException: the store cannot be written, or its disk is full.
         """
         self._make_root()
-        try:
-            with self._claimed() as folder:
-                try:
-                    yield folder
-                finally:
-                    remove(folder)
-        except OSError as e:
-            if e.errno not in _FULL:
-                raise
-            raise BentoMLException(
-                f"{e.strerror}: nothing was stored in `{self._home}`; make room, or set BENTOML_HOME to a folder "
-                "on a larger disk"
-            ) from e
+        with self._enough_room(), self._claimed() as folder:
+            try:
+                yield folder
+            finally:
+                remove(folder)
 
     @contextmanager
     def beside(self, items: Path, folder: Path) -> Iterator[Path]:
@@ -70,10 +62,12 @@ class Staging:
             finally:
                 remove_empty(items / _BESIDE)
 
-    def publishing(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
         """Hold the lock under which items appear, disappear and share their bytes; it is held for milliseconds."""
         self._make_root()
-        return locked(self._home / "store.lock")
+        with self._enough_room(), locked(self._home / "store.lock"):
+            yield
 
     def remove_abandoned(self) -> bool:
         """Remove the folders of processes that died; return whether there were any."""
@@ -101,6 +95,19 @@ class Staging:
                     folder.mkdir()
                     yield folder
                     return
+
+    @contextmanager
+    def _enough_room(self) -> Iterator[None]:
+        """Say what a full disk means."""
+        try:
+            yield
+        except OSError as e:
+            if e.errno not in _FULL:
+                raise
+            raise BentoMLException(
+                f"{e.strerror}: nothing was stored in `{self._home}`; make room, or set BENTOML_HOME to a folder "
+                "on a larger disk"
+            ) from e
 
     def _make_root(self) -> None:
         try:
