@@ -192,9 +192,10 @@ class APIMethod(Generic[P, R]):
         )
 
     def _unknown(self, what: str, reason: object) -> TypeError:
+        first = str(reason).partition("\n")[0].rstrip(".")  # what pydantic adds is about its own functions
         return TypeError(
-            f"Unable to infer the {what} spec for function {self.func.__qualname__}: {reason}; "
-            f"change the annotation or specify {what}_spec manually"
+            f"Unable to infer the {what} spec for function {self.func.__qualname__}: {first}; "
+            f"change the annotation, or please specify {what}_spec manually"
         )
 
     def _with_context(self, instance: object, make: Callable[[], Context]) -> Callable[..., Any]:

@@ -115,9 +115,33 @@ def test_a_picture_that_its_own_format_cannot_hold(kind: str, mode: str, becomes
     assert (media_type, Image.open(io.BytesIO(data)).size) == (becomes, (2, 3))
 
 
-def test_a_format_that_is_declared_stays() -> None:
-    with pytest.raises(OSError, match="cannot write mode RGBA as JPEG"):
-        encode_image(Image.new("RGBA", (2, 3)), "image/jpeg")
+@pytest.mark.parametrize("mode", ["F", "LAB"])
+def test_a_picture_that_png_cannot_show_is_sent_as_it_is(mode: str) -> None:
+    data, media_type = encode_image(Image.new(mode, (2, 3)), None)
+    assert media_type == "image/tiff"
+    assert Image.open(io.BytesIO(data)).mode == mode
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"]
+)
+def test_a_format_that_is_declared_stays(mode: str) -> None:
+    data, media_type = encode_image(Image.new(mode, (2, 3)), "image/jpeg")
+    assert (media_type, Image.open(io.BytesIO(data)).format) == ("image/jpeg", "JPEG")
+
+
+def test_what_is_transparent_is_white_where_the_declared_format_has_no_alpha() -> None:
+    image = Image.new("RGBA", (16, 8), (0, 0, 0, 0))
+    image.paste((200, 0, 0, 255), (8, 0, 16, 8))
+    sent = Image.open(io.BytesIO(encode_image(image, "image/jpeg")[0]))
+    left, right = (sent.getpixel(place) for place in ((1, 4), (14, 4)))
+    assert isinstance(left, tuple) and min(left) > 240
+    assert isinstance(right, tuple) and right[0] > 150 and max(right[1:]) < 50
+
+
+def test_numbers_that_are_no_colours_are_not_made_some() -> None:
+    with pytest.raises(OSError, match="cannot write mode F as JPEG"):
+        encode_image(Image.new("F", (2, 3)), "image/jpeg")
 
 
 def test_a_picture_of_too_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

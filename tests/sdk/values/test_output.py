@@ -163,8 +163,8 @@ def test_images() -> None:
     assert (body[:3], media_type) == (b"\xff\xd8\xff", "image/jpeg")
     image.format = "GIF"
     assert Output(Image.Image).encode(image)[1] == "image/gif"
-    with pytest.raises(OutputError):  # JPEG has no transparency
-        Output(Annotated[Image.Image, ContentType("image/jpeg")]).encode(Image.new("RGBA", (1, 1)))
+    with pytest.raises(OutputError):  # JPEG has no floats
+        Output(Annotated[Image.Image, ContentType("image/jpeg")]).encode(Image.new("F", (1, 1)))
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_pictures_of_an_answer() -> None:
         pytest.param(list[Path], ["/does/not/exist"], id="no file"),
         pytest.param(dict[str, Path], {"a": 3}, id="no path"),
         pytest.param(Report, {"score": 1}, id="missing"),
-        pytest.param(dict[str, Annotated[Image.Image, ContentType("image/jpeg")]], {"a": Image.new("RGBA", (1, 1))}, id="format"),
+        pytest.param(dict[str, Annotated[Image.Image, ContentType("image/jpeg")]], {"a": Image.new("F", (1, 1))}, id="format"),
         pytest.param(Report, Report.model_construct(file=Path("/does/not/exist"), score=1), id="made without a look"),
     ],
 )  # fmt: skip

@@ -23,6 +23,8 @@ __all__ = ["PILImageEncoder", "SentImage", "encode_image", "holds_images"]
 
 # The modes that PNG does not know, and the one that shows the same picture.
 _FOR_PNG = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA"}
+_FOR_TIFF = ("F", "LAB")
+_SHOWN_IN_RGB = {*_FOR_PNG, "LA", "P", "PA", "RGBA"}
 # What the decoders of PIL raise when they meet bytes that are no image of theirs.
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, RuntimeError, LookupError, ArithmeticError, AttributeError,
@@ -85,19 +87,21 @@ class SentImage(SentValue):
 
 
 def encode_image(image: Image, declared: str | None) -> tuple[bytes, str]:
-    """Return an image's bytes and media type: the declared format, or its own, or PNG.
+    """Return an image's bytes and media type: the declared format, or its own, or PNG, or TIFF for what is no colours.
 
     Raises:
-        OSError, KeyError, ValueError: the format cannot hold this image.
+        OSError, KeyError, ValueError: the declared format cannot hold this image.
     """
     wanted = _formats(declared.lower()) if declared and "*" not in declared else ()
     if wanted:
-        return _saved(image, wanted[0])
+        return _saved_as_declared(image, wanted[0])
     if image.format:
         # PIL may only read the format, or it may not hold what the picture has become.
         with suppress(OSError, KeyError, ValueError):
             return _saved(image, image.format)
-    return _saved(image.convert(_FOR_PNG[image.mode]) if image.mode in _FOR_PNG else image, "PNG")
+    if image.mode in _FOR_TIFF:
+        return _saved(image, "TIFF")
+    return _saved(_for_png(image), "PNG")
 
 
 def holds_images(schema: Any) -> bool:
@@ -105,6 +109,29 @@ def holds_images(schema: Any) -> bool:
     if isinstance(schema, dict):
         return schema.get("pil") is True or any(map(holds_images, schema.values()))
     return isinstance(schema, list) and any(map(holds_images, schema))
+
+
+def _saved_as_declared(image: Image, kind: str) -> tuple[bytes, str]:
+    try:
+        return _saved(image, kind)
+    except OSError:
+        if image.mode not in _SHOWN_IN_RGB:
+            raise
+        return _saved(_opaque(image), kind)
+
+
+def _opaque(image: Image) -> Image:
+    """Return a picture in RGB, white where it is transparent, for formats without alpha, as JPEG."""
+    import PIL.Image
+
+    colours = _for_png(image).convert("RGBA")
+    page = PIL.Image.new("RGBA", colours.size, "white")
+    page.alpha_composite(colours)
+    return page.convert("RGB")
+
+
+def _for_png(image: Image) -> Image:
+    return image.convert(_FOR_PNG[image.mode]) if image.mode in _FOR_PNG else image
 
 
 def _saved(image: Image, kind: str) -> tuple[bytes, str]:
