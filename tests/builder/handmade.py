@@ -70,15 +70,16 @@ def base(
     python: str = "/usr/local/bin/python3.11",
     env: tuple[str, ...] = (),
     extra: int = 0,
+    program: bytes = b"",
 ) -> Base:
-    """Return a base like `python:X.Y-slim`, as far as a bento looks at it."""
+    """Return a base like `python:X.Y-slim`, as far as a bento looks at it; ``program`` is the content of its Python."""
     lowest = [
         TarEntry.folder("home"),
         TarEntry.file("etc/passwd", PASSWD.encode()),
         TarEntry.file("etc/group", GROUP.encode()),
         TarEntry.file("usr/lib/x86_64-linux-gnu/libc.so.6", LIBC),
     ]
-    layers = [layer(lowest), layer([TarEntry.file(python.lstrip("/"), b"", mode=0o755)])]
+    layers = [layer(lowest), layer([TarEntry.file(python.lstrip("/"), program, mode=0o755)])]
     layers += [layer([TarEntry.file(f"opt/{n}", b"")]) for n in range(extra)]
     config: dict[str, object] = {
         "architecture": "amd64",

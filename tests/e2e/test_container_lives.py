@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from tests.containers import call, docker, published, started
 from tests.support import Project
+
+from bentoml.builder.oci.bases.rootfs import read_rootfs
+from bentoml.builder.oci.bases.select import open_base
+from bentoml.builder.oci.cache import Cache
+from bentoml.builder.oci.model import Platform
+from bentoml.builder.oci.parts.bytecode import Python
+from bentoml.builder.oci.parts.compiler import local_compiler
+from bentoml.builder.steps.base_compiler import BaseCompiler
 
 pytestmark = pytest.mark.engine
 
@@ -192,6 +202,30 @@ def test_without_a_place_to_write_it_says_so(image: str) -> None:
     )
     assert ended.returncode == 1
     assert "/tmp" in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # the docker SDK leaves a socket open
+@pytest.mark.usefixtures("image")
+def test_the_python_of_a_base_compiles_as_one_of_this_machine_does(project: Project, tmp_path: Path) -> None:
+    """So that an image has the same id where the release is not installed: an engine runs the base's own."""
+    cache = Cache(project.home / "cache/oci")
+    base = open_base("debs:bookworm", platform=Platform(), cache=cache.root, env=project.env)
+    rootfs = read_rootfs(base, cache)
+    python = Python(rootfs.release("/usr/bin/python3.11"), "/usr/bin/python3.11")
+    own = local_compiler(python.release, cache, project.env)
+    assert own is not None, "`scripts/test` installs it"
+    made: list[dict[str, bytes]] = []
+    for compiler in (own, BaseCompiler(base, python, project.env, 2)):
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        sources = sorted(Path(os.__file__).parent.glob("[a-c]*.py"))
+        for number, source in enumerate(sources):
+            shutil.copyfile(source, folder / str(number))
+        compiler.compile(folder, [0] * len(sources))
+        made.append({path.name: path.read_bytes() for path in folder.glob("*.pyc")})
+    assert made[0] == made[1] and len(made[0]) == len(sources)
 
 
 @pytest.mark.usefixtures("image")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -142,6 +143,36 @@ def test_weights_are_compressed_on_request(bench: Bench) -> None:
     assert plain.id == packed.id, "the same files, however they travel"
     sizes = [{one.kind: one.size for one in made.layers}["model"] for made in (plain, packed)]
     assert sizes[1] * 10 < sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "wish", "expected"),
+    [
+        pytest.param(True, None, True, id="the bento says so"),
+        pytest.param(True, False, False, id="the command says no"),
+        pytest.param(False, True, True, id="the command says so"),
+        pytest.param(False, None, False, id="nobody says so"),
+    ],
+)
+def test_bytecode_where_it_is_asked_for(
+    tmp_path: Path, said: bool, wish: bool | None, expected: bool
+) -> None:
+    version = f"3.{sys.version_info.minor}"
+    program = f"\0{platform.python_version()}\0".encode()
+    bench = Bench(tmp_path, python=f"/usr/local/bin/python{version}", program=program)
+    image = {"python_version": version, **({"compile": True} if said else {})}
+    result = bench.make(save_bento(bench.home, bench.wheels, image=image), bytecode=wish)
+    compiled = [path for _, path, _ in bench.files() if path.endswith(".pyc")]
+    place = f"home/bentoml/.cache/python/app/.venv/lib/python{version}/site-packages/numbers/one"
+    assert (f"{place}.{sys.implementation.cache_tag}.pyc" in compiled) is expected is bool(compiled)
+    assert expected is any(layer.about.startswith("bytecode") for layer in result.layers)
+
+
+def test_nobody_can_compile(bench: Bench) -> None:
+    bento = save_bento(bench.home, bench.wheels, image={"compile": True})
+    with pytest.raises(BentoMLException, match=r"does not say which release .*`--no-compile`"):
+        bench.make(bento)
+    assert not (bench.root / "image").exists()
 
 
 def test_a_changed_file_is_found_on_request(bench: Bench) -> None:

@@ -22,7 +22,8 @@ from ..oci.cache import Cache
 from ..oci.codec import Codec
 from ..oci.debian.present import present_packages
 from ..oci.model import Base, Image, Layer, Referrer
-from ..oci.parts.bytecode import Compiler, bytecode_layers, library_of
+from ..oci.parts.bytecode import Python, bytecode_layers
+from ..oci.parts.compiler import Compiler
 from ..oci.parts.hub_layers import HubFiles, hub_layers
 from ..oci.parts.layers import bento_layers, model_layers, user_layer
 from ..oci.parts.place import VENV
@@ -31,6 +32,7 @@ from ..oci.sbom import Component, hub_component, python_components, sbom_of, sys
 from ..packages.indexes import Indexes, pip_settings
 from ..packages.lock_platform import requirements_file
 from ..packages.uv_command import uv_environment, uv_options
+from ..steps.base_compiler import find_compiler
 from ..steps.bento import added_below, base_of_bento, layers_after_packages
 from ..steps.compiled import packages_upon
 from .plan import ImagePlan, locked_platforms
@@ -94,8 +96,9 @@ class ImageMaker:
                 base, request, cache=cache, env=self.env, epoch=epoch, offline=self.offline,
                 by_engine=bool(bento.info.image.get("unpacked")),
             )  # fmt: skip
-        bytecode = self._compiled(base, rootfs, target, installed, epoch) if self.bytecode else ()
-        installed += (*self._after(base, (below[-1], *installed), plan), *bytecode)
+        installed += self._after(base, (below[-1], *installed), plan)
+        if self.bytecode:
+            installed += self._compiled(base, rootfs, target, installed, epoch)
         layers = (*below, *installed, *bento_layers(bento, self.models, cache, epoch=epoch))
         image = assemble(base, layers, _run_config(plan, base), epoch=epoch)
         return PlatformImage(image, base, self._facts(image, base, request.requirements))
@@ -144,13 +147,14 @@ class ImageMaker:
     def _compiled(
         self, base: Base, rootfs: RootFS, target: PythonTarget, packages: Sequence[Layer], epoch: int
     ) -> tuple[Layer, ...]:
-        """Return the layers of the bytecode of Python's own library and of packages."""
-        release = next((one for one in rootfs.releases if one.startswith(f"{target.version}.")), "")
-        compiler = Compiler.find(release, base.name, self.env)
-        with self.step(f"Compiling the packages for Python {release}"):
-            return bytecode_layers(
-                compiler, base.layers, library_of(target.interpreter), packages, self.cache, epoch=epoch
-            )
+        """Return the layers of the bytecode of Python's own library and of what lies upon the base."""
+        python = Python(rootfs.release(target.interpreter), rootfs.program(target.interpreter))
+
+        def find() -> Compiler:
+            return find_compiler(python, base, cache=self.cache, env=self.env, offline=self.offline)
+
+        with self.step(f"Compiling the packages for Python {python.release}"):
+            return bytecode_layers(python, find, base.layers, packages, self.cache, epoch=epoch)
 
     def _facts(self, image: Image, base: Base, requirements: Path) -> Facts:
         wheels = [

@@ -55,6 +55,11 @@ class Container:
             said = "\n".join(tail).strip()
             raise BentoMLException(f"the step `{step.name}` ended with exit code {code}\n{said}".rstrip())
 
+    def read(self, folder: str) -> Iterator[bytes]:
+        """Yield a folder of the container, as a tar of which it is the top."""
+        chunks: Iterator[bytes] = self.client.api.get_archive(self.id, folder)[0]
+        return chunks
+
     def kept(self, file: Path) -> None:
         """Write what the container has become as an image, in the form of `docker save`."""
         api = self.client.api

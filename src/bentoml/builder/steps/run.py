@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from secrets import token_hex
+from typing import Literal
 
 from ...exceptions import BentoMLException
 from ...registry.reference import Reference
@@ -20,12 +22,12 @@ from ..oci.cache import Cache, kept_layer
 from ..oci.codec import gzip_codec
 from ..oci.model import Base, Image
 from ..oci.parts.place import HOME, UID
-from .container import container_of, forget_image
+from .container import Container, container_of, forget_image
 from .host import handed_over
 from .layer import check_secrets, step_entries
 from .model import Steps
 
-__all__ = ["run_steps", "with_steps"]
+__all__ = ["container_upon", "run_steps", "with_steps"]
 
 logger = logging.getLogger(__name__)
 
@@ -112,21 +114,37 @@ def _run(
 ) -> None:
     """Let the engine run the steps on the base, and save the image that came of it; nothing stays in the engine."""
     handed = handed_over(env)
-    files = (*steps.files, *handed.files)
-    name = str(Reference.parse(f"{_NAME}:{secrets.token_hex(8)}"))
     _check_engine(steps, env)
-    with connected(env) as client:
-        EngineSink(env).write(_image(base), [name])
+    with container_upon(
+        base, engine=env, files=(*steps.files, *handed.files), working_dir=steps.working_dir,
+        env={**handed.env, **steps.env}, secrets=values, network="none" if offline else "host",
+    ) as container:  # fmt: skip
+        for step in steps.runs:
+            logger.info("running the step `%s`", step.name)
+            container.run(step)
+        container.kept(saved)
+
+
+@contextmanager
+def container_upon(
+    base: Base, *, engine: Mapping[str, str], files: Sequence[TarEntry], working_dir: str = "/", env: Mapping[str, str],
+    secrets: Mapping[str, str], network: Literal["none", "host"],
+) -> Iterator[Container]:  # fmt: skip
+    """Give a running container of a base, in the engine that ``DOCKER_HOST`` in ``engine`` names; nothing of it stays there.
+
+    Raises:
+        BentoMLException: no engine answers, or a program of the base cannot be run there.
+    """
+    name = str(Reference.parse(f"{_NAME}:{token_hex(8)}"))
+    with connected(engine) as client:
+        EngineSink(engine).write(_image(base), [name])
         try:
             client.api.timeout = _SILENCE
             with container_of(
-                client, name, files=[*_parents(files, steps.working_dir), *files], working_dir=steps.working_dir,
-                env={**handed.env, **steps.env}, secrets=values, network="none" if offline else "host",
+                client, name, files=[*_parents(files, working_dir), *files], working_dir=working_dir, env=env,
+                secrets=secrets, network=network,
             ) as container:  # fmt: skip
-                for step in steps.runs:
-                    logger.info("running the step `%s`", step.name)
-                    container.run(step)
-                container.kept(saved)
+                yield container
         finally:
             forget_image(client, name)
 

@@ -28,9 +28,7 @@ def files(*paths: str, text: bytes = b"") -> Layer:
 
 def test_a_base_like_python_slim(tmp_path: Path) -> None:
     found = read_rootfs(base(), Cache(tmp_path))
-    assert found == RootFS(
-        PASSWD, GROUP, ("/usr/local/bin/python3.11",), "2.36", ("home",), ("libc.so.6",), ()
-    )
+    assert found == RootFS(PASSWD, GROUP, ("/usr/local/bin/python3.11",), "2.36", ("home",), ("libc.so.6",))
     assert found.python("3.11", PATH) == "/usr/local/bin/python3.11"
     assert found.python("3.12", PATH) is None
 
@@ -46,18 +44,51 @@ def test_the_libraries_wherever_the_loader_may_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "releases"),
+    ("path", "text", "release"),
     [
-        ("usr/bin/python3.11", b"x\x00\x003.11.2\x00y\x003.2.0\x00", ("3.11.2",)),
-        ("usr/local/lib/libpython3.13.so.1.0", b"cpython-3.13.0rc1\x00", ("3.13.0rc1",)),
-        ("usr/bin/python3.11", b"#!/bin/sh\n", ()),
-        ("usr/bin/python3.11", b"13.11.2\x00 3.11.25", ()),
+        ("usr/bin/python3.11", b"x\x00\x003.11.2\x00y\x003.2.0\x00", "3.11.2"),
+        ("usr/local/lib/libpython3.13.so.1.0", b"cpython-3.13.0rc1\x00", "3.13.0rc1"),
+        ("usr/bin/python3.11", b"#!/bin/sh\n", ""),
+        ("usr/bin/python3.11", b"13.11.2\x00 3.11.25", ""),
     ],
 )
 def test_the_release_of_a_python_is_what_it_says_itself(
-    tmp_path: Path, path: str, text: bytes, releases: tuple[str, ...]
+    tmp_path: Path, path: str, text: bytes, release: str
 ) -> None:
-    assert read_rootfs(of(files(path, text=text)), Cache(tmp_path)).releases == releases
+    for found in (
+        read_rootfs(of(files(path, text=text)), Cache(tmp_path)) for _ in range(2)
+    ):  # once from the cache
+        assert found.releases == ({f"/{path}": release} if release else {})
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "release", "program"),
+    [
+        pytest.param("/usr/bin/python3.11", "3.11.2", "/usr/bin/python3.11", id="debian"),
+        pytest.param(
+            "/usr/local/bin/python3.11", "3.11.14", "/usr/local/bin/python3.11", id="by its library"
+        ),
+        pytest.param("/opt/venv/bin/python3.11", "3.11.2", "/usr/bin/python3.11", id="links"),
+        pytest.param("/opt/managed/python3.12", "", "/opt/managed/python3.12", id="unknown"),
+    ],
+)
+def test_each_of_several_pythons_has_its_own_release(
+    tmp_path: Path, interpreter: str, release: str, program: str
+) -> None:
+    layers = (
+        files("usr/bin/python3.11", text=b"\x003.11.2\x00"),
+        files("usr/local/bin/python3.11"),
+        files("usr/local/lib/libpython3.11.so.1.0", text=b"\x003.11.14\x00"),
+        layer([TarEntry.symlink("opt/venv/bin/python3.11", "../../link/bin/python3.11")]),
+        layer([TarEntry.symlink("opt/link/bin/python3.11", "/usr/bin/python3.11")]),
+    )
+    for found in (read_rootfs(of(*layers), Cache(tmp_path)) for _ in range(2)):
+        assert (found.release(interpreter), found.program(interpreter)) == (release, program)
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    links = [TarEntry.symlink(f"{a}/bin/python3.11", f"/{b}/bin/python3.11") for a, b in ("xy", "yx")]
+    assert read_rootfs(of(layer(links)), Cache(tmp_path)).release("/x/bin/python3.11") == ""
 
 
 def test_what_was_read_is_remembered(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
-"""Bytecode of an image: made by one release of Python alone, the same wherever that is, and used where it lies."""
+"""Bytecode of an image: the same in any company, and used where it lies, of the sources that lie there alone."""
 
 from __future__ import annotations
 
+import marshal
 import os
 import platform
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.builder.handmade import layer, members
@@ -17,13 +20,13 @@ from tests.builder.handmade import layer, members
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.codec import decompressed
 from bentoml.builder.oci.model import Layer
-from bentoml.builder.oci.parts.bytecode import Compiler, bytecode_layers, library_of
-from bentoml.exceptions import BentoMLException
+from bentoml.builder.oci.parts.bytecode import Python, bytecode_layers
+from bentoml.builder.oci.parts.compiler import Compiler, LocalCompiler
 from bentoml.store.archives.tar import TarEntry
 
 HERE = platform.python_version()
-TAG = f"cpython-{sys.version_info.major}{sys.version_info.minor}"
-COMPILER = Compiler(HERE, Path(sys.executable))
+PYTHON = Python(HERE, "/usr/bin/python3")
+TAG = PYTHON.tag
 SITE = "app/.venv/lib/python3/site-packages"
 PLACE = "home/bentoml/.cache/python"
 SOURCE = b"def greet(name, words=('a', 'b')):\n    return {'said': name in {'x', 'y', 'z'}}, words, 1.5\n"
@@ -37,9 +40,19 @@ def packages(**files: bytes) -> Layer:
     )
 
 
-def made(cache: Path, *layers: Layer, base: Layer | None = None) -> list[Layer]:
+def here() -> Compiler:
+    return LocalCompiler(HERE, Path(sys.executable))
+
+
+def made(
+    cache: Path,
+    *layers: Layer,
+    base: Layer | None = None,
+    find: Callable[[], Compiler] = here,
+    python: Python = PYTHON,
+) -> list[Layer]:
     below = base or layer([TarEntry.file("usr/lib/python3/abc.py", b"A = 1\n")])
-    return list(bytecode_layers(COMPILER, [below], "usr/lib/python3", layers, Cache(cache), epoch=0))
+    return list(bytecode_layers(python, find, [below], layers, Cache(cache), epoch=0))
 
 
 def test_each_layer_of_packages_and_the_library_have_one(tmp_path: Path) -> None:
@@ -91,13 +104,14 @@ def content(layer: Layer) -> dict[str, bytes]:
 
 def test_python_takes_it_and_knows_when_not_to(tmp_path: Path) -> None:
     """It is used where source and time agree, with the source's own name in tracebacks; an edited source is compiled anew."""
-    root = tmp_path / "root"
+    python = Python(HERE, str(tmp_path / "bin/python3"))
+    root = tmp_path / "lib/python3"
     source = root / "numbers.py"
-    root.mkdir()
+    root.mkdir(parents=True)
     source.write_bytes(b"def fail():\n    raise ValueError(__file__)\n")
     os.utime(source, (0, 0))
     entry = TarEntry.file(f"{str(root)[1:]}/numbers.py", source.read_bytes())
-    compiled = made(tmp_path / "cache", replace(layer([entry]), kind="python", about="python: x"))[1]
+    (compiled,) = made(tmp_path / "cache", base=layer([entry]), python=python)
     for path, data in content(compiled).items():
         place = tmp_path / "prefix" / path.removeprefix(f"{PLACE}/")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -128,26 +142,38 @@ def test_what_cannot_be_compiled_is_left_out(tmp_path: Path) -> None:
 
 def test_what_is_known_is_not_compiled_again(tmp_path: Path) -> None:
     first = made(tmp_path, packages(one=SOURCE))
-    broken = Compiler(HERE, tmp_path / "no such program")
-    below = layer([TarEntry.file("usr/lib/python3/abc.py", b"A = 1\n")])
-    again = bytecode_layers(
-        broken, [below], "usr/lib/python3", [packages(one=SOURCE)], Cache(tmp_path), epoch=0
-    )
+    again = made(tmp_path, packages(one=SOURCE), find=lambda: pytest.fail("nobody has to compile"))
     assert [la.descriptor for la in first] == [la.descriptor for la in again]
+    third = made(tmp_path, packages(one=SOURCE), packages(two=b"B = 2\n"))
+    assert [la.descriptor for la in third[:2]] == [la.descriptor for la in first]
 
 
-def test_only_the_very_release_will_do(tmp_path: Path) -> None:
-    with pytest.raises(BentoMLException, match=f"is Python {HERE}, not 3.11.999"):
-        Compiler("3.11.999", Path(sys.executable)).compile(tmp_path, [])
-    assert Compiler.find(HERE, "base", {}) == COMPILER
-    with pytest.raises(
-        BentoMLException, match=r"no Python 3\.11\.999, .* `python:3\.11-slim`.*uv python install 3\.11\.999"
-    ):
-        Compiler.find("3.11.999", "python:3.11-slim", dict(os.environ))
-    with pytest.raises(BentoMLException, match="does not say which Python it has"):
-        Compiler.find("", "base", {})
+def test_a_step_that_edits_a_package_has_bytecode_of_its_own(tmp_path: Path) -> None:
+    """All times are those of the image: an edit that keeps the size of a file would be taken for what it was."""
+    edited = replace(
+        packages(one=SOURCE.replace(b"1.5", b"2.5")), kind="system", about="run post_commands[0]"
+    )
+    *_, last = made(tmp_path, packages(one=SOURCE), edited)
+    assert last.about == "bytecode: run post_commands[0]"
+    namespace: dict[str, Any] = {}
+    exec(marshal.loads(content(last)[f"{PLACE}/{SITE}/one.{TAG}.pyc"][16:]), namespace)
+    assert namespace["greet"]("x")[2] == 2.5
 
 
-def test_where_the_library_of_a_python_is() -> None:
-    assert library_of("/usr/local/bin/python3.12") == "usr/local/lib/python3.12"
-    assert library_of("/usr/bin/python3.11") == "usr/lib/python3.11"
+def test_what_brings_nothing_to_import_has_no_layer(tmp_path: Path) -> None:
+    tool = replace(layer([TarEntry.file("etc/tool.py", b"A = 1\n")]), kind="system", about="run commands[0]")
+    assert [one.about for one in made(tmp_path, tool)] == [f"bytecode: Python {HERE}"]
+
+
+def test_packages_that_an_engine_installed_in_the_base_are_compiled_with_it(tmp_path: Path) -> None:
+    below = layer(
+        [
+            TarEntry.file(f"{path}.py", b"A = 1\n")
+            for path in (f"{SITE}/one", "usr/lib64/python3/abc", "usr/lib/python3.9/x", "opt/other")
+        ]
+    )
+    (library,) = made(tmp_path, base=below)
+    assert [path.removeprefix(f"{PLACE}/") for path, m in members(library).items() if m.kind == "file"] == [
+        f"{SITE}/one.{TAG}.pyc",
+        f"usr/lib64/python3/abc.{TAG}.pyc",
+    ]

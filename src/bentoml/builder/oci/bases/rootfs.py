@@ -6,10 +6,11 @@ It is read from the layers, once for each base; nothing of the image is run and 
 from __future__ import annotations
 
 import io
+import posixpath
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
 from ....exceptions import BentoMLException
@@ -21,7 +22,7 @@ from ..model import Base, Layer
 __all__ = ["LayerStream", "RootFS", "read_rootfs"]
 
 _CHUNK = 1 << 20
-_FORMAT = 2  # to be raised when what is read from the layers changes
+_FORMAT = 3  # to be raised when what is read from the layers changes
 _MAX_SIZE = 16 << 20
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -43,7 +44,8 @@ class RootFS:
 
     The texts hold one character for each byte (Latin-1). ``libc`` is a glibc version such as ``2.36``, or ``musl``, or
     empty where none was found; ``folders`` are those of ``app`` and ``home`` that are there. ``libraries`` are the names of
-    all shared libraries, ``releases`` the full versions of the Pythons, such as ``3.11.2``.
+    all shared libraries. ``releases`` are the full versions, such as ``3.11.2``, that Pythons and their libraries name in
+    themselves, by path; ``links`` are the Pythons that are links, and what they point to.
     """
 
     passwd: str = ""
@@ -52,12 +54,30 @@ class RootFS:
     libc: str = ""
     folders: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
-    releases: tuple[str, ...] = ()
+    releases: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def python(self, version: str, search_path: str) -> str | None:
         """Return the path of the Python ``X.Y`` that comes first on a PATH, or None."""
         candidates = (str(PurePosixPath(folder, f"python{version}")) for folder in search_path.split(":"))
         return next((path for path in candidates if path in self.pythons), None)
+
+    def program(self, interpreter: str) -> str:
+        """Return the path of the program that an interpreter is, behind its links."""
+        for _ in self.links:
+            interpreter = self.links.get(interpreter, interpreter)
+        return interpreter
+
+    def release(self, interpreter: str) -> str:
+        """Return the full version of an interpreter, which its library may say instead; empty where neither does."""
+        program = self.program(interpreter)
+        prefix, _, name = program.rpartition("/bin/")
+        beside = (
+            full
+            for path, full in self.releases.items()
+            if path.startswith(f"{prefix}/lib") and f"python{full}".startswith(f"{name}.")
+        )
+        return self.releases.get(program) or next(beside, "")
 
     def versions(self) -> list[str]:
         """Return the versions of the Pythons that are there, oldest first."""
@@ -88,12 +108,20 @@ def _from_record(record: Mapping[str, object]) -> RootFS:
         assert isinstance(value, list)
         return tuple(map(str, value))
 
+    def pairs(key: str) -> dict[str, str]:
+        value = record[key]
+        assert isinstance(value, dict)
+        return value
+
     return RootFS(
         str(record["passwd"]),
         str(record["group"]),
         words("pythons"),
         str(record["libc"]),
-        *(words(key) for key in ("folders", "libraries", "releases")),
+        words("folders"),
+        words("libraries"),
+        pairs("releases"),
+        pairs("links"),
     )
 
 
@@ -127,6 +155,8 @@ def _note(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, st
         found[path] = _read(archive, member).decode("latin-1")
     elif path in _FOLDERS:
         found[path] = "folder"  # or a link to one
+    elif _PYTHON.match(path) and member.issym():
+        found[path] = posixpath.normpath(posixpath.join("/", folder, member.linkname))
     elif (_PYTHON.match(path) or _LIBPYTHON.match(path)) and not member.isdir():
         found[path] = _release(path, _read(archive, member)) or "python"
     elif _MUSL.match(path):
@@ -165,9 +195,16 @@ def _summary(facts: Mapping[str, str]) -> RootFS:
         libc=libcs[-1] if libcs else "",
         folders=tuple(path for path in _FOLDERS if path in facts),
         libraries=tuple(sorted({path.rpartition("/")[2] for path in facts if _is_library(path)})),
-        releases=tuple(
-            sorted({facts[path] for path in facts if _MINOR.search(path)} - {"python", "library"})
-        ),
+        releases={
+            f"/{path}": fact
+            for path, fact in sorted(facts.items())
+            if _MINOR.search(path) and fact[:1].isdigit()
+        },
+        links={
+            f"/{path}": fact
+            for path, fact in sorted(facts.items())
+            if fact.startswith("/") and _PYTHON.match(path)
+        },
     )
 
 

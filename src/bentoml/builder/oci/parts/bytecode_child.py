@@ -1,7 +1,7 @@
-"""Compile files: run by the very release of Python that an image has, `python -I -S bytecode_child.py FOLDER`, not imported.
+"""Compile files: run by the very release of Python that an image has, `python -I -S bytecode_child.py FOLDER RELEASE`, not imported.
 
-Each line of the input names a file of the folder by a number, and its time: `3 0` becomes `3.pyc`. The first line of the
-output is the release. What cannot be compiled is left out, as it is none of a container's business before it is imported.
+Each line of the input names a file of the folder by a number, and its time: `3 0` becomes `3.pyc`. What cannot be compiled is
+left out, as it is none of a container's business before it is imported. Another release than the one that is meant is an error.
 
 The code is written in version 2 of the format, which has no references: what later versions write depends on what else the
 process has done (https://github.com/python/cpython/issues/129724). The name of the file is put in when it is imported.
@@ -25,10 +25,11 @@ def compiled(source: bytes, time: int) -> bytes:
     return header + marshal.dumps(code, FORMAT)
 
 
-def main(folder: str) -> None:
+def main(folder: str, release: str) -> None:
     """Compile what the input names."""
+    if platform.python_version() != release:
+        sys.exit(f"this is Python {platform.python_version()}, not {release}")
     warnings.simplefilter("ignore")
-    sys.stdout.write(platform.python_version() + "\n")
     for line in sys.stdin:
         number, time = line.split()
         with open(f"{folder}/{number}", "rb") as file:
@@ -42,4 +43,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])
