@@ -54,6 +54,7 @@ class FakeRegistry:
     lists_referrers: bool = False
     token_at: str | None = None  # where its token service redirects, with ``token_status``
     token_status: int = 307
+    token_answer: bytes | None = None  # what it says instead of a token
     denied: str | None = None  # a repository for which its token service gives no token, also beside others
     mount_status: int | None = None  # what it answers to a mount, if not what it should
     received: int = 0  # bytes of blobs that arrived
@@ -234,7 +235,10 @@ class _Handler(BaseHTTPRequestHandler):
             granted = self.fake.basic in (None, self.headers.get("Authorization"))
             if self.fake.denied and self.fake.denied in unquote(self.path):
                 return self._answer(403)
-            return self._answer(200 if granted else 401, json.dumps({"token": TOKEN}).encode())
+            body = json.dumps({"token": TOKEN}).encode()
+            return self._answer(
+                200 if granted else 401, body if self.fake.token_answer is None else self.fake.token_answer
+            )
         if not self._admitted():
             return
         if path.endswith("/tags/list"):

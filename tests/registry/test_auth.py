@@ -128,6 +128,7 @@ def test_challenges_are_parsed() -> None:
         ("http://127.0.0.1:1/token", "http://127.0.0.1:2"),
         ("file:///etc/passwd", "https://reg.example"),
         ("", "https://reg.example"),
+        ("http://[::1/token", "http://[::1]"),
     ],
 )
 def test_credentials_go_to_no_surprising_place(realm: str, registry: str) -> None:
@@ -153,3 +154,18 @@ def test_credentials_do_not_follow_a_token_service_elsewhere(credentials: Creden
             assert f"status {status}" in str(e)
         assert "s3" not in str(elsewhere.seen) and ENCODED not in str(elsewhere.seen)
         assert "s3" in str(registry.seen) or ENCODED in str(registry.seen)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"", b"[]", b"null", b'{"token": null}', b'{"token": 1}', b'{"token": "a\\nX-Evil: 1"}', b'{"token": "\\ud800"}',
+        b'{"token": "\\u2028"}', b"[" * 100_000,
+    ],
+    ids=["empty", "list", "null", "no token", "number", "header", "half", "separator", "deep"],
+)  # fmt: skip
+def test_what_is_no_token_is_refused(answer: bytes) -> None:
+    with running(FakeRegistry(token_answer=answer)) as registry, closing(Transport()) as transport:
+        url = f"http://{registry.host}"
+        with pytest.raises(BentoMLException, match="cannot be read"):
+            fetch_token(transport, Challenge("bearer", {"realm": f"{url}/token"}), url, None)

@@ -10,12 +10,14 @@ import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from ..exceptions import BentoMLException
 from ..process import CommandFailed, run
+from .documents import json_of
 from .reference import DEFAULT_HOST
 from .transport import Transport
 
@@ -26,6 +28,7 @@ _DEFAULT_KEY = (
 )
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _PARAMETER = re.compile(r'([a-zA-Z_]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_TOKEN = re.compile(r"[!-~]+\Z")
 _TOKEN_USER = "<token>"
 _HELPER_SECONDS = 60.0
 _MAX_ANSWER = 1 << 20
@@ -160,12 +163,13 @@ def fetch_token(
             f"registry `{host}` gave no token (status {answer.status}); check the name, or `docker login {host}`"
         )
     try:
-        fields = json.loads(data)
-        return str(fields.get("token") or fields["access_token"])
-    except (ValueError, KeyError, AttributeError) as e:
-        raise BentoMLException(
-            f"the token service of registry `{host}` gave an answer that cannot be read"
-        ) from e
+        fields = json_of(data)
+        token = fields.get("token") or fields["access_token"] if isinstance(fields, dict) else None
+    except (ValueError, KeyError):
+        token = None
+    if not (isinstance(token, str) and _TOKEN.match(token)):
+        raise BentoMLException(f"the token service of registry `{host}` gave an answer that cannot be read")
+    return token
 
 
 def _token_request(
@@ -192,9 +196,11 @@ def _token_request(
 
 def _check_realm(realm: str, registry_url: str) -> None:
     """Refuse a token service to which a registry must not send us: in the clear, unless it is the registry itself."""
-    asked, registry = urlsplit(realm), urlsplit(registry_url)
-    if asked.scheme == "https" or (asked.scheme, asked.netloc) == (registry.scheme, registry.netloc):
-        return
+    registry = urlsplit(registry_url)
+    with suppress(ValueError):  # it is no address
+        asked = urlsplit(realm)
+        if asked.scheme == "https" or (asked.scheme, asked.netloc) == (registry.scheme, registry.netloc):
+            return
     raise BentoMLException(
         f"registry `{registry.netloc}` sends to `{realm}` for a token, which is neither https nor the registry "
         "itself; no credentials go there"

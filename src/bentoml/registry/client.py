@@ -210,7 +210,10 @@ class Registry:
             BentoMLException: it leads nowhere, or where nobody must be led.
         """
         found = answer.headers.get("location", "")
-        url = urljoin(answer.url, found)
+        try:
+            url = urljoin(answer.url, found)
+        except ValueError:  # it is no address
+            found = ""
         if not found:
             raise BentoMLException(f"registry `{self.host}` does not say where to send the upload")
         if urlsplit(url).netloc == urlsplit(self._root).netloc:  # it may not know that TLS ends before it

@@ -14,6 +14,7 @@ __all__ = [
     "Descriptor",
     "MediaType",
     "checked_document",
+    "json_of",
     "parsed_annotations",
     "parsed_descriptor",
     "parsed_document",
@@ -70,11 +71,25 @@ def checked_document(data: bytes, descriptor: Descriptor, name: str) -> bytes:
     return data
 
 
+def json_of(data: bytes | str) -> object:
+    """Return what JSON says that others wrote.
+
+    Raises:
+        ValueError: it is no JSON, is nested without end, or holds text that is none: nobody could write it down again.
+    """
+    try:
+        value: object = json.loads(data)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as e:
+        raise ValueError("it is nested too deep") from e
+    return value
+
+
 def parsed_document(data: bytes, name: str) -> Mapping[str, object]:
     """Return the JSON object that a manifest or configuration is."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as e:
+        value = json_of(data)
+    except ValueError as e:
         raise BentoMLException(f"`{name}`: a document is not JSON: {e}") from e
     if not isinstance(value, dict):
         raise BentoMLException(f"`{name}`: a document is not a JSON object")

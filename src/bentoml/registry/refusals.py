@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import NoReturn
 
 from ..exceptions import BentoMLException, NotFound, ServiceUnavailable
+from .documents import json_of
 from .transport import Answer
 
 __all__ = ["refused", "words_of"]
@@ -59,8 +59,8 @@ def _meaning(
 def words_of(answer: Answer) -> str:
     """Return what the registry itself says of it, in one line; nothing if it says nothing that can be read."""
     try:
-        document = json.loads(answer.read(_MAX_REASON))
-        first = document["errors"][0]
+        document = json_of(answer.read(_MAX_REASON))
+        first = document["errors"][0]  # type: ignore[index]  # what it is else is caught
         text = f"{first['code']}: {first.get('message', '')}"
     except (BentoMLException, ValueError, KeyError, IndexError, TypeError, AttributeError):
         return ""

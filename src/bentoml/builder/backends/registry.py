@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -11,7 +10,7 @@ from functools import partial
 
 from ...exceptions import BentoMLException, InvalidArgument, NotFound
 from ...registry.client import Registry
-from ...registry.documents import Descriptor, MediaType
+from ...registry.documents import Descriptor, MediaType, json_of
 from ...registry.memory import Memory
 from ...registry.parallel import Flow, in_parallel
 from ...registry.reference import DEFAULT_HOST, Reference
@@ -184,11 +183,12 @@ class _Push:
     def _listed(self, tag: str) -> list[dict[str, object]] | None:
         """Return the list of referrers under a tag; nothing if something else is there."""
         try:
-            entries = json.loads(self.registry.manifest(tag)[1])["manifests"]
+            found = json_of(self.registry.manifest(tag)[1])
         except NotFound:
             return []
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             return None
+        entries = found.get("manifests") if isinstance(found, dict) else None
         good = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
         return entries if good else None
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...exceptions import BentoMLException, NotFound
-from ...registry.documents import MAX_DOCUMENT, Descriptor, checked_document, parsed_document
+from ...registry.documents import MAX_DOCUMENT, Descriptor, checked_document, json_of
 from ...registry.reference import Reference
 from ...store.archives.tar import Tar, TarEntry
 from ...store.digest import Digest, canonical_json
-from .bases.resolve import check_platform, diff_ids_of
+from .bases.resolve import checked_config, diff_ids_of
 from .blobs import CheckedBlob, FileBlob, PlainBlob
 from .cache import Cache, kept_layer
 from .codec import gzip_codec
@@ -165,8 +164,7 @@ def open_docker_archive(
     members = _Members.of(file)
     chosen = _chosen(members.read(_DOCKER_FILE), tag, name)
     data = members.read(str(chosen.get("Config")))
-    config = parsed_document(data, name)
-    check_platform(config, name, platform)
+    config = checked_config(data, name, platform)
     diff_ids, paths = diff_ids_of(config, name), chosen.get("Layers")
     if not isinstance(paths, list) or len(paths) != len(diff_ids):
         raise BentoMLException(f"the archive `{file}` does not have the layers that its configuration lists")
@@ -195,8 +193,9 @@ def _kept(cache: Cache, diff_id: Digest, place: FileBlob) -> Layer:
 def _chosen(index: bytes, tag: str | None, name: str) -> Mapping[str, object]:
     """Return the entry of a manifest.json that is the only one, or has the name."""
     try:
-        entries = [entry for entry in json.loads(index) if isinstance(entry, dict)]
-    except (ValueError, TypeError) as e:
+        found = json_of(index)
+        entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    except ValueError as e:
         raise BentoMLException(f"the `{_DOCKER_FILE}` of `{name}` is damaged: {e}") from e
     wanted = [entry for entry in entries if tag is None or _short(tag) in map(_unqualified, _tags(entry))]
     if len(wanted) != 1:

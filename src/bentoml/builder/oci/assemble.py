@@ -91,7 +91,7 @@ def _run_config(base: Mapping[str, object], run: RunConfig) -> dict[str, object]
 
 def _environment(config: Mapping[str, object]) -> dict[str, str]:
     pairs = (str(pair).partition("=") for pair in _items(config.get("Env")))
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, equals, value in pairs if name and equals}
 
 
 def _base_history(base: Base, created: str) -> list[object]:

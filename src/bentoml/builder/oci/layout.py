@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...exceptions import BentoMLException, NotFound
 from ...paths import atomic_write, write_atomic
-from ...registry.documents import MAX_DOCUMENT, Descriptor, MediaType, checked_document, parsed_descriptor
+from ...registry.documents import (
+    MAX_DOCUMENT,
+    Descriptor,
+    MediaType,
+    checked_document,
+    json_of,
+    parsed_descriptor,
+)
 from ...registry.reference import Reference
 from ...store.digest import Digest, canonical_json
 from .bases.resolve import Source, resolve
@@ -183,10 +189,11 @@ def open_index(index: bytes, source: Source, tag: str | None, *, name: str, plat
 
 def _entries(index: bytes, name: str) -> list[Mapping[str, object]]:
     try:
-        entries = json.loads(index)["manifests"]
+        found = json_of(index)
+        entries = found.get("manifests") if isinstance(found, dict) else None
         if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
             return entries
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         pass
     raise BentoMLException(f"the `{INDEX_FILE}` of `{name}` is damaged")
 

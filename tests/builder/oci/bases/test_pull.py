@@ -12,7 +12,7 @@ from tests.builder.oci.images import content, small_image
 from tests.registry.fake_registry import TOKEN, FakeRegistry, running
 
 from bentoml.builder.oci.bases.select import open_base
-from bentoml.builder.oci.model import Base, Platform
+from bentoml.builder.oci.model import Base, Image, Platform
 from bentoml.exceptions import BentoMLException, NotFound, ServiceUnavailable
 from bentoml.registry.auth import Credentials
 from bentoml.registry.client import Registry
@@ -319,6 +319,30 @@ def test_a_senseless_manifest_is_refused(
     registry.add_document("team/app", "bad", str(manifest["mediaType"]), canonical_json(manifest))
     with pytest.raises(BentoMLException, match=message):
         opened(registry, cache, "team/app:bad")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Env", {"A": "b"}), ("Env", [1]), ("Env", ["A\0=b"]), ("Labels", {"a": 1}), ("Labels", ["a"]),
+        ("ExposedPorts", {"80": 1}), ("Volumes", "/data"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_configuration_that_no_engine_understands_is_refused(
+    registry: FakeRegistry, cache: Path, key: str, value: object
+) -> None:
+    config = canonical_json(json.loads(IMAGE.config) | {"config": {key: value}})
+    registry.add("team/app", "odd", Image(config, IMAGE.layers, IMAGE.platform))
+    with pytest.raises(BentoMLException, match=f"its configuration has another `{key}`"):
+        opened(registry, cache, "team/app:odd")
+
+
+def test_text_that_is_none_is_refused(registry: FakeRegistry, cache: Path) -> None:
+    config = IMAGE.config.replace(b"A=b", b"A=\\ud800")
+    registry.add("team/app", "odd", Image(config, IMAGE.layers, IMAGE.platform))
+    with pytest.raises(BentoMLException, match="surrogates"):
+        opened(registry, cache, "team/app:odd")
 
 
 @pytest.mark.parametrize("data", [b"<html>", b"[]", b""], ids=["html", "list", "empty"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from bentoml.builder.oci.bases.rootfs import RootFS, read_rootfs
 from bentoml.builder.oci.blobs import CheckedBlob
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.codec import Compressed, gzip_codec
+from bentoml.builder.oci.members import each_member
 from bentoml.builder.oci.model import Base, BytesBlob, Layer, Platform
 from bentoml.exceptions import BentoMLException
 from bentoml.store.archives.tar import TarEntry
@@ -95,6 +100,31 @@ def test_what_was_read_is_remembered(tmp_path: Path) -> None:
     first = read_rootfs(base(), Cache(tmp_path))
     unreadable = tuple(Layer(la.diff_id, la.descriptor, BytesBlob(b"gone"), "base") for la in base().layers)
     assert read_rootfs(of(*unreadable), Cache(tmp_path)) == first
+
+
+def test_a_layer_that_is_not_what_its_diff_id_says_is_refused(tmp_path: Path) -> None:
+    right = files("usr/bin/python3.11")
+    wrong = replace(right, diff_id=files("else").diff_id)
+    for _ in range(2):
+        with pytest.raises(BentoMLException, match=f"{wrong.diff_id}.*is damaged"):
+            read_rootfs(of(wrong), Cache(tmp_path))
+        read_rootfs(of(right), Cache(tmp_path))
+
+
+def test_many_whiteouts_hide_what_they_name_in_little_time(tmp_path: Path) -> None:
+    low = files(*(f"usr/lib/x/lib{number}.so.1" for number in range(500)), "usr/bin/python3.11")
+    high = files(*(f"opt/.wh.{number}" for number in range(5_000)), "usr/lib/x/.wh.lib7.so.1")
+    started = time.process_time()
+    found = read_rootfs(of(low, high), Cache(tmp_path))
+    assert len(found.libraries) == 499 and found.pythons
+    assert time.process_time() - started < 2
+
+
+def test_a_tar_of_many_members_keeps_none(tmp_path: Path) -> None:
+    data = b"".join(tarfile.TarInfo(f"usr/share/{number}").tobuf() for number in range(2_000)) + bytes(1024)
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r|") as archive:
+        assert sum(1 for _ in each_member(archive)) == 2_000
+        assert len(archive.members) <= 1  # type: ignore[attr-defined]  # as in the source
 
 
 def test_the_first_python_on_the_path_counts(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ..model import Base, Blob, Layer, Platform
 __all__ = [
     "Source",
     "check_platform",
+    "checked_config",
     "diff_ids_of",
     "resolve",
 ]
@@ -25,6 +26,8 @@ _LAYERS = {
     MediaType.LAYER_ZSTD: MediaType.LAYER_ZSTD,
     MediaType.DOCKER_LAYER: MediaType.LAYER_GZIP,
 }
+_SETTINGS = ("Env", "Labels", "ExposedPorts", "Volumes")  # what an image takes over from its base
+_OF_THE_SYSTEM: Mapping[str, type] = {"os.version": str, "os.features": list}  # the same
 
 
 class Source(Protocol):
@@ -53,8 +56,7 @@ def resolve(source: Source, root: Descriptor, *, name: str, platform: Platform) 
         manifest = parsed_document(source.document(manifest_at), name)
     if _type_of(manifest, manifest_at) not in _MANIFESTS:
         raise BentoMLException(f"`{name}` is no image: its media type is `{_type_of(manifest, manifest_at)}`")
-    config = parsed_document(source.document(parsed_descriptor(manifest.get("config"), name)), name)
-    check_platform(config, name, platform)
+    config = checked_config(source.document(parsed_descriptor(manifest.get("config"), name)), name, platform)
     layers = _layers(source, manifest, config, name)
     return Base(name, manifest_at.digest, config, layers, platform)
 
@@ -99,6 +101,37 @@ def _fits(described: Mapping[str, object], platform: Platform) -> bool:
     return (described.get("os"), described.get("architecture")) == (platform.os, platform.architecture) and (
         variant in (None, platform.variant) or platform.variant is None
     )
+
+
+def checked_config(data: bytes, name: str, platform: Platform) -> Mapping[str, object]:
+    """Return the configuration of an image for a platform, which says how a container runs as engines understand it.
+
+    Raises:
+        NotFound: it is for another platform.
+        BentoMLException: it is damaged.
+    """
+    config = parsed_document(data, name)
+    check_platform(config, name, platform)
+    run = config.get("config") or {}
+    wrong = [key for key, kind in _OF_THE_SYSTEM.items() if not isinstance(config.get(key, kind()), kind)]
+    wrong += [key for key in _SETTINGS if not _is_good(key, run)] if isinstance(run, dict) else ["config"]
+    if wrong:
+        raise BentoMLException(
+            f"`{name}`: its configuration has another `{wrong[0]}` than engines understand"
+        )
+    return config
+
+
+def _is_good(key: str, run: Mapping[str, object]) -> bool:
+    value = run.get(key)
+    if value is None:
+        return True
+    match key:
+        case "Env":
+            return isinstance(value, list) and all(isinstance(v, str) and "\0" not in v for v in value)
+        case "Labels":
+            return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    return isinstance(value, dict) and all(isinstance(nothing, dict) for nothing in value.values())
 
 
 def check_platform(config: Mapping[str, object], name: str, platform: Platform) -> None:

@@ -9,14 +9,15 @@ import io
 import posixpath
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 
 from ....exceptions import BentoMLException
 from ....store.digest import Digest
+from ..blobs import CheckedBlob, PlainBlob
 from ..cache import Cache
-from ..codec import decompressed
+from ..members import each_member
 from ..model import Base, Layer
 
 __all__ = ["LayerStream", "RootFS", "read_rootfs"]
@@ -86,14 +87,12 @@ class RootFS:
 
 
 def read_rootfs(base: Base, cache: Cache) -> RootFS:
-    """Read the layers of a base; what was found is remembered by their digests.
+    """Read the layers of a base, and so make sure that each is what its diff_id says; what was found is remembered.
 
     Raises:
         BentoMLException: a layer is damaged or cannot be fetched.
     """
-    layers = [
-        str(layer.descriptor.digest) for layer in base.layers
-    ]  # checked, as what a diff_id says of itself is not
+    layers = [[str(layer.descriptor.digest), str(layer.diff_id)] for layer in base.layers]
     key = Digest.of_json({"rootfs": _FORMAT, "layers": layers})
     if (known := cache.recall(key)) is not None:
         return _from_record(known)
@@ -130,11 +129,12 @@ def _facts(layers: Iterable[Layer]) -> dict[str, str]:
     facts: dict[str, str] = {}
     for layer in layers:
         found: dict[str, str] = {}
-        gone: list[str] = []
-        stream = LayerStream(decompressed(layer.blob.chunks()))
+        gone: set[str] = set()
+        name = f"{layer.descriptor.digest}` of the base, said to be `{layer.diff_id}"
+        stream = LayerStream(CheckedBlob(PlainBlob(layer.blob), layer.diff_id, name).chunks())
         try:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK) as archive:
-                for member in archive:
+                for member in each_member(archive):
                     _note(archive, member, found, gone)
             stream.drain()
         except tarfile.TarError as e:
@@ -144,13 +144,13 @@ def _facts(layers: Iterable[Layer]) -> dict[str, str]:
     return facts
 
 
-def _note(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, str], gone: list[str]) -> None:
+def _note(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, str], gone: set[str]) -> None:
     path = str(PurePosixPath("/", member.name))[1:]
     folder, _, name = path.rpartition("/")
     if name == _OPAQUE:
-        gone.append(f"{folder}/")
+        gone.add(f"{folder}/")
     elif name.startswith(_WHITEOUT):
-        gone.append(str(PurePosixPath(folder, name.removeprefix(_WHITEOUT))))
+        gone.add(str(PurePosixPath(folder, name.removeprefix(_WHITEOUT))))
     elif path in _TEXTS:
         found[path] = _read(archive, member).decode("latin-1")
     elif path in _FOLDERS:
@@ -176,9 +176,10 @@ def _release(path: str, program: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def _is_gone(path: str, gone: Sequence[str]) -> bool:
+def _is_gone(path: str, gone: Collection[str]) -> bool:
     """Say whether a whiteout of an upper layer (``folder/`` for an opaque folder) hides a file of a lower one."""
-    return any(path == hidden or path.startswith(f"{hidden.rstrip('/')}/".lstrip("/")) for hidden in gone)
+    parents = [str(parent) for parent in PurePosixPath(path).parents if parent.name]
+    return any(name in gone for name in (path, "/", *parents, *(f"{parent}/" for parent in parents)))
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
