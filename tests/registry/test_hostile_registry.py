@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,12 +30,6 @@ from bentoml.store.tree import Entry, Tree
 from bentoml.tag import Tag
 
 Layers = Callable[[tuple[Descriptor, ...]], Sequence[Descriptor]]
-
-
-@pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with running(FakeRegistry()) as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 from tests.builder.oci.images import noise
-from tests.registry.fake_registry import FakeRegistry, running
+from tests.registry.fake_registry import FakeRegistry
 from tests.registry.items import save_bento, save_model
 
 from bentoml.config import Home
@@ -23,12 +22,6 @@ from bentoml.registry.transport import Transport
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.models import Model, ModelStore
 from bentoml.store.scan import scan
-
-
-@pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with running(FakeRegistry()) as fake:
-        yield fake
 
 
 @pytest.fixture

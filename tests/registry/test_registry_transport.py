@@ -7,11 +7,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.builder.oci.images import noise
+from tests.registry.clients import client_of
 from tests.registry.fake_registry import FakeRegistry, running
 
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
@@ -19,8 +19,7 @@ from bentoml.registry.client import Registry
 from bentoml.registry.documents import Descriptor
 from bentoml.registry.parallel import Cancelled, Flow, in_parallel
 from bentoml.registry.partials import Partials
-from bentoml.registry.reference import Reference
-from bentoml.registry.transport import Transport, check_hop, is_loopback
+from bentoml.registry.transport import check_hop, is_loopback
 from bentoml.store.digest import Digest
 
 DATA = noise(3_000_000)
@@ -35,10 +34,8 @@ def registry() -> Iterator[FakeRegistry]:
 
 @pytest.fixture
 def client(registry: FakeRegistry) -> Iterator[Registry]:
-    with closing(Transport(pause=lambda seconds: None)) as transport:
-        yield Registry(
-            Reference.parse(f"{registry.host}/team/x:1"), env={}, transport=transport, reads=["team/other"]
-        )
+    with client_of(f"{registry.host}/team/x:1", [], reads=["team/other"]) as client:
+        yield client
 
 
 @pytest.mark.parametrize(

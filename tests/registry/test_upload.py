@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -17,33 +16,12 @@ from bentoml.registry.client import Registry
 from bentoml.registry.contents import Bytes
 from bentoml.registry.documents import Descriptor
 from bentoml.registry.memory import Memory
-from bentoml.registry.reference import Reference
-from bentoml.registry.transport import Transport
 from bentoml.registry.upload import Upload
 from bentoml.store.digest import Digest
 
 SMALL = noise(300_000)
 LARGE = noise(9 << 20)
 assert len(SMALL) < module._SMALL < len(LARGE)
-
-
-@pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with running(FakeRegistry()) as fake:
-        yield fake
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    """The seconds that were waited."""
-    return []
-
-
-@pytest.fixture
-def client(registry: FakeRegistry, pauses: list[float]) -> Iterator[Registry]:
-    """A client that does not really wait."""
-    with closing(Transport(pause=pauses.append)) as transport:
-        yield Registry(Reference.parse(f"{registry.host}/team/x:1"), env={}, transport=transport)
 
 
 def descriptor(data: bytes) -> Descriptor:

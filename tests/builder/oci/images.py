@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bentoml.builder.oci.codec import gzip_codec, layer_of, stored_codec
-from bentoml.builder.oci.model import Image, Layer, Platform
+from bentoml.builder.oci.model import Base, Image, Layer, Platform
 from bentoml.store.archives.tar import Tar, TarEntry
 from bentoml.store.digest import canonical_json
 
@@ -46,6 +46,9 @@ def small_image(*texts: str, architecture: str = "amd64") -> Image:
     return Image(canonical_json(config), layers, Platform("linux", architecture))
 
 
-def content(image: Image) -> list[bytes]:
+APP = small_image("one", "two")  # which the registry of the fixtures has
+
+
+def content(image: Image | Base) -> list[bytes]:
     """Return the bytes of each layer, from the bottom up."""
     return [b"".join(layer.blob.chunks()) for layer in image.layers]

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.builder.oci.images import small_image
-from tests.registry.fake_registry import FakeRegistry, running
+from tests.builder.oci.images import APP, small_image
+from tests.registry.fake_registry import FakeRegistry
 
 from bentoml.builder.oci.bases.pins import BaseDigests
 from bentoml.builder.oci.bases.select import open_base
@@ -20,20 +20,13 @@ from bentoml.exceptions import BentoMLException
 from bentoml.registry.auth import Credentials
 from bentoml.store.digest import Digest
 
-IMAGE, ARM = small_image("one"), small_image("arm", architecture="arm64")
+ARM = small_image("arm", architecture="arm64")
 AMD64 = Platform()
 
 
 @pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with running(FakeRegistry()) as fake:
-        fake.add("team/app", "1", IMAGE)
-        yield fake
-
-
-@pytest.fixture
-def digests(tmp_path: Path) -> BaseDigests:
-    return BaseDigests(tmp_path / "cache", {})
+def digests(cache: Path) -> BaseDigests:
+    return BaseDigests(cache, {})
 
 
 @pytest.fixture
@@ -47,11 +40,11 @@ def nobody() -> Iterator[str]:
 def test_the_digest_is_that_of_the_index_where_there_is_one(
     registry: FakeRegistry, digests: BaseDigests
 ) -> None:
-    assert digests.find(f"{registry.host}/team/app:1", AMD64) == IMAGE.root.digest
-    index = registry.add_index("team/app", "multi", IMAGE, ARM)
+    assert digests.find(f"{registry.host}/team/app:1", AMD64) == APP.root.digest
+    index = registry.add_index("team/app", "multi", APP, ARM)
     assert digests.find(f"{registry.host}/team/app:multi", AMD64) == index
     pinned = f"{registry.host}/team/app:multi@{index}"
-    for image in (IMAGE, ARM):
+    for image in (APP, ARM):
         base = open_base(pinned, platform=image.platform, cache=digests.root, env={})
         assert base.digest == image.root.digest
 
@@ -62,7 +55,7 @@ def test_a_pin_holds_though_the_tag_moves(registry: FakeRegistry, digests: BaseD
     registry.add("team/app", "1", small_image("two"))
     assert (
         open_base(f"{name}@{pin}", platform=AMD64, cache=digests.root / "other", env={}).digest
-        == IMAGE.root.digest
+        == APP.root.digest
     )
     assert digests.find(name, AMD64) == small_image("two").root.digest
 
@@ -91,7 +84,7 @@ def test_one_who_comes_back_is_asked_when_the_user_insists(
     assert len(registry.seen) == 1, "it is not asked twice"
     assert digests.find(name, AMD64) is None
     assert len(registry.seen) == 1, "nor by the next build"
-    assert replace(digests, insists=True).find(name, AMD64) == IMAGE.root.digest
+    assert replace(digests, insists=True).find(name, AMD64) == APP.root.digest
 
 
 def test_an_error_is_an_error_when_the_user_insists(
@@ -123,7 +116,7 @@ def test_a_login_is_used(registry: FakeRegistry, digests: BaseDigests, tmp_path:
         f'{{"auths": {{"{registry.host}": {{"username": "me", "password": "secret"}}}}}}'
     )
     env = {"DOCKER_CONFIG": str(tmp_path)}
-    assert replace(digests, env=env).find(f"{registry.host}/team/app:1", AMD64) == IMAGE.root.digest
+    assert replace(digests, env=env).find(f"{registry.host}/team/app:1", AMD64) == APP.root.digest
 
 
 @pytest.mark.parametrize("base", ["team/app:1", "debs:bookworm", "docker://mine:1"])
@@ -141,7 +134,7 @@ def test_offline_the_digest_of_the_last_time_is_known(registry: FakeRegistry, di
     name = f"{registry.host}/team/app:1"
     digests.find(name, AMD64)
     asked = len(registry.seen)
-    assert replace(digests, offline=True).find(name, AMD64) == IMAGE.root.digest
+    assert replace(digests, offline=True).find(name, AMD64) == APP.root.digest
     assert len(registry.seen) == asked
 
 
@@ -150,4 +143,4 @@ def test_what_a_build_has_asked_an_image_needs_not_ask(registry: FakeRegistry, d
     pin = digests.find(name, AMD64)
     registry.seen.clear()
     open_base(f"{name}@{pin}", platform=AMD64, cache=digests.root, env={})
-    assert [path.rpartition("/")[2] for path in registry.paths()] == [str(IMAGE.config_descriptor.digest)]
+    assert [path.rpartition("/")[2] for path in registry.paths()] == [str(APP.config_descriptor.digest)]

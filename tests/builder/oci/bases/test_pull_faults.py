@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from tests.builder.oci.images import content, small_image
-from tests.registry.fake_registry import FakeRegistry, running
+from tests.builder.oci.images import APP, content
+from tests.registry.fake_registry import FakeRegistry
 from tests.registry.real import real_registry
 
 from bentoml.builder.backends.select import open_sink
@@ -22,40 +21,14 @@ from bentoml.builder.oci.model import Base, Platform
 from bentoml.exceptions import BentoMLException, NotFound, ServiceUnavailable
 from bentoml.process import run
 from bentoml.registry.client import Registry
-from bentoml.registry.reference import Reference
-from bentoml.registry.transport import Transport
 
-IMAGE = small_image("one", "two")
-WEIGHTS = IMAGE.layers[0].descriptor
+WEIGHTS = APP.layers[0].descriptor
 SECRET = "a-password"
 HTPASSWD = "me:$2b$04$BCjs0pnSxMJLIBhWFSpJaeO4CDF8KPp8/hTbX5yGqt3W9lqVkWxhG\n"  # of `secret`
 
 
-@pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with running(FakeRegistry()) as fake:
-        fake.add("team/app", "1", IMAGE)
-        yield fake
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def client(registry: FakeRegistry, pauses: list[float]) -> Iterator[Registry]:
-    """A client that does not really wait."""
-    with closing(Transport(pause=pauses.append)) as transport:
-        yield Registry(Reference.parse(f"{registry.host}/team/app:1"), env={}, transport=transport)
-
-
 def opened(host: str, cache: Path, env: Mapping[str, str] | None = None, *, offline: bool = False) -> Base:
     return open_base(f"{host}/team/app:1", platform=Platform(), cache=cache, env=env or {}, offline=offline)
-
-
-def layers(base: Base) -> list[bytes]:
-    return [b"".join(layer.blob.chunks()) for layer in base.layers]
 
 
 def test_a_date_says_how_long_to_wait(registry: FakeRegistry, client: Registry, pauses: list[float]) -> None:
@@ -92,7 +65,7 @@ def test_a_manifest_that_was_cut_is_asked_for_again(
     registry: FakeRegistry, client: Registry, pauses: list[float]
 ) -> None:
     registry.cut_manifests = [10, 100]
-    assert client.manifest("1")[1] == IMAGE.manifest
+    assert client.manifest("1")[1] == APP.manifest
     assert len(pauses) == 2
     registry.cut_manifests = [10] * 9
     with pytest.raises(ServiceUnavailable, match="broke"):
@@ -102,7 +75,7 @@ def test_a_manifest_that_was_cut_is_asked_for_again(
 
 def test_a_layer_that_is_cut_goes_on_where_it_was(registry: FakeRegistry, tmp_path: Path) -> None:
     registry.cut_after = [0, 5000]  # of the configuration, and of the first layer
-    assert layers(opened(registry.host, tmp_path)) == content(IMAGE)
+    assert content(opened(registry.host, tmp_path)) == content(APP)
 
 
 def test_a_layer_that_is_shorter_than_it_should_be_is_refused(
@@ -117,7 +90,7 @@ def test_a_layer_without_end_is_cut_off(registry: FakeRegistry, tmp_path: Path) 
     base = opened(registry.host, tmp_path)
     registry.endless = True
     with pytest.raises(BentoMLException, match="more than its"):
-        layers(base)
+        content(base)
     assert not (tmp_path / "blobs/sha256" / WEIGHTS.digest.hex).exists()
 
 
@@ -131,7 +104,7 @@ def test_a_registry_that_says_another_digest_than_it_gives_is_refused(
 
 def test_a_slow_registry_is_waited_for(registry: FakeRegistry, tmp_path: Path) -> None:
     registry.trickle = 0.02
-    assert layers(opened(registry.host, tmp_path)) == content(IMAGE)
+    assert content(opened(registry.host, tmp_path)) == content(APP)
 
 
 def test_what_failed_can_be_tried_again(registry: FakeRegistry, tmp_path: Path) -> None:
@@ -139,9 +112,9 @@ def test_what_failed_can_be_tried_again(registry: FakeRegistry, tmp_path: Path) 
     registry.blobs[str(WEIGHTS.digest)] = good[:-1] + b"X"
     base = opened(registry.host, tmp_path)
     with pytest.raises(BentoMLException, match="is not what it should be"):
-        layers(base)
+        content(base)
     registry.blobs[str(WEIGHTS.digest)] = good
-    assert layers(base) == content(IMAGE)
+    assert content(base) == content(APP)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +148,7 @@ def test_a_helper_has_the_credentials(registry: FakeRegistry, tmp_path: Path) ->
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     (tmp_path / "config.json").write_text(json.dumps({"credHelpers": {registry.host: "box"}}))
     env = {"DOCKER_CONFIG": str(tmp_path), "PATH": f"{tmp_path}:/usr/bin:/bin"}
-    assert layers(opened(registry.host, tmp_path / "cache", env)) == content(IMAGE)
+    assert content(opened(registry.host, tmp_path / "cache", env)) == content(APP)
     assert (tmp_path / "asked").read_text() == registry.host
     found = [
         path
@@ -187,7 +160,7 @@ def test_a_helper_has_the_credentials(registry: FakeRegistry, tmp_path: Path) ->
 
 @pytest.mark.engine
 def test_a_real_registry_that_wants_a_login(tmp_path: Path) -> None:
-    open_sink(f"type=oci,dest={tmp_path / 'ours'}", env={}).write(IMAGE, ["app:1"])
+    open_sink(f"type=oci,dest={tmp_path / 'ours'}", env={}).write(APP, ["app:1"])
     with real_registry(tmp_path, htpasswd=HTPASSWD) as host:
         target = f"docker://{host}/team/app:1"
         run(["skopeo", "copy", "--insecure-policy", "--dest-tls-verify=false", "--dest-creds=me:secret",
@@ -196,7 +169,7 @@ def test_a_real_registry_that_wants_a_login(tmp_path: Path) -> None:
             opened(host, tmp_path / "nobody")
         (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": "bWU6c2VjcmV0"}}}))
         env = {"DOCKER_CONFIG": str(tmp_path)}
-        assert layers(opened(host, tmp_path / "cache", env)) == content(IMAGE)
+        assert content(opened(host, tmp_path / "cache", env)) == content(APP)
         pin = BaseDigests(tmp_path / "cache", env).find(f"{host}/team/app:1", Platform())
-        assert pin == IMAGE.root.digest
-    assert layers(opened(host, tmp_path / "cache", env, offline=True)) == content(IMAGE)
+        assert pin == APP.root.digest
+    assert content(opened(host, tmp_path / "cache", env, offline=True)) == content(APP)
