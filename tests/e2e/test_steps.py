@@ -46,6 +46,7 @@ SERVICE = """
             return {
                 "word": private_words.WORD, "after": read("/etc/word"), "command": read("/etc/words-of-command"),
                 "script": read("/etc/set-up"), "tool": shutil.which("sndfile-info"), "as": os.getuid(),
+                "capability": os.getxattr("/usr/local/bin/bound", "security.capability").hex()[:16],
                 "secret": os.environ.get("TOKEN"), "account": read("/etc/passwd")[-1],
             }
 """
@@ -64,10 +65,12 @@ SETUP = """\
     set -e
     echo "the token is $TOKEN"
     python3 - <<'PYTHON'
-    import base64, os, urllib.request
+    import base64, os, shutil, urllib.request
     token = base64.b64encode(f"reader:{os.environ['TOKEN']}".encode()).decode()
     asked = urllib.request.Request(os.environ["INDEX"] + "/private-words/", headers={"Authorization": f"Basic {token}"})
     print(urllib.request.urlopen(asked).status, file=open("/etc/set-up", "w"))
+    shutil.copy("/bin/true", "/usr/local/bin/bound")
+    os.setxattr("/usr/local/bin/bound", "security.capability", bytes.fromhex("0100000200040000") + bytes(12))
     PYTHON
 """
 
@@ -161,6 +164,12 @@ def run(project: Project, *arguments: str) -> str:
     return ended.stdout + ended.stderr
 
 
+def written(project: Project, base: str, folder: Path) -> str:
+    """Write the image as a layout, and return what was said of it."""
+    output = f"type=oci,dest={folder}"
+    return run(project, "containerize", "greeter:latest", "--base-image", base, "--output", output)
+
+
 def test_the_image_has_all_that_was_asked_for(built: tuple[Project, str, list[str]]) -> None:
     with running(IMAGE) as (_, address):
         assert call(address, "look") == {
@@ -170,6 +179,7 @@ def test_the_image_has_all_that_was_asked_for(built: tuple[Project, str, list[st
             "script": ["200"],
             "tool": "/usr/bin/sndfile-info",
             "as": 1034,
+            "capability": "0100000200040000",
             "secret": None,
             "account": "bentoml:x:1034:1034::/home/bentoml:/bin/sh",
         }
@@ -177,17 +187,7 @@ def test_the_image_has_all_that_was_asked_for(built: tuple[Project, str, list[st
 
 def test_the_secret_is_nowhere(built: tuple[Project, str, list[str]], tmp_path: Path) -> None:
     project, base, said = built
-    said.append(
-        run(
-            project,
-            "containerize",
-            "greeter:latest",
-            "--base-image",
-            base,
-            "--output",
-            f"type=oci,dest={tmp_path}/image",
-        )
-    )
+    said.append(written(project, base, tmp_path / "image"))
     looked = 0
     for place in (tmp_path / "image", project.home, project.folder):
         for file in (path for path in place.rglob("*") if path.is_file() and path.suffix != ".pyc"):
@@ -256,15 +256,7 @@ def test_the_layout_of_the_base_is_read_by_others(built: tuple[Project, str, lis
     """The layer that came of the steps is one like others: skopeo takes the image that stands upon it."""
     project, base, _ = built
     target = project.folder.parent / "copied"
-    run(
-        project,
-        "containerize",
-        "greeter:latest",
-        "--base-image",
-        base,
-        "--output",
-        f"type=oci,dest={target}/a",
-    )
+    written(project, base, target / "a")
     copied = subprocess.run(
         ["skopeo", "copy", f"oci:{target}/a", f"dir:{target}/b"], capture_output=True, text=True, timeout=120
     )

@@ -52,6 +52,29 @@ def test_owners_and_modes_stay(tmp_path: Path) -> None:
     assert (entry.mode, entry.uid, b"".join(entry.chunks())) == (0o640, 7, b"1")
 
 
+@pytest.mark.parametrize("capability", [bytes.fromhex("0100000200040000") + bytes(12), b"\xff\n=\0"])
+def test_what_setcap_gave_stays_and_other_attributes_do_not(tmp_path: Path, capability: bytes) -> None:
+    """Turned around, too: the first name of a file has what its other name had in the engine's layer."""
+    file = tmp_path / "layer.tar"
+    info, link = tarfile.TarInfo("z"), tarfile.TarInfo("a")
+    info.pax_headers = {
+        "SCHILY.xattr.security.capability": capability.decode("utf-8", "surrogateescape"),
+        "SCHILY.xattr.user.note": "of the host",
+    }
+    link.type, link.linkname = tarfile.LNKTYPE, "z"
+    with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info)
+        tar.addfile(link)
+    made = b"".join(Tar.of(step_entries(file, {})).chunks())
+    with tarfile.open(fileobj=io.BytesIO(made)) as tar:
+        found = {one.name: one for one in tar}
+    assert (found["a"].type, found["z"].type) == (tarfile.REGTYPE, tarfile.LNKTYPE)
+    assert found["a"].pax_headers == {
+        "SCHILY.xattr.security.capability": info.pax_headers["SCHILY.xattr.security.capability"]
+    }
+    assert found["z"].pax_headers == {}
+
+
 def test_what_only_the_steps_saw_is_left_out(tmp_path: Path) -> None:
     given = {"home/script": Digest.of(b"#!"), "home/kept": Digest.of(b"old"), "home/gone": Digest.of(b"")}
     file = layer(

@@ -8,6 +8,7 @@ import os
 import random
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,30 @@ def test_the_bytes_are_pinned() -> None:
     """Whoever changes the writer changes the identity of every image: this test says so."""
     digest = hashlib.sha256(packed(Tar.of(ENTRIES, mtime=1))).hexdigest()
     assert digest == "db1b750874bd4add42cbed0f4d9df7989c3fc76e508a8b86fa887c657683c69a"
+
+
+CAPABILITY = bytes.fromhex("0100000200040000") + bytes(12)  # cap_net_bind_service=ep
+ODD = b"\xff\n=\0 12 \xc3\xa9"
+
+
+@pytest.mark.parametrize("capability", [CAPABILITY, ODD], ids=["real", "odd"])
+def test_a_file_keeps_its_capabilities(capability: bytes) -> None:
+    entry = replace(TarEntry.file("app/" + "long" * 40, b"x"), capability=capability)
+    with tarfile.open(fileobj=io.BytesIO(packed(Tar.of([entry, TarEntry.file("b", b"y")])))) as tar:
+        first, second = tar
+        assert first.pax_headers == {
+            "path": entry.path,
+            "SCHILY.xattr.security.capability": capability.decode("utf-8", "surrogateescape"),
+        }
+        assert second.pax_headers == {} and tar.extractfile(second).read() == b"y"  # type: ignore[union-attr]  # it is a file
+
+
+def test_the_bytes_of_capabilities_are_pinned() -> None:
+    entry = replace(TarEntry.file("app/run", b"x"), capability=CAPABILITY)
+    digest = hashlib.sha256(packed(Tar.of([entry]))).hexdigest()
+    assert digest == "76771710c320c59f1538f7885dac98dbcc9b481984bbbe095c0368a8eed33beb"
+    with pytest.raises(ValueError, match="only a file has capabilities"):
+        Tar.of([replace(TarEntry.folder("app"), capability=CAPABILITY)])
 
 
 def test_order_umask_and_time_zone_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:

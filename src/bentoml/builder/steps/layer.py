@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import mmap
 import posixpath
 import tarfile
@@ -17,8 +16,6 @@ from ..oci.members import entry_of, linked_forward
 from .model import FILES
 
 __all__ = ["check_secrets", "step_entries"]
-
-logger = logging.getLogger(__name__)
 
 _WHITEOUT = ".wh."
 _CLOCKS = ("var/cache/ldconfig/aux-cache",)  # holds the times of files, which are others in the image
@@ -85,8 +82,6 @@ def _is_ours(path: str, given: Mapping[str, Digest]) -> bool:
 
 
 def _entry(file: Path, info: tarfile.TarInfo, path: str) -> TarEntry | None:
-    if any(key.startswith("SCHILY.xattr.security.capability") for key in info.pax_headers):
-        logger.warning("`/%s` loses its file capabilities in the image", path)
     link = str(PurePosixPath("/", info.linkname))[1:]
     entry = entry_of(info, path, link=link, content=FileBlob(file, info.offset_data, info.size))
     if entry is not None or info.isfifo():  # a pipe is made by whoever talks over it

@@ -31,7 +31,7 @@ __all__ = ["container_upon", "run_steps", "with_steps"]
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1  # to be raised when the same steps give another layer
+_FORMAT = 2  # to be raised when the same steps give another layer
 _NAME = "bentoml-steps"
 _NO_HELP = ", or write the image"  # to a folder: what follows in the engine's error would run no step, either
 _SILENCE = 6 * 3600  # seconds: a compiler may say nothing for long

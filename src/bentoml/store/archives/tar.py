@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from ...exceptions import BentoMLException
 
-__all__ = ["Source", "Tar", "TarEntry", "file_chunks"]
+__all__ = ["CAPABILITY", "Source", "Tar", "TarEntry", "file_chunks"]
 
 _BLOCK = 512
 _CHUNK = 1 << 20
@@ -22,6 +22,7 @@ _END = bytes(2 * _BLOCK)
 _MAX_NAME = 100
 _MAX_SIZE = 8**11 - 1
 _MAX_ID = 8**7 - 1
+CAPABILITY = b"SCHILY.xattr.security.capability"  # the key of the record that engines write, too
 _TYPES = {"file": b"0", "hardlink": b"1", "symlink": b"2", "dir": b"5"}
 
 
@@ -38,7 +39,8 @@ class TarEntry:
     """One file, folder or link: ``path`` is relative to the root, ``source`` gives a file's bytes.
 
     ``size`` is that of ``source``: a file that has another size when it is read is an error. ``link`` is the text of
-    a symbolic link, or the path of the file that a hard link shares.
+    a symbolic link, or the path of the file that a hard link shares. ``capability`` is what `setcap` gave a program: the
+    bytes of its attribute ``security.capability``, which are the only attribute that a tar of ours holds.
     """
 
     path: str
@@ -49,6 +51,7 @@ class TarEntry:
     link: str = ""
     uid: int = 0
     gid: int = 0
+    capability: bytes = b""
 
     @classmethod
     def file(
@@ -121,6 +124,8 @@ def _check(entry: TarEntry, files: set[str]) -> None:
         raise ValueError(f"`{entry.path}` is not a plain relative path")
     if not (0 <= entry.uid <= _MAX_ID and 0 <= entry.gid <= _MAX_ID):
         raise ValueError(f"`{entry.path}`: user or group id out of range")
+    if entry.capability and entry.kind != "file":
+        raise ValueError(f"`{entry.path}`: only a file has capabilities")
     match entry.kind:
         case "file":
             if entry.source is None or (isinstance(entry.source, bytes) and len(entry.source) != entry.size):
@@ -148,6 +153,8 @@ def _header(entry: TarEntry, mtime: int) -> bytes:
     if size > _MAX_SIZE:
         records += _pax_record(b"size", b"%d" % size)
         size = 0
+    if entry.capability:
+        records += _pax_record(CAPABILITY, entry.capability)
     block = _block(name, entry.mode, entry.uid, entry.gid, size, mtime, _TYPES[entry.kind], link)
     if not records:
         return block

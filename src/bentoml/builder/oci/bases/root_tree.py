@@ -5,6 +5,7 @@ Owners and modes stay, times do not: the same files give the same layer. Nothing
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import re
@@ -25,7 +26,7 @@ from ..model import Base, Layer, Platform
 
 __all__ = ["open_root_tree"]
 
-_FORMAT = 1  # to be raised when the same files give another layer
+_FORMAT = 2  # to be raised when the same files give another layer
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ROOT = {"bin", "etc", "lib", "usr"}  # one of which every root has
 _XZ = b"\xfd7zXZ\0"
@@ -127,7 +128,16 @@ def _of_folder(root: Path) -> list[TarEntry]:
                 if origin != name:
                     yield TarEntry(name, "hardlink", mode, link=origin, uid=owner, gid=group)
                 else:
-                    yield TarEntry(name, "file", mode, info.st_size, path, uid=owner, gid=group)
+                    yield TarEntry(
+                        name,
+                        "file",
+                        mode,
+                        info.st_size,
+                        path,
+                        uid=owner,
+                        gid=group,
+                        capability=_capability(path),
+                    )
 
     try:
         return linked_forward({entry.path: entry for entry in walk(root)})
@@ -137,6 +147,18 @@ def _of_folder(root: Path) -> list[TarEntry]:
         ) from e
     except BentoMLException as e:
         raise BentoMLException(f"`rootfs:{root}` is refused: {e}") from e
+
+
+def _capability(file: Path) -> bytes:
+    """Return what `setcap` gave a program; nothing where it, the file system or this machine's system has no such thing."""
+    if not hasattr(os, "getxattr"):
+        return b""
+    try:
+        return os.getxattr(file, "security.capability", follow_symlinks=False)
+    except OSError as e:
+        if e.errno in (errno.ENODATA, errno.ENOTSUP):
+            return b""
+        raise
 
 
 def _stamp(path: Path) -> list[int]:
