@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.builder.oci.images import content, small_image
+from tests.builder.oci.images import APP, content, small_image
 from tests.registry.fake_registry import TOKEN, FakeRegistry, running
 
 from bentoml.builder.oci.bases.select import open_base
@@ -17,24 +16,9 @@ from bentoml.exceptions import BentoMLException, NotFound, ServiceUnavailable
 from bentoml.registry.auth import Credentials
 from bentoml.registry.client import Registry
 from bentoml.registry.documents import MediaType
-from bentoml.registry.reference import Reference
-from bentoml.registry.transport import Transport
 from bentoml.store.digest import Digest, canonical_json
 
-IMAGE = small_image("one", "two")
 ARM = small_image("arm", architecture="arm64")
-
-
-@pytest.fixture
-def registry() -> Iterator[FakeRegistry]:
-    with running(FakeRegistry()) as fake:
-        fake.add("team/app", "1", IMAGE)
-        yield fake
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
 
 
 def opened(
@@ -51,22 +35,18 @@ def opened(
     )
 
 
-def layer_bytes(base: Base) -> list[bytes]:
-    return [b"".join(layer.blob.chunks()) for layer in base.layers]
-
-
 def test_an_image_is_opened_without_its_layers_which_come_when_needed(
     registry: FakeRegistry, cache: Path
 ) -> None:
     base = opened(registry, cache)
-    assert base.digest == IMAGE.manifest_descriptor.digest
+    assert base.digest == APP.manifest_descriptor.digest
     assert base.config["config"] == {"Env": ["A=b"]}
-    assert [layer.diff_id for layer in base.layers] == [layer.diff_id for layer in IMAGE.layers]
-    assert [layer.descriptor for layer in base.layers] == [layer.descriptor for layer in IMAGE.layers]
+    assert [layer.diff_id for layer in base.layers] == [layer.diff_id for layer in APP.layers]
+    assert [layer.descriptor for layer in base.layers] == [layer.descriptor for layer in APP.layers]
     assert len(registry.seen) == 2, "manifest and configuration"
-    assert layer_bytes(base) == content(IMAGE)
-    assert layer_bytes(base) == content(IMAGE)
-    assert len(registry.seen) == 2 + len(IMAGE.layers), "each layer once"
+    assert content(base) == content(APP)
+    assert content(base) == content(APP)
+    assert len(registry.seen) == 2 + len(APP.layers), "each layer once"
 
 
 def test_whoever_watches_sees_the_layers_come_and_nothing_of_what_is_there(
@@ -84,19 +64,19 @@ def test_whoever_watches_sees_the_layers_come_and_nothing_of_what_is_there(
     name = f"{registry.host}/team/app:1"
     base = open_base(name, platform=Platform(), cache=cache, env={}, watch=Watching())
     assert seen == []
-    layer_bytes(base)
+    content(base)
     whole = sum(layer.descriptor.size for layer in base.layers)
     assert [sum(count for kind, count in seen if kind == what) for what in ("expect", "add")] == [
         whole,
         whole,
     ]
     seen.clear()
-    layer_bytes(open_base(name, platform=Platform(), cache=cache, env={}, watch=Watching()))
+    content(open_base(name, platform=Platform(), cache=cache, env={}, watch=Watching()))
     assert seen == []
 
 
 def test_the_platform_is_chosen_from_an_index(registry: FakeRegistry, cache: Path) -> None:
-    registry.add_index("team/app", "multi", IMAGE, ARM)
+    registry.add_index("team/app", "multi", APP, ARM)
     arm = opened(registry, cache, "team/app:multi", platform=Platform("linux", "arm64", "v8"))
     assert arm.digest == ARM.manifest_descriptor.digest
     with pytest.raises(NotFound, match="no image for `linux/s390x`; it has linux/amd64, linux/arm64"):
@@ -106,10 +86,10 @@ def test_the_platform_is_chosen_from_an_index(registry: FakeRegistry, cache: Pat
 
 
 def test_a_pinned_image_in_the_cache_needs_nobody(registry: FakeRegistry, cache: Path) -> None:
-    name = f"team/app@{IMAGE.manifest_descriptor.digest}"
-    assert opened(registry, cache, name).digest == IMAGE.manifest_descriptor.digest
+    name = f"team/app@{APP.manifest_descriptor.digest}"
+    assert opened(registry, cache, name).digest == APP.manifest_descriptor.digest
     asked = len(registry.seen)
-    assert opened(registry, cache, name).digest == IMAGE.manifest_descriptor.digest
+    assert opened(registry, cache, name).digest == APP.manifest_descriptor.digest
     assert len(registry.seen) == asked
 
 
@@ -120,7 +100,7 @@ def test_offline_dials_nobody(registry: FakeRegistry, cache: Path) -> None:
     asked = len(registry.seen)
     base = opened(registry, cache, offline=True)
     with pytest.raises(NotFound, match="not in the cache"):
-        layer_bytes(base)
+        content(base)
     assert len(registry.seen) == asked
 
 
@@ -180,7 +160,7 @@ def test_a_redirect_is_followed_and_authorization_stays_at_home(registry: FakeRe
     registry.realm = "self"
     with running(FakeRegistry(blobs=registry.blobs)) as storage:
         registry.blobs_at = storage.host
-        assert layer_bytes(opened(registry, cache)) == content(IMAGE)
+        assert content(opened(registry, cache)) == content(APP)
         assert storage.seen and all("Authorization" not in headers for _, _, headers in storage.seen)
     mine = [headers for _, path, headers in registry.seen if "/blobs/" in path]
     assert any(headers.get("Authorization") == f"Bearer {TOKEN}" for headers in mine)
@@ -190,25 +170,11 @@ def test_a_redirect_to_a_place_that_asks_for_a_login_gets_none(registry: FakeReg
     with running(FakeRegistry(blobs=registry.blobs, realm="self")) as thief:
         registry.blobs_at = thief.host
         with pytest.raises(NotFound, match="does not show"):
-            layer_bytes(opened(registry, cache))
+            content(opened(registry, cache))
         assert not any(path.startswith("/token") for path in thief.paths())
 
 
-WEIGHTS = IMAGE.layers[0].descriptor
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    """The seconds that were waited."""
-    return []
-
-
-@pytest.fixture
-def client(registry: FakeRegistry, pauses: list[float]) -> Iterator[Registry]:
-    """A client that does not really wait."""
-    reference = Reference.parse(f"{registry.host}/team/app:1")
-    with closing(Transport(pause=pauses.append)) as transport:
-        yield Registry(reference, env={}, transport=transport)
+WEIGHTS = APP.layers[0].descriptor
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no-ranges"])
@@ -217,7 +183,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(
 ) -> None:
     registry.ranges = ranges
     registry.cut_after = [10_000, 20_000, 0]
-    assert b"".join(client.blob(WEIGHTS)) == content(IMAGE)[0]
+    assert b"".join(client.blob(WEIGHTS)) == content(APP)[0]
     asked = [headers.get("Range") for _, path, headers in registry.seen if "/blobs/" in path]
     assert len(asked) == 4 and asked[0] is None and asked[1] == "bytes=10000-"
     assert len(pauses) == 3
@@ -234,7 +200,7 @@ def test_a_connection_that_always_breaks_is_given_up(
 
 def test_a_busy_server_is_asked_again(registry: FakeRegistry, client: Registry, pauses: list[float]) -> None:
     registry.statuses = [503, 429]
-    assert client.manifest("1")[0].digest == IMAGE.manifest_descriptor.digest
+    assert client.manifest("1")[0].digest == APP.manifest_descriptor.digest
     assert pauses == [0.3, 0.6]
     registry.statuses = [500] * 4
     with pytest.raises(ServiceUnavailable, match="answered 500"):
@@ -262,18 +228,18 @@ def test_an_unknown_image_is_not_found(registry: FakeRegistry, cache: Path) -> N
 
 
 def test_a_layer_with_another_digest_is_refused_and_not_kept(registry: FakeRegistry, cache: Path) -> None:
-    victim = str(IMAGE.layers[0].descriptor.digest)
+    victim = str(APP.layers[0].descriptor.digest)
     registry.blobs[victim] = registry.blobs[victim][:-1] + b"X"
     with pytest.raises(BentoMLException, match="is not what it should be"):
-        layer_bytes(opened(registry, cache))
-    assert not (cache / "blobs" / "sha256" / IMAGE.layers[0].descriptor.digest.hex).exists()
+        content(opened(registry, cache))
+    assert not (cache / "blobs" / "sha256" / APP.layers[0].descriptor.digest.hex).exists()
 
 
 def test_a_layer_that_is_too_long_is_refused(registry: FakeRegistry, cache: Path) -> None:
-    victim = str(IMAGE.layers[0].descriptor.digest)
+    victim = str(APP.layers[0].descriptor.digest)
     registry.blobs[victim] += b"X"
     with pytest.raises(BentoMLException, match="is not what it should be"):
-        layer_bytes(opened(registry, cache))
+        content(opened(registry, cache))
 
 
 def test_a_manifest_with_another_digest_is_refused(registry: FakeRegistry, cache: Path) -> None:
@@ -284,7 +250,7 @@ def test_a_manifest_with_another_digest_is_refused(registry: FakeRegistry, cache
 
 
 def test_a_configuration_with_another_digest_is_refused(registry: FakeRegistry, cache: Path) -> None:
-    victim = str(IMAGE.config_descriptor.digest)
+    victim = str(APP.config_descriptor.digest)
     registry.blobs[victim] = registry.blobs[victim].replace(b"A=b", b"A=c")
     with pytest.raises(BentoMLException, match="is not what it should be"):
         opened(registry, cache)
@@ -315,7 +281,7 @@ def test_a_configuration_with_another_digest_is_refused(registry: FakeRegistry, 
 def test_a_senseless_manifest_is_refused(
     registry: FakeRegistry, cache: Path, change: dict[str, object], message: str
 ) -> None:
-    manifest = json.loads(IMAGE.manifest) | change
+    manifest = json.loads(APP.manifest) | change
     registry.add_document("team/app", "bad", str(manifest["mediaType"]), canonical_json(manifest))
     with pytest.raises(BentoMLException, match=message):
         opened(registry, cache, "team/app:bad")
@@ -332,15 +298,15 @@ def test_a_senseless_manifest_is_refused(
 def test_a_configuration_that_no_engine_understands_is_refused(
     registry: FakeRegistry, cache: Path, key: str, value: object
 ) -> None:
-    config = canonical_json(json.loads(IMAGE.config) | {"config": {key: value}})
-    registry.add("team/app", "odd", Image(config, IMAGE.layers, IMAGE.platform))
+    config = canonical_json(json.loads(APP.config) | {"config": {key: value}})
+    registry.add("team/app", "odd", Image(config, APP.layers, APP.platform))
     with pytest.raises(BentoMLException, match=f"its configuration has another `{key}`"):
         opened(registry, cache, "team/app:odd")
 
 
 def test_text_that_is_none_is_refused(registry: FakeRegistry, cache: Path) -> None:
-    config = IMAGE.config.replace(b"A=b", b"A=\\ud800")
-    registry.add("team/app", "odd", Image(config, IMAGE.layers, IMAGE.platform))
+    config = APP.config.replace(b"A=b", b"A=\\ud800")
+    registry.add("team/app", "odd", Image(config, APP.layers, APP.platform))
     with pytest.raises(BentoMLException, match="surrogates"):
         opened(registry, cache, "team/app:odd")
 
@@ -353,7 +319,7 @@ def test_what_is_not_even_json_is_refused(registry: FakeRegistry, cache: Path, d
 
 
 def test_a_docker_manifest_is_read_and_its_layers_become_oci(registry: FakeRegistry, cache: Path) -> None:
-    text = IMAGE.manifest.decode()
+    text = APP.manifest.decode()
     for ours, theirs in (
         (MediaType.LAYER_GZIP, MediaType.DOCKER_LAYER),
         (MediaType.CONFIG, MediaType.DOCKER_CONFIG),
@@ -362,4 +328,4 @@ def test_a_docker_manifest_is_read_and_its_layers_become_oci(registry: FakeRegis
         text = text.replace(ours, theirs)
     registry.add_document("team/app", "docker", MediaType.DOCKER_MANIFEST, text.encode())
     base = opened(registry, cache, "team/app:docker")
-    assert [layer.descriptor for layer in base.layers] == [layer.descriptor for layer in IMAGE.layers]
+    assert [layer.descriptor for layer in base.layers] == [layer.descriptor for layer in APP.layers]
