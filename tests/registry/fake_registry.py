@@ -58,6 +58,7 @@ class FakeRegistry:
     denied: str | None = None  # a repository for which its token service gives no token, also beside others
     mount_status: int | None = None  # what it answers to a mount, if not what it should
     received: int = 0  # bytes of blobs that arrived
+    misread: int = 0  # how often it reads a manifest while another client writes the same
 
     def add(self, repository: str, tag: str, image: Image) -> Digest:
         """Store an image and return the digest of its manifest."""
@@ -206,6 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers["Content-Length"]))
         repository, _, name = urlsplit(self.path).path.removeprefix("/v2/").partition("/manifests/")
         document = json.loads(data)
+        if self.fake.misread:
+            self.fake.misread -= 1
+            return self._answer(400, b'{"errors": [{"code": "DIGEST_INVALID", "message": "no match"}]}')
         if "manifests" in document:
             known = {
                 key.rpartition("/")[2] for key in self.fake.manifests if key.startswith(f"{repository}/")

@@ -172,6 +172,17 @@ def test_tags_are_moved_on_request(registry: FakeRegistry, here: Home, there: Ho
     assert pulled(registry, there, one, "team/iris:prod").item.tag == one.tag
 
 
+def test_a_manifest_that_others_write_at_once_is_written_again(registry: FakeRegistry, here: Home) -> None:
+    model, registry.misread = save_model(here), 2
+    pushed(registry, here, model)
+    assert registry.misread == 0 and f"team/iris:{model.tag.version}".replace(":", "/") in registry.manifests
+    registry.misread = 100
+    with pytest.raises(
+        BentoMLException, match=r"refuses `team/iris:.*` \(status 400, DIGEST_INVALID: no match\)"
+    ):
+        pushed(registry, here, model, force=True)
+
+
 def test_a_tag_of_something_else_is_left_alone_without_force(
     registry: FakeRegistry, here: Home, there: Home
 ) -> None:

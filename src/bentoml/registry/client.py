@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from urllib.parse import urljoin, urlsplit
 
 from ..exceptions import BentoMLException, ServiceUnavailable
@@ -12,7 +13,7 @@ from ..store.digest import Digest
 from .auth import Challenge, Credentials, credentials_for, fetch_token, parse_challenge
 from .documents import MAX_DOCUMENT, Descriptor, MediaType, parsed_document
 from .reference import DEFAULT_HOST, Reference
-from .refusals import refused
+from .refusals import refused, words_of
 from .transport import Answer, Body, Transport, check_hop, is_loopback
 
 __all__ = ["Registry"]
@@ -164,10 +165,17 @@ class Registry:
         Raises:
             BentoMLException: the registry refuses it, or has stored something else.
         """
-        headers = {"Content-Type": media_type}
-        with self.ask("PUT", f"manifests/{tag}", headers, data, expected=(200, 201, 202)) as answer:
-            self._check_digest(answer, Digest.of(data))
-            return "oci-subject" in answer.headers
+        place, headers = f"manifests/{tag}", {"Content-Type": media_type}
+        for attempt in count(1):
+            with self.ask("PUT", place, headers, data, expected=(200, 201, 202, 400)) as answer:
+                if answer.status != 400:
+                    self._check_digest(answer, Digest.of(data))
+                    return "oci-subject" in answer.headers
+                said = words_of(answer)
+            # It reads what it has written, which others may write anew at that moment: the digest is never wrong.
+            if "DIGEST_INVALID" not in said or not self.wait(attempt):
+                break
+        raise BentoMLException(f"registry `{self.host}` refuses {self._name(place)} (status 400{said})")
 
     # -- how it is asked
 
