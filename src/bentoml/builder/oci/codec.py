@@ -1,4 +1,4 @@
-"""Codecs: how a layer's tar travels (stored gzip, gzip), how foreign layers are read, and how a layer is measured.
+"""Codecs: how a layer's tar travels (stored gzip, gzip, zstd), how foreign layers are read, and how a layer is measured.
 
 The digest of a compressed layer depends on the program that compressed it, so each codec has a name that holds its
 version; it is part of every cache key. ``stored`` is framing only and gives the same bytes for ever.
@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from ...exceptions import BentoMLException, MissingDependencyException
+from ...exceptions import BentoMLException
 from ...registry.documents import Descriptor, MediaType
+from ...store.archives.blocks import blocks
+from ...store.archives.gz import HEADER, LAST, STORED, stored, trailer
+from ...store.archives.zstandard import decompressor, library_name, zst
 from ...store.digest import Digest
 from .model import Blob, Layer, LayerKind
 
@@ -33,14 +36,13 @@ __all__ = [
     "measured",
     "packed",
     "stored_codec",
+    "zstd_codec",
 ]
 
 Writer: TypeAlias = Callable[[Iterable[bytes]], tuple[Digest, int]]
 
-_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflate, no name, no time, operating system unknown
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_STORED_BLOCK = 0xFFFF
 _CHUNK = 1 << 20
 
 _crc32 = zlib.crc32 if _fast is None else _fast.crc32
@@ -54,8 +56,13 @@ class Codec(Protocol):
         """The program and its version: what the digest depends on besides the content."""
         ...
 
+    @property
+    def media_type(self) -> str:
+        """The media type of a layer that travels so."""
+        ...
+
     def compressed(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the gzip stream of the bytes in ``chunks``."""
+        """Yield the compressed stream of the bytes in ``chunks``."""
         ...
 
 
@@ -81,6 +88,15 @@ def gzip_codec() -> Codec:
     return _Gzip(f"zlib-{zlib.ZLIB_RUNTIME_VERSION}/1" if _fast is None else f"isal-{isal.__version__}/1")
 
 
+def zstd_codec() -> Codec:
+    """Return the codec that makes layers smallest, for those whose readers all know zstd.
+
+    Raises:
+        MissingDependencyException: this Python has no zstd.
+    """
+    return _Zstd(library_name())
+
+
 def layer_of(source: Blob, codec: Codec, kind: LayerKind, about: str = "") -> Layer:
     """Return the layer of a tar; its bytes are read once, for the digests, and stored nowhere."""
     diff_id, descriptor = packed(source, codec, measured)
@@ -97,7 +113,7 @@ def packed(source: Blob, codec: Codec, write: Writer) -> tuple[Digest, Descripto
             yield chunk
 
     digest, size = write(codec.compressed(tee()))
-    return Digest(plain.hexdigest()), Descriptor(MediaType.LAYER_GZIP, digest, size)
+    return Digest(plain.hexdigest()), Descriptor(codec.media_type, digest, size)
 
 
 def measured(chunks: Iterable[bytes]) -> tuple[Digest, int]:
@@ -132,58 +148,42 @@ def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
 @dataclass(frozen=True, slots=True)
 class _Stored:
     name: str = "stored"
+    media_type: str = MediaType.LAYER_GZIP
 
     def compressed(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        yield _GZIP_HEADER
+        yield HEADER
         crc = length = 0
-        for block in _blocks(chunks, 16 * _STORED_BLOCK):
+        for block in blocks(chunks, 16 * STORED):
             crc = _crc32(block, crc)
             length += len(block)
-            yield b"".join(_stored_blocks(block))
-        yield b"\x01\0\0\xff\xff"  # an empty last block
-        yield _trailer(crc, length)
+            yield b"".join(stored(block))
+        yield LAST + trailer(crc, length)
 
 
 @dataclass(frozen=True, slots=True)
 class _Gzip:
     name: str
+    media_type: str = MediaType.LAYER_GZIP
 
     def compressed(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         deflate = (zlib if _fast is None else _fast).compressobj(1, zlib.DEFLATED, -15)
-        yield _GZIP_HEADER
+        yield HEADER
         crc = length = 0
-        for block in _blocks(chunks, _CHUNK):
+        for block in blocks(chunks, _CHUNK):
             crc = _crc32(block, crc)
             length += len(block)
             yield deflate.compress(block)
         yield deflate.flush()
-        yield _trailer(crc, length)
+        yield trailer(crc, length)
 
 
-def _stored_blocks(data: bytes) -> Iterator[bytes | memoryview]:
-    view = memoryview(data)
-    for start in range(0, len(data), _STORED_BLOCK):
-        block = view[start : start + _STORED_BLOCK]
-        yield b"\0" + len(block).to_bytes(2, "little") + (len(block) ^ 0xFFFF).to_bytes(2, "little")
-        yield block
+@dataclass(frozen=True, slots=True)
+class _Zstd:
+    name: str
+    media_type: str = MediaType.LAYER_ZSTD
 
-
-def _trailer(crc: int, length: int) -> bytes:
-    return crc.to_bytes(4, "little") + (length & 0xFFFFFFFF).to_bytes(4, "little")
-
-
-def _blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Cut a stream into blocks of exactly ``size`` bytes (the last may be shorter): output follows from content alone."""
-    waiting = bytearray()
-    for chunk in chunks:
-        waiting += chunk
-        start = 0
-        while len(waiting) - start >= size:
-            yield bytes(waiting[start : start + size])
-            start += size
-        del waiting[:start]
-    if waiting:
-        yield bytes(waiting)
+    def compressed(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        return zst(blocks(chunks, _CHUNK))
 
 
 def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -198,14 +198,8 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # since Python 3.14
-    except ImportError as e:
-        raise MissingDependencyException(
-            "the layer is compressed with zstd, which needs Python 3.14 or later; "
-            "use a base image with gzip layers, or run with a newer Python"
-        ) from e
-    return _inflated(chunks, zstd.ZstdDecompressor, zstd.ZstdError, "zstd")
+    make, error = decompressor()
+    return _inflated(chunks, make, error, "zstd")
 
 
 class _Inflater(Protocol):

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-__all__ = ["SIZE", "runs", "shrinks"]
+__all__ = ["SIZE", "blocks", "runs", "shrinks"]
 
 SIZE = 1 << 20
 _SAMPLE = 4096
@@ -20,7 +20,21 @@ _WORTH = 0.6  # of its size is what a sample must shrink to
 
 def runs(chunks: Iterable[bytes]) -> Iterator[tuple[bool, Iterator[bytes]]]:
     """Yield runs of blocks that shrink, or do not: each to be read before the next."""
-    return groupby(_blocks(chunks), key=shrinks)
+    return groupby(blocks(chunks), key=shrinks)
+
+
+def blocks(chunks: Iterable[bytes], size: int = SIZE) -> Iterator[bytes]:
+    """Cut a stream into blocks of exactly ``size`` bytes (the last may be shorter), however it came."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        start = 0
+        while len(waiting) - start >= size:
+            yield bytes(waiting[start : start + size])
+            start += size
+        del waiting[:start]
+    if waiting:
+        yield bytes(waiting)
 
 
 def shrinks(block: bytes) -> bool:
@@ -28,17 +42,3 @@ def shrinks(block: bytes) -> bool:
     step = max(len(block) // _SAMPLES, 1)
     sample = b"".join(block[start : start + _SAMPLE] for start in range(0, len(block), step))
     return len(zlib.compress(sample, 1)) < _WORTH * len(sample)
-
-
-def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut a stream into blocks of `SIZE` (the last may be shorter), however it came."""
-    waiting = bytearray()
-    for chunk in chunks:
-        waiting += chunk
-        start = 0
-        while len(waiting) - start >= SIZE:
-            yield bytes(waiting[start : start + SIZE])
-            start += SIZE
-        del waiting[:start]
-    if waiting:
-        yield bytes(waiting)
