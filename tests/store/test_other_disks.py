@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 from tests.store.saving import Save
 
+from bentoml import Tag
 from bentoml.config import Home
+from bentoml.exceptions import BentoMLException
 from bentoml.store.archives.exporting import export
 from bentoml.store.archives.importing import import_item
 from bentoml.store.archives.places import open_place
@@ -105,3 +108,58 @@ def test_what_the_dead_left_is_collected(disk: Path, home: Home, save: Save, tmp
     assert find_garbage(home, temporary=tmp_path) == []
     assert (hidden(disk), (disk / "rose").exists()) == ([], False)
     assert ModelStore(home).list() == [model]
+
+
+@pytest.fixture
+def one_disk(home: Home) -> Iterator[Path]:
+    """Another file system, to which the folder of one model leads."""
+    folder = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    home.models.mkdir(parents=True)
+    (home.models / "big").symlink_to(folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_single_name_on_a_disk_of_its_own(
+    one_disk: Path, home: Home, models: ModelStore, save: Save, tmp_path: Path
+) -> None:
+    first, second = save("big:v1", {"w": "1"}), save("big:v2", {"w": "2"})
+    save("small", {"w": "1"})
+    assert save("big:v1", {"w": "1"}) == first
+    assert sorted(os.listdir(one_disk)) == ["latest", "v1", "v2"]
+    path = export(second, open_place(tmp_path / "x.tar"))
+    assert import_item(Model, open_place(path), home=home)[0].item == second
+    assert models.verify() == []
+    with pytest.raises(BentoMLException, match=r"is a link to .* remove the link"):
+        models.delete("big:v2")
+    assert models.get("big:v2") == second
+    assert find_garbage(home, temporary=tmp_path) == []
+
+
+def test_what_the_dead_left_beside_a_single_name(
+    one_disk: Path, home: Home, save: Save, tmp_path: Path
+) -> None:
+    model = save("big:v1", {"w": "1"})
+    left = one_disk / ".staging" / "dead"
+    left.mkdir(parents=True)
+    (left / "w").write_bytes(b"x" * 10)
+    left.with_suffix(".lock").touch()
+    assert ModelStore(home).list() == [model]
+    collect(home, temporary=tmp_path)
+    assert sorted(os.listdir(one_disk)) == ["latest", "v1"]
+
+
+@pytest.mark.engine  # needs the right to mount
+def test_a_disk_that_is_mounted_for_a_single_name(
+    home: Home, models: ModelStore, save: Save, tmp_path: Path
+) -> None:
+    folder = home.models / "big"
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
+    try:
+        save("big:v1", {"w": "1"})
+        assert models.delete("big:v1").tag == Tag("big", "v1")
+        assert (os.listdir(folder), models.list()) == ([], [])
+        assert collect(home, temporary=tmp_path) == []
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -186,7 +186,7 @@ def _leftovers(home: Home) -> list[Path]:
                 continue
             drafts = _drafts(folder)
             rest = {path.name for path in folder.iterdir()} - {path.name for path in drafts}
-            is_empty = rest <= {LATEST} and root in (home.models, home.bentos)
+            is_empty = rest <= {LATEST} and root in (home.models, home.bentos) and not os.path.ismount(folder)
             found += [folder] if is_empty else drafts
     return found
 

@@ -91,7 +91,7 @@ class Shelf(Catalog[InfoT]):
         manifest.chmod(MODE[False])  # whatever the umask is
         put_stamp(manifest)
         trash = draft.parent
-        with self._staging.beside(self._root, trash) as place:
+        with self._staging.beside(self._folder(tag).parent, trash) as place:
             if place != trash:
                 draft = durable_copy(draft, place / draft.name)
             with self._staging.publishing():
@@ -225,7 +225,7 @@ class Shelf(Catalog[InfoT]):
         tag = self.resolve_single(taglike)
         with (
             self._staging.folder() as trash,
-            self._staging.beside(self._root, trash) as heap,
+            self._staging.beside(self._folder(tag).parent, trash) as heap,
             self._staging.publishing(),
         ):
             tag = self.resolve(tag)  # again, as another process may have deleted it meanwhile
@@ -266,5 +266,5 @@ class Shelf(Catalog[InfoT]):
         folder = self._root / name
         newest = refs.read_latest(folder) or self._newest(name)
         refs.write_latest(folder, newest)
-        if not refs.versions(folder):
+        if not refs.versions(folder) and not os.path.ismount(folder):
             remove(folder)

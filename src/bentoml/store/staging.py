@@ -1,6 +1,7 @@
 """The staging area: everything is made here, on the store's file system, and renamed into its place.
 
-Where the models or bentos have a disk of their own, what is renamed there waits in a ``.staging`` beside them.
+Where the models or bentos, or those of one name, have a disk of their own, what is renamed there waits in a ``.staging``
+beside them.
 
 Each folder ``staging/<token>`` belongs to the process that holds ``staging/<token>.lock``. A folder whose lock nobody
 holds was left by a process that died, and is removed by whoever comes next.
@@ -51,16 +52,18 @@ class Staging:
 
     @contextmanager
     def beside(self, items: Path, folder: Path) -> Iterator[Path]:
-        """Give a folder from which one can rename to ``items``: the given one of this area, or one on their disk."""
-        there = items if items.is_dir() else self._home
-        if os.stat(there).st_dev == os.stat(folder).st_dev:
+        """Give a folder from which one can rename to the items of a name: the given one of this area, or one on their disk."""
+        there = [place for place in (self._home, items.parent, items) if place.is_dir()]
+        disk = os.stat(there[-1]).st_dev
+        if disk == os.stat(folder).st_dev:
             yield folder
         else:
+            beside = next(place for place in there if os.stat(place).st_dev == disk) / _BESIDE
             try:
-                with Staging(Home(self._home), items / _BESIDE).folder() as place:
+                with Staging(Home(self._home), beside).folder() as place:
                     yield place
             finally:
-                remove_empty(items / _BESIDE)
+                remove_empty(beside)
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -125,7 +128,8 @@ class Staging:
 
 def places(home: Home) -> list[Path]:
     """Return the folders in which things wait, whether they are there or not."""
-    return [home.staging, home.models / _BESIDE, home.bentos / _BESIDE]
+    beside = (place for root in (home.models, home.bentos) for place in root.glob(f"*/{_BESIDE}"))
+    return [home.staging, home.models / _BESIDE, home.bentos / _BESIDE, *beside]
 
 
 def remove_empty(beside: Path) -> None:
