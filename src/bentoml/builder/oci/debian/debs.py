@@ -1,4 +1,5 @@
-"""A base image made here of Debian packages: Python of the suite, and what it and most wheels need; nothing else.
+"""A base image made here of Debian packages: Python of the suite, what it and most wheels need, and what scripts and people need in
+a shell; nothing else.
 
 The result follows from the exact list of packages: equal lists give equal layers on every machine.
 """
@@ -27,13 +28,18 @@ __all__ = ["FOR_SCRIPTS_ONLY", "debs_digest", "open_debs", "unpacked"]
 _PACKAGES = (
     "base-files",
     "base-passwd",
+    "bash",
     "ca-certificates",
+    "coreutils",
     "dash",
+    "findutils",
+    "grep",
     "libc-bin",
     "libgomp1",
     "libstdc++6",
     "netbase",
     "python3",
+    "sed",
     "tzdata",
     "zlib1g",
 )
