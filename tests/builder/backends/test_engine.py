@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import urllib.error
 import urllib.request
 import uuid
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.builder.backends.fake_engine import FakeEngine, running
-from tests.builder.oci.images import content, small_image
+from tests.builder.oci.images import content, small_image, zstd_image
 
 from bentoml.builder.backends.engine import EngineSink, _is_near
 from bentoml.builder.backends.loopback import serving
@@ -57,6 +58,16 @@ def test_layers_that_are_there_are_not_sent(engine: FakeEngine) -> None:
     engine.images["sha256:other"] = [str(IMAGE.layers[0].diff_id), "sha256:more"]
     sink(engine).write(IMAGE, ["app:1"])
     assert BLOBS[0] not in engine.loads[0] and BLOBS[1] in engine.loads[0]
+
+
+@pytest.mark.parametrize("containerd", [False, True])
+def test_zstd_is_sent_to_those_alone_who_keep_blobs_as_they_are(engine: FakeEngine, containerd: bool) -> None:
+    """An engine before Docker 23 does not read it; one that knows an image by its manifest must get that one."""
+    image = zstd_image()
+    engine.containerd, engine.reaches_us = containerd, False
+    sink(engine).write(image, ["app:1"])
+    lowest = image.layers[0].descriptor.digest if containerd else image.layers[0].diff_id
+    assert f"blobs/sha256/{lowest.hex}" in engine.loads[-1]
 
 
 def test_an_engine_that_wants_everything_pulls_it(engine: FakeEngine) -> None:
@@ -149,6 +160,18 @@ def test_nobody_else_gets_the_image() -> None:
             refused.value.close()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{root}/")
+
+
+def test_who_tries_tls_is_answered_in_http() -> None:
+    """Docker's containerd store tries TLS first, and goes on in HTTP where the answer begins with `HTTP/` alone."""
+    hello = b"\x16\x03\x01\x00\xf1\x01\x00\x00\xed\x03\x03" + bytes(range(16, 48))  # cut off, and no line of text
+    with serving(IMAGE, lambda count: None) as place:
+        with socket.create_connection(("127.0.0.1", place.port), timeout=5) as client:
+            client.sendall(hello)
+            assert client.recv(64).startswith(b"HTTP/1.1 400 ")
+        with socket.create_connection(("127.0.0.1", place.port), timeout=5):
+            pass  # and one that says nothing disturbs nobody
+        assert urllib.request.urlopen(f"http://127.0.0.1:{place.port}/v2/").status == 200
 
 
 def test_another_id_than_ours_is_an_error(engine: FakeEngine) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bentoml.builder.oci.codec import gzip_codec, layer_of, stored_codec
+from bentoml.builder.oci.blobs import PlainBlob
+from bentoml.builder.oci.codec import gzip_codec, layer_of, stored_codec, zstd_codec
 from bentoml.builder.oci.model import Base, Image, Layer, Platform
 from bentoml.store.archives.tar import Tar, TarEntry
 from bentoml.store.digest import canonical_json
@@ -47,6 +48,13 @@ def small_image(*texts: str, architecture: str = "amd64") -> Image:
 
 
 APP = small_image("one", "two")  # which the registry of the fixtures has
+
+
+def zstd_image() -> Image:
+    """Return an image whose lower layer is compressed with zstd, as some bases are."""
+    image = small_image("above")
+    weights = layer_of(PlainBlob(image.layers[0].blob), zstd_codec(), "base", "weights")
+    return replace(image, layers=(weights, *image.layers[1:]))
 
 
 def content(image: Image | Base) -> list[bytes]:

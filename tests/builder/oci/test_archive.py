@@ -9,9 +9,17 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tests.builder.oci.images import content, small_image
+from tests.builder.oci.images import content, small_image, zstd_image
 
-from bentoml.builder.oci.archive import docker_archive, oci_archive, open_docker_archive, open_oci_archive
+from bentoml.builder.oci.archive import (
+    docker_archive,
+    docker_layers,
+    has_zstd,
+    oci_archive,
+    open_docker_archive,
+    open_oci_archive,
+    without_zstd,
+)
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.codec import decompressed
 from bentoml.builder.oci.model import Base, Image, Platform
@@ -65,6 +73,21 @@ def test_archives_do_not_depend_on_when_they_are_written() -> None:
     assert b"".join(docker_archive(IMAGE, ["a:1"]).chunks()) == b"".join(
         docker_archive(IMAGE, ["a:1"]).chunks()
     )
+
+
+def test_an_image_without_zstd_is_the_same_image(tmp_path: Path) -> None:
+    image = zstd_image()
+    plain = without_zstd(image)
+    assert (has_zstd(image), has_zstd(plain)) == (True, False)
+    assert plain.config_descriptor == image.config_descriptor
+    assert plain.layers[0].descriptor.digest == image.layers[0].diff_id
+    assert plain.layers[1] == image.layers[1]
+    assert without_zstd(image, [image.layers[0].diff_id]) == image, "nobody reads it"
+    file = tmp_path / "image.tar"
+    file.write_bytes(b"".join(docker_archive(plain, ["app:1"]).chunks()))
+    assert [b"".join(blob.chunks()) for blob in docker_layers(file)] == [
+        b"".join(decompressed([data])) for data in content(image)
+    ]
 
 
 def test_layers_can_be_left_out_for_an_engine_that_has_them() -> None:

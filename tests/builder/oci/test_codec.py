@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import sys
+from pathlib import Path
 
 import pytest
 from tests.builder.oci.images import Pieces, noise
 
+from bentoml.builder.oci.cache import Cache, kept_layer, recipe_layer
 from bentoml.builder.oci.codec import (
     Codec,
     Compressed,
@@ -17,10 +20,12 @@ from bentoml.builder.oci.codec import (
     layer_of,
     measured,
     stored_codec,
+    zstd_codec,
 )
 from bentoml.exceptions import BentoMLException, MissingDependencyException
 
-CODECS = [pytest.param(stored_codec(), id="stored"), pytest.param(gzip_codec(), id="gzip")]
+GZIP = [pytest.param(stored_codec(), id="stored"), pytest.param(gzip_codec(), id="gzip")]
+CODECS = [*GZIP, pytest.param(zstd_codec(), id="zstd")]
 SIZES = [0, 1, 0xFFFF, 0x10000, 16 * 0xFFFF, 16 * 0xFFFF + 1, 3_000_000]
 
 
@@ -30,11 +35,16 @@ def pieces(data: bytes, size: int) -> list[bytes]:
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("size", SIZES)
-def test_python_reads_it(codec: Codec, size: int) -> None:
+def test_it_is_read_again(codec: Codec, size: int) -> None:
     data = noise(size // 2) + bytes(size - size // 2)
     packed = b"".join(codec.compressed([data]))
-    assert gzip.decompress(packed) == data
     assert b"".join(decompressed([packed])) == data
+    assert b"".join(decompressed(pieces(packed, 65_537))) == data
+
+
+@pytest.mark.parametrize("codec", GZIP)
+def test_python_reads_gzip(codec: Codec) -> None:
+    assert gzip.decompress(b"".join(codec.compressed([noise(70_000)]))) == noise(70_000)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -58,6 +68,27 @@ def test_stored_bytes_are_pinned() -> None:
 def test_gzip_makes_text_small_and_says_which_program_it_is() -> None:
     assert sum(map(len, gzip_codec().compressed([b"text" * 100_000]))) < 10_000
     assert gzip_codec().name.startswith(("isal-", "zlib-"))
+    assert re.fullmatch(r"zstd-\d+\.\d+\.\d+/3", zstd_codec().name)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [(stored_codec(), "gzip"), (gzip_codec(), "gzip"), (zstd_codec(), "zstd")]
+)
+def test_a_layer_says_how_it_travels(codec: Codec, suffix: str, tmp_path: Path) -> None:
+    """Also one that is recalled: what made it is not asked again."""
+    for number in range(2):
+        made = kept_layer(Cache(tmp_path), "x", lambda _: Pieces((b"tar",)), codec, "model")
+        again = recipe_layer(
+            Cache(tmp_path),
+            "y",
+            Pieces((b"tar",)),
+            codec,
+            "model",
+            checked=Pieces((b"tar",) if number == 0 else ()),
+        )
+        for layer in (made, again, layer_of(Pieces((b"tar",)), codec, "model")):
+            assert layer.descriptor.media_type == f"application/vnd.oci.image.layer.v1.tar+{suffix}"
+            assert b"".join(decompressed(layer.blob.chunks())) == b"tar"
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -100,10 +131,15 @@ def test_damage_is_noticed(damage) -> None:  # type: ignore[no-untyped-def]  # a
         b"".join(decompressed([damage(gzip.compress(noise(10_000)))]))
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python reads zstd since 3.14")
-def test_zstd_is_refused_with_a_way_out() -> None:
-    with pytest.raises(MissingDependencyException, match=r"Python 3\.14"):
+def test_where_zstd_is_missing_there_is_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    with pytest.raises(
+        MissingDependencyException, match=r"Python 3\.14 .*`pip install 'bentoml\[archives\]'`"
+    ):
         b"".join(decompressed([b"\x28\xb5\x2f\xfd" + bytes(20)]))
+    with pytest.raises(MissingDependencyException, match=r"Python 3\.14"):
+        zstd_codec()
 
 
 def test_few_bytes_that_stand_for_many_come_in_pieces() -> None:

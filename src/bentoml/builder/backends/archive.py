@@ -13,7 +13,7 @@ from ...paths import atomic_write
 from ...store.archives.tar import Tar
 from ...store.archives.watch import Unwatched, Watch, counted
 from ...store.digest import Digest
-from ..oci.archive import docker_archive, oci_archive
+from ..oci.archive import docker_archive, oci_archive, without_zstd
 from ..oci.blobs import writing
 from ..oci.model import Image, ImageIndex, Referrer
 from .output import STDOUT
@@ -56,4 +56,4 @@ class ArchiveSink:
             raise InvalidArgument(
                 "an archive for `docker load` holds the image of one platform; take `type=oci-archive`, or name one `--platform`"
             )
-        return docker_archive(image, names), image.config_descriptor.digest
+        return docker_archive(without_zstd(image), names), image.config_descriptor.digest

@@ -13,7 +13,7 @@ from ...registry.reference import Reference
 from ...store.archives.watch import Unwatched, Watch, counted
 from ...store.digest import Digest
 from ..daemon.api import EngineApi, Refused, reached
-from ..oci.archive import docker_archive
+from ..oci.archive import docker_archive, has_zstd, without_zstd
 from ..oci.model import Image, ImageIndex, Referrer
 
 __all__ = ["EngineSink", "held_layers"]
@@ -77,7 +77,8 @@ class EngineSink:
             try:
                 if way == "pull":
                     return _pull(engine, image, self.watch)
-                _send(engine, image, names, held.layers if way == "thin" else (), self.watch)
+                known: Collection[Digest] = held.layers if way == "thin" else ()
+                _send(engine, _readable(engine, image, known), names, known, self.watch)
                 return ""
             except Refused as e:
                 logger.info("the engine did not take the image (%s): %s", way, e)
@@ -103,6 +104,13 @@ def _ways(engine: EngineApi, held: _Held) -> tuple[Way, ...]:
     if not held.has_chains and _has_blobs(engine.info()):
         return (*pull, "full")
     return ("thin", *pull, "full") if held.layers else ("full",)
+
+
+def _readable(engine: EngineApi, image: Image, known: Collection[Digest]) -> Image:
+    """Return an image whose layers, but for the known ones, the engine reads; one that keeps blobs as they are reads zstd."""
+    if not has_zstd(image) or _has_blobs(engine.info()):
+        return image
+    return without_zstd(image, known)
 
 
 def _has_blobs(info: Mapping[str, Any]) -> bool:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ...exceptions import BentoMLException, NotFound
-from ...registry.documents import MAX_DOCUMENT, Descriptor, checked_document, json_of
+from ...registry.documents import MAX_DOCUMENT, Descriptor, MediaType, checked_document, json_of
 from ...registry.reference import Reference
 from ...store.archives.tar import Tar, TarEntry
 from ...store.digest import Digest, canonical_json
 from .bases.resolve import checked_config, diff_ids_of
 from .blobs import CheckedBlob, FileBlob, PlainBlob
 from .cache import Cache, kept_layer
-from .codec import gzip_codec
+from .codec import gzip_codec, measured
 from .layout import INDEX_FILE, LAYOUT_FILE, MARKER, blob_path, image_parts, index_of, open_index
 from .model import Base, Blob, Image, ImageIndex, Layer, Platform, Referrer
 
-__all__ = ["docker_archive", "docker_layers", "oci_archive", "open_docker_archive", "open_oci_archive"]
+__all__ = [
+    "docker_archive",
+    "docker_layers",
+    "has_zstd",
+    "oci_archive",
+    "open_docker_archive",
+    "open_oci_archive",
+    "without_zstd",
+]
 
 _DOCKER_FILE = "manifest.json"
 
@@ -41,6 +49,32 @@ def docker_archive(image: Image, names: Sequence[str], *, without: Collection[Di
     }
     entry = TarEntry.file(_DOCKER_FILE, canonical_json([document]))
     return Tar.of([entry, *_layout_entries(image, names, without)])
+
+
+def without_zstd(image: Image, known: Collection[Digest] = ()) -> Image:
+    """Return an image for those who may not read zstd, as engines before Docker 23: such layers of its base are plain.
+
+    The id stays, the digest of the manifest does not. Layers whose diff_id is in ``known`` need nobody to read them.
+    """
+    layers = (
+        _plain(layer) if _is_zstd(layer) and layer.diff_id not in known else layer for layer in image.layers
+    )
+    return replace(image, layers=tuple(layers))
+
+
+def has_zstd(image: Image) -> bool:
+    """Say whether a layer of an image is compressed with zstd."""
+    return any(map(_is_zstd, image.layers))
+
+
+def _is_zstd(layer: Layer) -> bool:
+    return layer.descriptor.media_type == MediaType.LAYER_ZSTD
+
+
+def _plain(layer: Layer) -> Layer:
+    blob = PlainBlob(layer.blob)
+    digest, size = measured(blob.chunks())
+    return replace(layer, descriptor=Descriptor(MediaType.LAYER, digest, size), blob=blob)
 
 
 def _short(name: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ...exceptions import BentoMLException
 from ...paths import write_atomic
-from ...registry.documents import Descriptor, MediaType
+from ...registry.documents import Descriptor
 from ...store.digest import Digest, canonical_json
 from .blobs import CheckedBlob, FileBlob, writing
 from .codec import Codec, Compressed, layer_of, packed
@@ -158,7 +158,7 @@ def recipe_layer(
     without them ``checked`` is read, which is ``source`` with whatever makes sure that its files are what they were.
     """
     record_key = _layer_key(key, codec)
-    if (known := _recalled(cache, record_key)) is not None:
+    if (known := _recalled(cache, record_key, codec)) is not None:
         diff_id, descriptor = known
         return Layer(diff_id, descriptor, Compressed(source, codec), kind, about)
     layer = replace(layer_of(checked, codec, kind, about), blob=Compressed(source, codec))
@@ -184,7 +184,7 @@ def kept_layer(
 
 def recalled_layer(cache: Cache, key: object, codec: Codec, kind: LayerKind, about: str = "") -> Layer | None:
     """Return the layer that `kept_layer` keeps under ``key``, or ``None`` when it is not there."""
-    known = _recalled(cache, _layer_key(key, codec))
+    known = _recalled(cache, _layer_key(key, codec), codec)
     if known is None:
         return None
     diff_id, descriptor = known
@@ -211,12 +211,12 @@ def _record(layer: Layer) -> Mapping[str, object]:
     }
 
 
-def _recalled(cache: Cache, key: Digest) -> tuple[Digest, Descriptor] | None:
+def _recalled(cache: Cache, key: Digest, codec: Codec) -> tuple[Digest, Descriptor] | None:
     record = cache.recall(key)
     if record is None:
         return None
     try:
         digest, size = Digest.parse(str(record["digest"])), int(str(record["size"]))
-        return Digest.parse(str(record["diff_id"])), Descriptor(MediaType.LAYER_GZIP, digest, size)
+        return Digest.parse(str(record["diff_id"])), Descriptor(codec.media_type, digest, size)
     except (KeyError, ValueError):
         return None

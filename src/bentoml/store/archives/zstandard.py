@@ -8,7 +8,7 @@ from typing import Any
 
 from ...exceptions import MissingDependencyException
 
-__all__ = ["decompressor", "zst"]
+__all__ = ["decompressor", "library_name", "zst"]
 
 _LEVEL = 3
 _MODULES = ("compression.zstd", "backports.zstd")  # the one is the other, for older Pythons
@@ -27,6 +27,11 @@ def zst(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield compressor.flush()
 
 
+def library_name() -> str:
+    """Return what the bytes of `zst` depend on besides the content: the version of the library, and the level."""
+    return f"zstd-{_library().zstd_version}/{_LEVEL}"
+
+
 def decompressor() -> tuple[Callable[[], Any], type[Exception]]:
     """Return what makes a decompressor of one frame, and the error that it raises."""
     library = _library()
@@ -40,6 +45,5 @@ def _library() -> Any:
         except ImportError:
             continue
     raise MissingDependencyException(
-        "the format `zst` needs Python 3.14 or `backports.zstd`; install it with `pip install 'bentoml[archives]'`, or choose "
-        "another format"
+        "zstd needs Python 3.14 or `backports.zstd`; install it with `pip install 'bentoml[archives]'`, or choose another format"
     )
