@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import typing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -52,6 +53,8 @@ class Everything:
     def texts(self, tag: str, n: int = 0, price: Decimal = Decimal(0), data: bytes = b"") -> None: ...
     def items(self, items: list[Shown]) -> None: ...
     def named(self, files: dict[str, Path]) -> None: ...
+    def any_dictionary(self, files: typing.Dict = {}) -> None: ...  # type: ignore[type-arg]  # noqa: B006, UP006  # as some write it
+    def maybe_named(self, files: dict[str, Path] | None = None) -> None: ...
     def model(self, item: Shown, other: str = "") -> None: ...
     def either(self, file: Path | str | int) -> None: ...
     def several(self, files: tuple[Path, ...] | None = None, images: list[Image.Image] = []) -> None: ...  # noqa: B006  # never shared
@@ -120,20 +123,35 @@ def test_only_what_is_wrong_is_told() -> None:
     assert locations(caught.value) == [("tag",)]
 
 
-def test_files_at_any_depth(tmp_path: Path) -> None:
+def test_files_at_any_depth() -> None:
     got = input_of("items").from_parts(
         [text("items", '[{}, {"note": "z"}]'), png("items.0.image"), png("items.1.image")]
     )["items"]
     assert [(type(i), i.image.size, i.note) for i in got] == [(Shown, (3, 2), "n"), (Shown, (3, 2), "z")]
-    files = [Part("files.a", "a", None, b"1"), Part("files.b.c", "b", None, b"2")]
-    got = input_of("named").from_parts(files[:1], lambda: tmp_path)["files"]
-    assert {name: path.read_bytes() for name, path in got.items()} == {"a": b"1"}
-    with pytest.raises(ValidationError):
-        input_of("named").from_parts(files, lambda: tmp_path)
     got = input_of("model").from_parts([png("item.image"), text("item.note", "x"), text("other", "y")])
     assert (got["item"].note, got["other"]) == ("x", "y")
     with pytest.raises(BadInput, match=r"`items.7.image`: the list has no item `7`"):
         input_of("items").from_parts([text("items", "[{}]"), png("items.7.image")])
+
+
+@pytest.mark.parametrize(
+    "before", [[], [text("files", '{"b.txt": null}')], [text("files", "null")]], ids=["", "object", "null"]
+)
+@pytest.mark.parametrize("name", ["named", "maybe_named"])
+def test_files_by_names_with_dots(tmp_path: Path, name: str, before: list[Part]) -> None:
+    parts = [*before, Part("files.a", "a", None, b"1"), Part("files.b.txt", "b", None, b"2")]
+    got = input_of(name).from_parts(parts, lambda: tmp_path)["files"]
+    assert {name: path.read_bytes() for name, path in got.items()} == {"a": b"1", "b.txt": b"2"}
+
+
+def test_other_dictionaries_are_objects_in_one_another() -> None:
+    assert input_of("any_dictionary").from_parts([text("files.a.b", "1")]) == {"files": {"a": {"b": 1}}}
+
+
+def test_files_by_names_in_a_form_of_something_else(tmp_path: Path) -> None:
+    for wrong in (text("files", "[1]"), text("files", "x")):
+        with pytest.raises(BadInput, match=r"`files.a.b`: there is no object|the list has no item"):
+            input_of("named").from_parts([wrong, Part("files.a.b", "b", None, b"2")], lambda: tmp_path)
 
 
 @pytest.mark.parametrize("name", ["items", "named", "model", "root_model", "root_dataclass"])

@@ -15,7 +15,7 @@ from .fail_fast import BySize
 from .files import Part
 from .nested import place
 from .npy import NPY, read_npy
-from .types import file_shape, not_none, unwrap
+from .types import file_shape, holds_files_by_key, not_none, unwrap
 
 __all__ = ["Folder", "Form", "error_line"]
 
@@ -35,6 +35,7 @@ class Form:
         self._as_text = frozenset(
             n for n, a in fields.items() if unwrap(not_none(unwrap(a)[0]))[0] in _TEXT_FIRST
         )
+        self._by_key = frozenset(n for n, a in fields.items() if holds_files_by_key(a))
         self.files = frozenset(self._shapes)
 
     def read(self, parts: Sequence[Part], folder: Folder | None) -> Any:
@@ -68,7 +69,8 @@ class Form:
                 inner[name] = (
                     _as_text(group, again[name]) if name in again else _one(map(_inner_value, group))
                 )
-        _place_all(values, inner)
+        for name, value in inner.items():
+            self._place(values, name, value)
         return values
 
     def _to_read_again(self, groups: Mapping[str, list[Part]], error: ValidationError) -> dict[str, str]:
@@ -87,6 +89,18 @@ class Form:
 
     def _is_inside(self, name: str) -> bool:
         return "." in name and name not in self._names and name.partition(".")[0] in self._names
+
+    def _place(self, values: dict[str, Any], name: str, value: Any) -> None:
+        field, _, key = name.partition(".")
+        if field in self._by_key:
+            if values.get(field) is None:
+                values[field] = {}
+            if isinstance(values[field], dict):
+                values[field].setdefault(key, None)  # which marks the place, whatever dots are in the key
+        try:
+            place(values, name, value)
+        except ValueError as e:
+            raise BadInput(f"the form has a part `{name[:100]}`: {e}") from e
 
     def _value(self, name: str, group: Sequence[Part]) -> Any:
         return _one(map(_text if name in self._as_text else _decoded, group))
@@ -124,14 +138,6 @@ def _grouped(parts: Sequence[Part]) -> Mapping[str, list[Part]]:
     for part in parts:
         groups.setdefault(part.name, []).append(part)
     return groups
-
-
-def _place_all(values: dict[str, Any], inner: Mapping[str, Any]) -> None:
-    for name, value in inner.items():
-        try:
-            place(values, name, value)
-        except ValueError as e:
-            raise BadInput(f"the form has a part `{name[:100]}`: {e}") from e
 
 
 def _left_out(part: Part) -> bool:

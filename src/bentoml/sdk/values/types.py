@@ -28,6 +28,7 @@ __all__ = [
     "content_type",
     "file_shape",
     "holds_files",
+    "holds_files_by_key",
     "is_any_text",
     "is_response",
     "is_text",
@@ -60,6 +61,12 @@ def file_shape(annotation: Any) -> str | None:
     if get_origin(inner) in (list, tuple, set, frozenset, Sequence, Iterable):
         return "many" if any(file_shape(a) == "one" for a in arguments) else None
     return None
+
+
+def holds_files_by_key(annotation: Any) -> bool:
+    """Say whether an adapted annotation is a dictionary, or an optional one, of files."""
+    inner = unwrap(not_none(unwrap(annotation)[0]))[0]
+    return get_origin(inner) is dict and any(file_shape(value) == "one" for value in get_args(inner)[1:])
 
 
 def holds_files(schema: Any) -> bool:
