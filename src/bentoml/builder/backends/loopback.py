@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _TAG = "image"
 _VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+_TLS = b"\x16"  # what each attempt to speak TLS begins with
+_NO_TLS = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
@@ -72,6 +75,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         logger.debug("engine: %s", format % args)
+
+    def handle(self) -> None:
+        """Answer; who tries TLS is told in HTTP that this is none: by that, containerd knows to go on in HTTP."""
+        try:
+            begin = self.connection.recv(1, socket.MSG_PEEK)
+            if begin != _TLS:
+                return super().handle()
+            self.connection.recv(1 << 16)  # a connection closed with bytes unread may take the answer along
+            self.wfile.write(_NO_TLS)
+        except OSError as e:  # the engine went away
+            logger.debug("engine: %s", e)
 
     def do_HEAD(self) -> None:
         """Answer without the content."""
