@@ -93,3 +93,18 @@ def test_different_values_have_different_identities() -> None:
         {},
     ]
     assert len({repr(identity_of(value)) for value in values}) == len(values)
+
+
+HALF = "a\ud800b"
+
+
+@pytest.mark.parametrize("labels", [{"team": HALF}, {HALF: "a"}], ids=ascii)
+def test_labels_hold_no_half_of_a_character(labels: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"label .*'a\\ud800b', which holds half of a character"):
+        plain_labels(labels)
+
+
+@pytest.mark.parametrize("value", [{"a": [HALF]}, {"b": {HALF: 1}}], ids=ascii)
+def test_metadata_holds_no_half_of_a_character(value: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"`metadata\..* is 'a\\ud800b', which holds half of a character"):
+        plain_metadata(value)

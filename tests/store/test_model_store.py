@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from tests.store.saving import Save
@@ -206,6 +207,18 @@ def test_a_place_that_is_taken_leaves_nothing(home: Home, save: Save) -> None:
     with pytest.raises(OSError):
         save("iris", FILES)
     assert everything(home) == ["models/iris"]
+
+
+@pytest.mark.parametrize(
+    "declaration", [{"module": "a\ud800"}, {"context": ModelContext("a\ud800")}], ids=ascii
+)
+def test_half_of_a_character_leaves_nothing(
+    models: ModelStore, home: Home, declaration: dict[str, Any]
+) -> None:
+    with pytest.raises(BentoMLException, match=r"describes model `iris.*half of a character .*'.*a\\ud800"):  # noqa: SIM117 - the block fails
+        with models.create("iris", **declaration):
+            pass
+    assert (models.list(), list(home.staging.iterdir())) == ([], [])
 
 
 def test_objects_that_cannot_be_pickled_leave_nothing(models: ModelStore, home: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 __all__ = ["identity_of", "plain_labels", "plain_metadata", "plain_value"]
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def plain_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
@@ -24,7 +27,9 @@ def plain_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
             raise ValueError(
                 f"labels must be strings, but {key!r}: {value!r} is not; write `{key!s}`: `{value!s}`"
             )
-    return {str.__str__(key): str.__str__(value) for key, value in (labels or {}).items()}
+    return {
+        _text(key, "a label"): _text(value, f"the label {key!r}") for key, value in (labels or {}).items()
+    }
 
 
 def plain_metadata(metadata: Mapping[str, Any] | None, what: str = "metadata") -> dict[str, Any]:
@@ -47,7 +52,7 @@ def plain_value(value: object, where: str) -> Any:
         case None | bool():
             return value
         case str():
-            return str.__str__(value)
+            return _text(value, f"`{where}`")
         case int():
             return int(value)
         case float():
@@ -94,7 +99,18 @@ def _plain_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
             raise ValueError(
                 f"the keys of `{where}` must be strings, but {key!r} is a `{type(key).__name__}`"
             )
-    return {str.__str__(key): plain_value(item, f"{where}.{key}") for key, item in value.items()}
+    return {
+        _text(key, f"a key of `{where}`"): plain_value(item, f"{where}.{key}") for key, item in value.items()
+    }
+
+
+def _text(value: str, what: str) -> str:
+    """Return a text as a plain one; half of a character, as undecodable bytes become, cannot be written anywhere."""
+    if _HALF.search(value):
+        raise ValueError(
+            f"{what} is {value!r}, which holds half of a character and cannot be stored; mend it"
+        )
+    return str.__str__(value)
 
 
 def _without_numpy(value: object) -> object:

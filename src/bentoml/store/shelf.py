@@ -30,6 +30,7 @@ from .tree import Entry, Tree
 
 __all__ = ["Shelf"]
 
+_SHOWN = 20  # characters before and after what is wrong
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -83,11 +84,9 @@ class Shelf(Catalog[InfoT]):
 
         With ``replaces`` it takes the place of another item with its tag, of which an alias goes on to name what has the tag.
         """
-        digest = info.identity(files)
-        tag = Tag(info.tag.name, info.tag.version or digest.version())
-        info = replace(info, tag=tag, digest=digest, listing=files.lines())
-        manifest = draft / self._kind.FILE
-        write_atomic(manifest, info.to_yaml().encode())
+        info, digest, text = self._described(info, files)
+        tag, manifest = info.tag, draft / self._kind.FILE
+        write_atomic(manifest, text)
         manifest.chmod(MODE[False])  # whatever the umask is
         put_stamp(manifest)
         trash = draft.parent
@@ -100,6 +99,19 @@ class Shelf(Catalog[InfoT]):
                         self._publish(draft, info, trash)
                 refs.write_latest(self._folder(tag).parent, tag.version)
                 return self._folder(tag), self.read(tag)  # while nobody can delete it
+
+    def _described(self, info: InfoT, files: Tree) -> tuple[InfoT, Digest, bytes]:
+        """Return the manifest of an item with these files, its digest, and how it is written."""
+        try:
+            digest = info.identity(files)
+            tag = Tag(info.tag.name, info.tag.version or digest.version())
+            info = replace(info, tag=tag, digest=digest, listing=files.lines())
+            return info, digest, info.to_yaml().encode()
+        except UnicodeEncodeError as e:
+            near = e.object[max(0, e.start - _SHOWN) : e.end + _SHOWN]
+            raise InvalidArgument(
+                f"what describes {self._kind.KIND} `{info.tag}` holds half of a character and cannot be stored: {near!r}"
+            ) from e
 
     def holds(self, tag: Tag, digest: Digest, *, or_other: bool = False) -> bool:
         """Say whether the very same item is there and whole.

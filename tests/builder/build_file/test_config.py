@@ -181,6 +181,7 @@ def test_all_mistakes_are_reported_at_once_with_the_nearest_key() -> None:
         pytest.param({"python": {"no_index": 1}}, "python.no_index", id="flag"),
         pytest.param({"args": [1]}, "args", id="args"),
         pytest.param({"description": 3}, "description", id="description"),
+        pytest.param({"description": "a\ud800"}, "description", id="half-a-character"),
     ],
 )
 def test_a_value_that_is_not_acceptable_is_refused_by_name(data: dict[str, Any], key: str) -> None:

@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 Stage = Literal["all", "build", "runtime"]
 
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # halves of a pair are no characters
+
 # Each pattern keeps its value one word in a Dockerfile, in an argument list and in a URL; see docs/reference/bentofile.md.
 _SERVICE = re.compile(r"([\w-]+(\.[\w-]+)*|[\w.-]*/[\w./-]*)(:\w+(\.\w+)*)?")
 _LEADING_DOT = re.compile(r"^(!?)\./+")  # `./x`, which means nothing to git, is meant as `/x`
@@ -224,7 +226,7 @@ def _name(fields: Fields) -> str:
 
 def _description(fields: Fields) -> str:
     value = fields.raw("description")
-    if value is None or (isinstance(value, str) and "\0" not in value):
+    if value is None or (isinstance(value, str) and not _NO_TEXT.search(value)):
         return value or ""
     fields.mistake("description", "has to be text, or `file: PATH`")
     return ""
