@@ -46,7 +46,7 @@ SERVICE = """
             return {
                 "word": private_words.WORD, "after": read("/etc/word"), "command": read("/etc/words-of-command"),
                 "script": read("/etc/set-up"), "tool": shutil.which("sndfile-info"), "as": os.getuid(),
-                "capability": os.getxattr("/usr/local/bin/bound", "security.capability").hex()[:16],
+                "capability": os.getxattr("/usr/bin/bound", "security.capability").hex()[:16],
                 "secret": os.environ.get("TOKEN"), "account": read("/etc/passwd")[-1],
             }
 """
@@ -69,8 +69,8 @@ SETUP = """\
     token = base64.b64encode(f"reader:{os.environ['TOKEN']}".encode()).decode()
     asked = urllib.request.Request(os.environ["INDEX"] + "/private-words/", headers={"Authorization": f"Basic {token}"})
     print(urllib.request.urlopen(asked).status, file=open("/etc/set-up", "w"))
-    shutil.copy("/bin/true", "/usr/local/bin/bound")
-    os.setxattr("/usr/local/bin/bound", "security.capability", bytes.fromhex("0100000200040000") + bytes(12))
+    shutil.copy("/bin/true", "/usr/bin/bound")
+    os.setxattr("/usr/bin/bound", "security.capability", bytes.fromhex("0100000200040000") + bytes(12))
     PYTHON
 """
 
