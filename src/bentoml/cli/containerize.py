@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from ..builder.backends.output import Output, parse_output
-from ..builder.engines.known import get_engine
-from ..builder.engines.model import EngineImage
 from ..builder.engines.options import parse_options
-from ..builder.image.api import build_by_dockerfile, check_features, is_for_engine
+from ..builder.image.choice import check_features, is_for_engine
 from ..builder.image.containerize import containerize as make_image
 from ..builder.image.result import ImageResult
 from ..builder.oci.blobs import writing
 from ..config import Home, environment
 from ..exceptions import InvalidArgument
 from ..paths import write_atomic
-from ..store.bentos import BentoStore
+from ..store.bentos import Bento, BentoStore
 from . import _image_options as option
 from ._engine_flags import EngineFlagsCommand, given_flags, note_of
 from ._image_table import print_layers
@@ -27,6 +26,10 @@ from ._output import print_json
 from ._steps import is_quiet, talk
 from ._tags import parse_tag
 from ._telling import Telling
+
+if TYPE_CHECKING:
+    from ..builder.engines.model import EngineImage
+    from ..builder.engines.options import Option
 
 __all__ = ["app"]
 
@@ -68,25 +71,24 @@ def containerize(
             "--base-image": base_image, "--offline": offline, "--compress-models": compress_models != "none",
             "--compile": bytecode, "--no-compile": bytecode is False, "-o json": _JSON in (output or ()),
         }  # fmt: skip
-        tag, goes_elsewhere = parse_tag(bento), bool(output or sbom)
-        if is_for_engine(tag, backend, options, ours, is_for_a_place=goes_elsewhere):
+        env = environment()
+        home = Home.from_environment(env)
+        found = BentoStore(home).get(parse_tag(bento))
+        if is_for_engine(found.info, backend, options, ours, env=env, is_for_a_place=bool(output or sbom)):
             said = {
                 "label": labels, "output": tuple(output or ()), "push": push, "load": load, "sbom": sbom,
                 "iidfile": iidfile, "metadata_file": metadata_file, **given_flags(context), **options,
             }  # fmt: skip
-            made = build_by_dockerfile(
-                tag, get_engine(backend), image_tag or [],
-                {name: value for name, value in said.items() if value not in (None, False, (), {})},
-                platform=platform, verify=verify, as_root=run_as_root, step=telling.step, tell=talk,
+            given = {name: value for name, value in said.items() if value not in (None, False, (), {})}
+            return _by_dockerfile(
+                found, backend, image_tag or [], given, telling,
+                platform=platform, verify=verify, as_root=run_as_root,
             )  # fmt: skip
-            return _print(made, made.runner)
         place, as_json = _place(output or [], push=push, load=load)
         wants_sbom, sbom_file = _sbom(sbom)
         _tell_what_changes_nothing(context, run_as_root)
-        env = environment()
-        home = Home.from_environment(env)
         result = make_image(
-            BentoStore(home).get(tag), home=home, env=env, base=base_image, names=image_tag or (),
+            found, home=home, env=env, base=base_image, names=image_tag or (),
             output=place, platform=platform, offline=offline, compress_models=compress_models, verify=verify,
             bytecode=bytecode, labels=labels, sbom=wants_sbom, step=telling.step, watch=telling,
         )  # fmt: skip
@@ -94,6 +96,21 @@ def containerize(
         raise typer.BadParameter(str(e)) from e
     _write_files(result, sbom_file, iidfile, metadata_file)
     _tell(result, place, as_json)
+
+
+def _by_dockerfile(
+    bento: Bento, backend: str, names: Sequence[str], options: Mapping[str, Option], telling: Telling, *,
+    platform: str | None, verify: bool, as_root: bool,
+) -> None:  # fmt: skip
+    """Let an engine build the bento's Dockerfile."""
+    from ..builder.engines.known import get_engine
+    from ..builder.image.api import build_by_dockerfile
+
+    made = build_by_dockerfile(
+        bento, get_engine(backend), names, options,
+        platform=platform, verify=verify, as_root=as_root, step=telling.step, tell=talk,
+    )  # fmt: skip
+    _print(made, made.runner)
 
 
 def _tell(result: ImageResult, place: Output | None, as_json: bool) -> None:

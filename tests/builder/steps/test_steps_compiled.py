@@ -8,8 +8,9 @@ import pytest
 from tests.builder.handmade import base, offline, pins, wheel
 
 from bentoml.builder.oci.cache import Cache
-from bentoml.builder.oci.parts.python import PythonRequest, PythonTarget
-from bentoml.builder.steps.compiled import packages_upon, split_requirements
+from bentoml.builder.oci.parts.python import PythonRequest, PythonTarget, Sources
+from bentoml.builder.steps.compiled import split_requirements
+from bentoml.builder.steps.packages import packages_upon
 from bentoml.exceptions import BentoMLException
 
 REQUIREMENTS = """\
@@ -36,10 +37,9 @@ def test_requirements_are_split_by_name() -> None:
 
 def request_of(tmp_path: Path, text: str) -> PythonRequest:
     (tmp_path / "requirements.txt").write_text(text)
-    return PythonRequest(
-        tmp_path / "requirements.txt", (), TARGET, tmp_path, {**offline(tmp_path / "wheels"), "UV_INDEX_URL": "http://u:p@x"},
-        ("--no-index", "--find-links", str(tmp_path / "wheels")),
-    )  # fmt: skip
+    env = {**offline(tmp_path / "wheels"), "UV_INDEX_URL": "http://u:p@x"}
+    options = ("--no-index", "--find-links", str(tmp_path / "wheels"))
+    return PythonRequest(tmp_path / "requirements.txt", (), TARGET, tmp_path, lambda: Sources(env, options))
 
 
 def test_what_has_wheels_needs_no_engine(tmp_path: Path) -> None:

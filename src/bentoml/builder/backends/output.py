@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +9,7 @@ from typing import Literal
 from ...exceptions import InvalidArgument
 from ...nearest import nearest
 
-__all__ = ["STDOUT", "Output", "parse_output"]
+__all__ = ["STDOUT", "Kind", "Output", "parse_output"]
 
 STDOUT = "-"
 Kind = Literal["docker", "oci", "oci-archive", "docker-archive", "registry"]
@@ -46,6 +45,8 @@ def parse_output(text: str | None) -> Output:
     """
     if text is None:
         return Output()
+    import csv  # only who names a place waits for it
+
     try:
         ((*pairs,),) = csv.reader([text])
     except (ValueError, csv.Error):

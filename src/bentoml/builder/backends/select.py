@@ -10,10 +10,8 @@ from ...registry.memory import Memory
 from ...store.archives.watch import Unwatched, Watch
 from ..oci.model import Sink
 from .archive import ArchiveSink
-from .engine import EngineSink
 from .layout import LayoutSink
 from .output import Output, parse_output
-from .registry import RegistrySink
 
 __all__ = ["open_sink"]
 
@@ -38,6 +36,8 @@ def open_sink(
     watch = watch or Unwatched()
     match wanted.kind:
         case "docker":
+            from .engine import EngineSink
+
             return EngineSink(env, watch)
         case "oci":
             return LayoutSink(Path(wanted.dest))
@@ -46,4 +46,6 @@ def open_sink(
         case "docker-archive":
             return ArchiveSink(Path(wanted.dest), "docker", watch)
         case "registry":
+            from .registry import RegistrySink
+
             return RegistrySink(env, memory, watch)

@@ -11,9 +11,8 @@ from typing import Literal
 
 from ...config import Home, environment
 from ...exceptions import BentoMLException, InvalidArgument
-from ...nearest import nearest
 from ...store.archives.watch import Watch
-from ...store.bentos import BentoStore
+from ...store.bentos import Bento, BentoStore
 from ...tag import Tag
 from ..daemon.api import reached
 from ..engines.build import build_with_engine
@@ -21,29 +20,22 @@ from ..engines.known import add_engine, engine_of, get_engine, is_healthy
 from ..engines.model import Engine, EngineImage
 from ..engines.options import Option
 from ..engines.plain_dockerfile import without_mounts
+from .choice import check_features, is_for_engine
 from .containerize import containerize
-from .plan import needs_dockerfile
 from .platform_image import Step
 from .result import ImageResult
 
 __all__ = [
     "build",
     "build_by_dockerfile",
-    "check_features",
     "containerize_bento",
     "get_backend",
     "get_containerfile",
     "health",
-    "is_for_engine",
     "register_backend",
 ]
 
 logger = logging.getLogger(__name__)
-
-_FEATURES = (
-    "all", "aws", "grpc", "grpc-channelz", "grpc-reflection", "io", "io-file", "io-image", "io-json", "io-pandas",
-    "monitor-otlp", "tracing", "tracing-jaeger", "tracing-otlp", "tracing-zipkin", "triton",
-)  # fmt: skip
 
 
 def build(
@@ -84,59 +76,25 @@ def build(
         "base_image": base_image, "offline": offline, "sbom": sbom, "bytecode": bytecode is not None,
         "compress_models": compress_models != "none",
     }  # fmt: skip
-    if is_for_engine(bento_tag, backend, options, ours, is_for_a_place=bool(output)):
-        said = {"label": labels, "output": output, "push": push}
-        options |= {name: value for name, value in said.items() if value}
-        return build_by_dockerfile(
-            bento_tag, engine, names, options, platform=platform, verify=verify, step=step
-        )
-    if push and output:
-        raise InvalidArgument("`push` and `output` name two places; give one, and copy the image from there")
     env = environment()
     home = Home.from_environment(env)
+    bento = BentoStore(home).get(bento_tag)
+    if is_for_engine(bento.info, backend, options, ours, env=env, is_for_a_place=bool(output)):
+        said = {"label": labels, "output": output, "push": push}
+        options |= {name: value for name, value in said.items() if value}
+        return build_by_dockerfile(bento, engine, names, options, platform=platform, verify=verify, step=step)
+    if push and output:
+        raise InvalidArgument("`push` and `output` name two places; give one, and copy the image from there")
     return containerize(
-        BentoStore(home).get(bento_tag), home=home, env=env, base=base_image, names=names,
+        bento, home=home, env=env, base=base_image, names=names,
         output="type=registry" if push else output, platform=platform, offline=offline,
         compress_models=compress_models, verify=verify, bytecode=bytecode, labels=labels, sbom=sbom, step=step,
         watch=watch,
     )  # fmt: skip
 
 
-def is_for_engine(
-    bento_tag: str | Tag,
-    backend: str,
-    options: Mapping[str, Option],
-    ours: Mapping[str, object],
-    *,
-    is_for_a_place: bool,
-) -> bool:
-    """Say whether an engine builds the bento's Dockerfile: it was asked to, or nobody else can and Docker is there to do so.
-
-    ``ours`` are the arguments that mean something to images made without an engine alone, by the names that the user knows;
-    ``is_for_a_place`` says that the image goes where only we put it.
-
-    Raises:
-        InvalidArgument: an engine is asked for together with one of ours.
-    """
-    said = [f"`{name}`" for name, value in ours.items() if value]
-    if backend == "docker" and not options:
-        return not said and not is_for_a_place and _is_for_docker(bento_tag)
-    if said:
-        raise InvalidArgument(
-            f"{', '.join(said)}: that is for images that are made without an engine, but backend `{backend}` builds the "
-            "bento's Dockerfile here; take no other backend and no options of a build command"
-        )
-    return True
-
-
-def _is_for_docker(bento_tag: str | Tag) -> bool:
-    env = environment()
-    info = BentoStore(Home.from_environment(env)).get(bento_tag).info
-    return bool(needs_dockerfile(info)) and is_healthy(get_engine("docker"), env)
-
-
 def build_by_dockerfile(
-    bento_tag: str | Tag,
+    bento: Bento,
     engine: Engine,
     names: Sequence[str],
     options: Mapping[str, Option],
@@ -151,7 +109,7 @@ def build_by_dockerfile(
     env = environment()
     home = Home.from_environment(env)
     return build_with_engine(
-        BentoStore(home).get(bento_tag), engine, home=home, env=env, names=names, platform=platform, options=options,
+        bento, engine, home=home, env=env, names=names, platform=platform, options=options,
         as_root=as_root, verify=verify, step=step, tell=tell,
     )  # fmt: skip
 
@@ -227,17 +185,3 @@ def get_containerfile(
     if output_path is not None:
         Path(output_path).write_text(text, encoding="utf-8")
     return text
-
-
-def check_features(features: Sequence[str]) -> None:
-    """Say that features are packages, which the bento has locked; refuse those that nobody knows."""
-    for feature in features:
-        if feature not in _FEATURES:
-            hint = f"; did you mean `{near}`?" if (near := nearest(feature, _FEATURES)) else ""
-            raise InvalidArgument(f"feature `{feature}` is not known{hint}")
-    if features:
-        logger.warning(
-            "features change nothing, as the packages of a bento are locked: list `bentoml[%s]` under `python.packages` "
-            "and build the bento again",
-            ",".join(features),
-        )

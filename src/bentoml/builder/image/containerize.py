@@ -18,17 +18,16 @@ from ...registry.memory import Memory
 from ...store.archives.watch import Watch
 from ...store.bentos import Bento
 from ...store.models import Model, ModelStore
-from ..backends.engine import EngineSink
-from ..backends.output import Output, parse_output
-from ..backends.registry import RegistrySink, check_place
+from ..backends.output import Kind, Output, parse_output
 from ..backends.select import open_sink
 from ..daemon.api import reached
 from ..oci.cache import Cache, DamagedCache
 from ..oci.codec import gzip_codec, stored_codec
-from ..oci.model import Image, ImageIndex, Sink
+from ..oci.model import Image, ImageIndex, Referrer, Sink
 from .delivery import deliver
 from .plan import ImagePlan, plan_image
-from .platform_image import ImageMaker, Step, megabytes, requirements_of
+from .platform_image import ImageMaker, PlatformImage, Step, megabytes, requirements_of
+from .recorded import check_recorded
 from .result import ImageResult
 
 __all__ = ["ImageResult", "containerize"]
@@ -69,6 +68,7 @@ def containerize(
         BentoMLException: a model or wheel is missing, the base or the sink cannot be reached, or the base does not fit.
     """
     wanted = output if isinstance(output, Output) else parse_output(output)
+    check_recorded(bento.info)
     plans = [
         _plan(bento, base, tuple(names) or wanted.names, one, env, labels or {})
         for one in _platforms(platform, wanted)
@@ -79,16 +79,17 @@ def containerize(
         with step("Verifying the bento and its models"):
             _verify(bento, *models)
     memory = Memory(home.cache / "registry" / "memory")
-    sink = _reached_sink(open_sink(wanted, env=env, memory=memory, watch=watch), plans[0].names, env)
+    sink = open_sink(wanted, env=env, memory=memory, watch=watch)
+    _check_reach(wanted, plans[0].names, env)
     codec = gzip_codec() if compress_models == "gzip" else stored_codec()
     compiles = bool(bento.info.image.get("compile")) if bytecode is None else bytecode
     maker = ImageMaker(bento, models, codec, Cache(home.cache / "oci"), env, offline, step, watch, compiles)
-    has_sbom = isinstance(sink, RegistrySink) if sbom is None else sbom
+    has_sbom = wanted.kind == "registry" if sbom is None else sbom
 
     damages: set[str] = set()
     while True:
         try:
-            return _made(maker, plans, sink, has_sbom)
+            return _made(maker, plans, sink, wanted.kind, has_sbom)
         except DamagedCache as e:
             if e.damage in damages:
                 raise
@@ -137,24 +138,26 @@ def _verify(*items: Bento | Model) -> None:
         item.check(thoroughly=True)
 
 
-def _reached_sink(sink: Sink, names: Sequence[str], env: Mapping[str, str]) -> Sink:
-    """Return the sink; an engine that does not answer, or a name that leads nowhere, is an error before the work, not after it."""
-    if isinstance(sink, EngineSink):
+def _check_reach(output: Output, names: Sequence[str], env: Mapping[str, str]) -> None:
+    """Refuse an engine that does not answer, or a name that leads nowhere, before the work, not after it."""
+    if output.kind == "docker":
         with reached(env):
             pass
-    if isinstance(sink, RegistrySink):
+    if output.kind == "registry":
+        from ..backends.registry import check_place
+
         for name in names:
             check_place(name)
-    return sink
 
 
-def _made(maker: ImageMaker, plans: Sequence[ImagePlan], sink: Sink, has_sbom: bool) -> ImageResult:
+def _made(
+    maker: ImageMaker, plans: Sequence[ImagePlan], sink: Sink, kind: Kind, has_sbom: bool
+) -> ImageResult:
     """Make the image, of several platforms an index, and write it into the sink."""
     made = [maker.make(plan) for plan in plans]
-    sboms = tuple(maker.sbom(*pair) for pair in zip(made, plans, strict=True)) if has_sbom else ()
-    if isinstance(sink, RegistrySink):
-        for one in made:
-            sink.note_origins(one.base.layers)
+    sboms = _sboms(maker, plans, made) if has_sbom else ()
+    if kind == "registry":
+        _note_origins(sink, made)
     image: Image | ImageIndex = (
         made[0].image if len(made) == 1 else ImageIndex(tuple(one.image for one in made))
     )
@@ -168,6 +171,7 @@ def _made(maker: ImageMaker, plans: Sequence[ImagePlan], sink: Sink, has_sbom: b
             plan.names,
             bento=bento.tag,
             cache=maker.cache,
+            chained=kind == "docker",
             referrers=sboms,
         )
     return ImageResult(
@@ -182,3 +186,23 @@ def _made(maker: ImageMaker, plans: Sequence[ImagePlan], sink: Sink, has_sbom: b
         platforms=tuple(str(one.platform) for one in image.images),
         referrers=sboms,
     )
+
+
+def _sboms(
+    maker: ImageMaker, plans: Sequence[ImagePlan], made: Sequence[PlatformImage]
+) -> tuple[Referrer, ...]:
+    from .components import sbom_of_image
+
+    return tuple(
+        sbom_of_image(one, plan, maker.bento, maker.models, maker.cache)
+        for one, plan in zip(made, plans, strict=True)
+    )
+
+
+def _note_origins(sink: Sink, made: Sequence[PlatformImage]) -> None:
+    """Tell a registry where the layers of the base come from: it may have them in another repository."""
+    from ..backends.registry import RegistrySink
+
+    if isinstance(sink, RegistrySink):
+        for one in made:
+            sink.note_origins(one.base.layers)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from ...store.digest import Digest
 from ...tag import Tag
-from ..backends.engine import EngineSink
 from ..oci.cache import Cache
 from ..oci.model import Blob, Image, ImageIndex, Layer, Referrer, Sink
 from .reasons import Facts, reason
@@ -32,9 +31,10 @@ def deliver(
     *,
     bento: Tag,
     cache: Cache,
+    chained: bool,
     referrers: Sequence[Referrer] = (),
 ) -> Delivered:
-    """Put an image into a sink. ``facts`` say, for each platform, what it was made of.
+    """Put an image into a sink. ``facts`` say, for each platform, what it was made of; ``chained`` is for `reason`.
 
     They are remembered by the name of the bento, for when the next one has to be told from this one.
     """
@@ -44,7 +44,7 @@ def deliver(
         names,
         referrers,
     )
-    chained, layers = isinstance(sink, EngineSink), []
+    layers: list[ImageLayer] = []
     for one, made_of in zip(watched, facts, strict=True):
         key = Digest.of_json({"last-image": bento.name, "platform": str(one.platform)})
         before = Facts.from_json(cache.recall(key))

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _PORT = 3000
+_LATEST = 8**11 - 1  # the last time that a file in a tar can have, in the year 2242
 _PYTHON_ENV = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
 _BENTO_ENV = {
     "VIRTUAL_ENV": f"/{VENV}",
@@ -48,7 +49,8 @@ class ImagePlan:
 
     ``env`` and ``labels`` are added to those of the base; ``PATH`` follows from the base's. ``step_env`` is what the steps
     see that run before the Python packages are there, ``secrets`` are the names of variables that no image holds;
-    ``brings_python`` means that the base is known to have no Python for a bento.
+    ``brings_python`` means that the base is known to have no Python for a bento, ``runs_below`` that something runs
+    before the Python packages are there.
     """
 
     base: str
@@ -68,6 +70,12 @@ class ImagePlan:
     health: tuple[str, ...] = ()  # the command that says whether a container is well
     uses_gpu: bool = False
     brings_python: bool = False
+    runs_below: bool = False
+
+    @property
+    def adds_to_base(self) -> bool:
+        """Say whether something lies between the base and the Python packages."""
+        return bool(self.system_packages) or self.brings_python or self.runs_below
 
 
 def plan_image(
@@ -112,6 +120,7 @@ def plan_image(
         health=(f"/{VENV}/bin/python", "-I", "-S", "-B", f"/{HEALTH}", str(port_of(info))),
         uses_gpu=uses_gpu(info),
         brings_python=base.partition("@")[0] == _AMAZON or bool(image.get("cuda_version") and not is_given),
+        runs_below=bool(image.get("setup_script") or image.get("commands")),
     )
 
 
@@ -198,8 +207,10 @@ def _machine(platform: Platform) -> str:
 
 def _epoch(env: Mapping[str, str]) -> int:
     text = env.get("SOURCE_DATE_EPOCH") or "0"
-    if not (text.isascii() and text.isdigit() and len(text) <= 11):
-        raise InvalidArgument(f"SOURCE_DATE_EPOCH is `{text}`; it has to be a number of seconds since 1970")
+    if not (text.isascii() and text.isdigit() and len(text) <= 11 and int(text) <= _LATEST):
+        raise InvalidArgument(
+            f"SOURCE_DATE_EPOCH is `{text[:50]}`; it has to be a number of seconds since 1970, at most {_LATEST}"
+        )
     return int(text)
 
 
@@ -243,4 +254,4 @@ def _labels(info: BentoInfo) -> dict[str, str]:
         "org.opencontainers.image.version": info.tag.version or "",
         "bentoml.tag": str(info.tag),
     }
-    return {**own, **info.labels}
+    return {**own, **{name: str(text) for name, text in info.labels.items()}}

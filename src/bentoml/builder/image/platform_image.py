@@ -2,50 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ... import __version__
 from ...exceptions import BentoMLException
-from ...sdk.references import HuggingFaceModel
 from ...store.archives.watch import Watch
 from ...store.bentos import Bento
 from ...store.digest import Digest
 from ...store.models import Model
-from ..build_file.config import PythonConfig
 from ..oci.assemble import RunConfig, assemble, base_environment
 from ..oci.bases.rootfs import RootFS, read_rootfs
 from ..oci.bases.select import open_base
 from ..oci.cache import Cache
 from ..oci.codec import Codec
-from ..oci.debian.present import present_packages
-from ..oci.model import Base, Image, Layer, Referrer
-from ..oci.parts.bytecode import Python, bytecode_layers
-from ..oci.parts.compiler import Compiler
-from ..oci.parts.hub_layers import HubFiles, hub_layers
+from ..oci.model import Base, Image, Layer
 from ..oci.parts.layers import bento_layers, model_layers, user_layer
 from ..oci.parts.place import VENV
-from ..oci.parts.python import PythonRequest, PythonTarget
-from ..oci.sbom import Component, hub_component, python_components, sbom_of, system_component
-from ..packages.indexes import Indexes, pip_settings
+from ..oci.parts.python import PythonRequest, PythonTarget, Sources
 from ..packages.lock_platform import requirements_file
-from ..packages.uv_command import uv_environment, uv_options
-from ..steps.base_compiler import find_compiler
-from ..steps.bento import added_below, base_of_bento, layers_after_packages
-from ..steps.compiled import packages_upon
+from ..steps.packages import packages_upon
 from .plan import ImagePlan, locked_platforms
 from .reasons import Facts
 
-__all__ = ["ImageMaker", "PlatformImage", "Step", "megabytes", "requirements_of"]
+__all__ = [
+    "WHEELS", "ImageMaker", "PlatformImage", "Step", "is_wheel", "megabytes", "requirements_of", "wheels_of",
+]  # fmt: skip
 
 Step = Callable[
     [str], AbstractContextManager[None]
 ]  # entered with a few words for each thing that may take long
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_WHEELS = "env/python/wheels/"
+WHEELS = "env/python/wheels/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +74,13 @@ class ImageMaker:
         with self.step(f"Packing the models ({megabytes(model.tree.size() for model in self.models)})"):
             below = (
                 *model_layers(self.models, cache, epoch=epoch, codec=self.codec),
-                *hub_layers(_hub_files(bento, offline=self.offline), cache, epoch=epoch, codec=self.codec),
+                *self._hub_layers(epoch),
                 user_layer(rootfs, epoch=epoch),
             )
         with self.step("Installing the packages"):
-            packages = requirements_of(bento, str(plan.platform)), _wheels(bento)
+            packages = requirements_of(bento, str(plan.platform)), wheels_of(bento)
             request = PythonRequest(
-                *packages, target, Path(bento.path, "src"), *_uv_settings(bento, self.env),
-                base=base.name, libraries=rootfs.libraries,
+                *packages, target, Path(bento.path, "src"), self._sources, base=base.name, libraries=rootfs.libraries
             )  # fmt: skip
             base, installed = packages_upon(
                 base, request, cache=cache, env=self.env, epoch=epoch, offline=self.offline,
@@ -102,19 +92,6 @@ class ImageMaker:
         layers = (*below, *installed, *bento_layers(bento, self.models, cache, epoch=epoch))
         image = assemble(base, layers, _run_config(plan, base), epoch=epoch)
         return PlatformImage(image, base, self._facts(image, base, request.requirements))
-
-    def sbom(self, made: PlatformImage, plan: ImagePlan) -> Referrer:
-        """Return the SBOM of an image that was made for the plan."""
-        bento, base = self.bento, made.base
-        digest = str(base.digest or Digest.of_json([str(layer.diff_id) for layer in base.layers]))
-        return sbom_of(
-            made.image,
-            name=str(bento.tag),
-            base=Component(base.title, digest, "CONTAINER", hashes=(("SHA256", digest[7:]),)),
-            parts=[*self._parts(requirements_of(bento, str(plan.platform)), base)],
-            epoch=plan.epoch,
-            tool=f"bentoml-{__version__}",
-        )
 
     def _base(self, plan: ImagePlan) -> tuple[Base, RootFS]:
         """Return what the image is built upon, and what is in it: its layers are fetched for that."""
@@ -129,8 +106,10 @@ class ImageMaker:
                 watch=self.watch,
             )
             rootfs = read_rootfs(base, cache)
-        if added := added_below(self.bento, plan):
-            with self.step(f"Adding to the base what the bento wants there: {added}"):
+        if plan.adds_to_base:
+            from ..steps.bento import added_below, base_of_bento
+
+            with self.step(f"Adding to the base what the bento wants there: {added_below(self.bento, plan)}"):
                 base = base_of_bento(base, self.bento, plan, cache=cache, env=env, offline=offline)
                 rootfs = read_rootfs(base, cache)
         return base, rootfs
@@ -139,6 +118,8 @@ class ImageMaker:
         """Return the layer of what runs after the packages, if something does."""
         if not self.bento.info.image.get("post_commands"):
             return ()
+        from ..steps.bento import layers_after_packages
+
         with self.step("Running what comes after the packages"):
             return layers_after_packages(
                 base, lower, self.bento, plan, cache=self.cache, env=self.env, offline=self.offline
@@ -148,18 +129,31 @@ class ImageMaker:
         self, base: Base, rootfs: RootFS, target: PythonTarget, packages: Sequence[Layer], epoch: int
     ) -> tuple[Layer, ...]:
         """Return the layers of the bytecode of Python's own library and of what lies upon the base."""
+        from ..oci.parts.bytecode import Python, bytecode_layers
+        from ..steps.base_compiler import find_compiler
+
         python = Python(rootfs.release(target.interpreter), rootfs.program(target.interpreter))
 
-        def find() -> Compiler:
-            return find_compiler(python, base, cache=self.cache, env=self.env, offline=self.offline)
-
         with self.step(f"Compiling the packages for Python {python.release}"):
+            find = partial(find_compiler, python, base, cache=self.cache, env=self.env, offline=self.offline)
             return bytecode_layers(python, find, base.layers, packages, self.cache, epoch=epoch)
 
+    def _hub_layers(self, epoch: int) -> tuple[Layer, ...]:
+        """Return the layers of the models on Hugging Face, if the bento has any; what is not here of them is fetched."""
+        if not self.bento.info.hub_models:
+            return ()
+        from .hub import layers_of_hub
+
+        return layers_of_hub(self.bento.info, self.cache, epoch=epoch, codec=self.codec, offline=self.offline)
+
+    def _sources(self) -> Sources:
+        """Return where the packages of the bento come from: it takes all that is known of indexes to say so."""
+        from .sources import sources_of
+
+        return sources_of(self.bento, self.env)
+
     def _facts(self, image: Image, base: Base, requirements: Path) -> Facts:
-        wheels = [
-            [entry.path, entry.digest.hex] for entry in self.bento.tree.entries if _is_wheel(entry.path)
-        ]
+        wheels = [[entry.path, entry.digest.hex] for entry in self.bento.tree.entries if is_wheel(entry.path)]
         hub = (f"{model.tag}" for model in self.bento.info.hub_models)
         return Facts(
             base=Digest.of_json([str(layer.diff_id) for layer in base.layers]).hex,
@@ -168,23 +162,6 @@ class ImageMaker:
             models=(*(str(model.tag) for model in self.models), *hub),
             layers=tuple(str(layer.diff_id) for layer in image.layers),
         )
-
-    def _parts(self, requirements: Path, base: Base) -> Iterator[Component]:
-        """Yield what an image holds: the bento, its packages, its models, and the packages of the system."""
-        bento = self.bento
-        yield Component(*_named(bento), "APPLICATION", hashes=(("SHA256", bento.digest.hex),))
-        yield from python_components(requirements.read_text("utf-8"))
-        for entry in bento.tree.entries:
-            if _is_wheel(entry.path):
-                name, version = entry.path.removeprefix(_WHEELS).split("-")[:2]
-                yield Component(name, version, hashes=(("SHA256", entry.digest.hex),))
-        for model in self.models:
-            yield Component(*_named(model), "OTHER", hashes=(("SHA256", model.digest.hex),))
-        for ref in bento.info.hub_models:
-            found = HuggingFaceModel.from_info(ref)
-            yield hub_component(found.model_id, found.revision)
-        for package in present_packages(base, self.cache):
-            yield system_component(package.name, package.version, package.architecture, package.distribution)
 
 
 def megabytes(sizes: Iterable[int]) -> str:
@@ -202,7 +179,7 @@ def requirements_of(bento: Bento, platform: str) -> Path:
     machine = "/".join(platform.split("/")[:2])
     known = machine if machine in platforms else platforms[0]
     file = Path(bento.path, requirements_file(known, platforms))
-    if not file.is_file() or not _wheels(bento):
+    if not file.is_file() or not wheels_of(bento):
         raise BentoMLException(
             f"bento `{bento.tag}` does not hold the runtime, as it was made by another program; build it again with "
             "`bentoml build`"
@@ -210,24 +187,14 @@ def requirements_of(bento: Bento, platform: str) -> Path:
     return file
 
 
-def _wheels(bento: Bento) -> tuple[Path, ...]:
+def wheels_of(bento: Bento) -> tuple[Path, ...]:
     """Return the wheels that a bento brings with it: its runtime, and its own packages."""
-    return tuple(sorted(Path(bento.path, _WHEELS).glob("*.whl")))
+    return tuple(sorted(Path(bento.path, WHEELS).glob("*.whl")))
 
 
-def _is_wheel(path: str) -> bool:
-    return path.startswith(_WHEELS) and path.endswith(".whl")
-
-
-def _named(item: Bento | Model) -> tuple[str, str]:
-    return item.tag.name, item.tag.version or ""
-
-
-def _hub_files(bento: Bento, *, offline: bool) -> Iterator[HubFiles]:
-    """Yield the models on Hugging Face, each at the commit that the bento was built with; what is not here is fetched."""
-    models = {str(ref.tag): HuggingFaceModel.from_info(ref) for ref in bento.info.hub_models}
-    for _, model in sorted(models.items()):
-        yield HubFiles(f"{model.model_id}@{model.revision[:12]}", model.files(offline=offline))
+def is_wheel(path: str) -> bool:
+    """Say whether a file of a bento is one of its wheels."""
+    return path.startswith(WHEELS) and path.endswith(".whl")
 
 
 def _target(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> PythonTarget:
@@ -241,23 +208,6 @@ def _target(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> Python
             f"`--base-image`, such as `python:{version}-slim`, or set `docker.python_version` and build again"
         )
     return PythonTarget.of(version, interpreter, plan.platform, rootfs.libc)
-
-
-def _uv_settings(bento: Bento, env: Mapping[str, str]) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Return uv's environment and options: packages come from the bento's own indexes, else from those of pip."""
-    image = bento.info.image
-    config = PythonConfig(
-        index_url=str(image.get("index_url") or ""),
-        extra_index_url=tuple(map(str, image.get("extra_index_url") or ())),
-        find_links=tuple(map(str, image.get("find_links") or ())),
-        trusted_host=tuple(map(str, image.get("trusted_host") or ())),
-        no_index=bool(image.get("no_index")),
-    )
-    indexes = Indexes.choose(config, pip_settings(env), Path(bento.path, "src"))
-    if "--hash=" in Path(bento.path, "env/python/requirements.txt").read_text("utf-8"):
-        indexes = replace(indexes, best_match=True)  # what a hash names may come from any of them
-    wishes = ("--prerelease", "allow") if "--pre" in str(image.get("pip_args") or "").split() else ()
-    return uv_environment(indexes, env), (*uv_options(indexes), *wishes)
 
 
 def _run_config(plan: ImagePlan, base: Base) -> RunConfig:

@@ -12,16 +12,15 @@ from pathlib import Path
 
 from ...process import run
 from ...store.archives.tar import TarEntry
-from ...store.digest import Digest
 from ..oci.cache import Cache
-from ..oci.model import Base, Layer
+from ..oci.model import Base
 from ..oci.parts.place import VENV
-from ..oci.parts.python import NoWheels, PythonRequest, python_layers
+from ..oci.parts.python import PythonRequest
 from ..packages.uv_command import uv_command
 from .model import FILES, Step, Steps
 from .run import with_steps
 
-__all__ = ["packages_upon", "split_requirements"]
+__all__ = ["split_requirements", "with_compiled", "with_unlocked"]
 
 _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 _INDEXES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_KEYRING_PROVIDER")
@@ -30,49 +29,7 @@ _PYTHON = f"/{VENV}/bin/python"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def packages_upon(
-    base: Base,
-    request: PythonRequest,
-    *,
-    cache: Cache,
-    env: Mapping[str, str],
-    epoch: int,
-    offline: bool = False,
-    by_engine: bool = False,
-) -> tuple[Base, tuple[Layer, ...]]:
-    """Return the base and the layers of the packages upon it: what has to be built in the image lies in the base then.
-
-    ``by_engine`` lets an engine install all of them; so does a request that is not locked where one has to be built.
-
-    Raises:
-        BentoMLException: a package cannot be had or built, or no engine answers where one has to.
-    """
-    place = Digest.of_json(
-        {"without wheels": Digest.of_file(request.requirements).hex, "for": request.target.platform}
-    )
-    names = frozenset(map(str, _list((cache.recall(place) or {}).get("names"))))
-    while True:
-        if by_engine or (names and not request.is_locked):
-            return _with_unlocked(base, request, cache=cache, env=env, offline=offline), ()
-        below, rest = (
-            _with_compiled(base, request, names, cache=cache, env=env, offline=offline)
-            if names
-            else (base, request)
-        )
-        try:
-            return below, python_layers(rest, cache, epoch=epoch, offline=offline)
-        except NoWheels as e:
-            if names >= set(e.names):
-                raise
-            names = names.union(e.names)
-            cache.remember(place, {"names": sorted(names)})
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _with_compiled(
+def with_compiled(
     base: Base,
     request: PythonRequest,
     names: Collection[str],
@@ -81,7 +38,11 @@ def _with_compiled(
     env: Mapping[str, str],
     offline: bool,
 ) -> tuple[Base, PythonRequest]:
-    """Return the base with the packages of these names, built in it, and the request for all others."""
+    """Return the base with the packages of these names, built in it, and the request for all others.
+
+    Raises:
+        BentoMLException: one cannot be built, or no engine answers that would do it.
+    """
     here, others = split_requirements(request.requirements.read_text("utf-8"), names)
     options = (
         "--no-deps",
@@ -96,10 +57,14 @@ def _with_compiled(
     return made, replace(request, requirements=rest)
 
 
-def _with_unlocked(
+def with_unlocked(
     base: Base, request: PythonRequest, *, cache: Cache, env: Mapping[str, str], offline: bool
 ) -> Base:
-    """Return the base with all packages of a request, which are resolved and installed in it."""
+    """Return the base with all packages of a request, which are resolved and installed in it.
+
+    Raises:
+        as `with_compiled` does.
+    """
     text = request.requirements.read_text("utf-8")
     with cache.scratch() as scratch:
         steps = _steps(request, text, (), request.wheels, "Python packages", scratch)
@@ -138,7 +103,7 @@ def _steps(
     )
     install = (
         f"/{_UV}", "pip", "install", "--no-config", "--no-progress", "--python", _PYTHON, "--link-mode", "copy", *options,
-        *_remote(request.index_options), "-r", f"/{_REQUIREMENTS}", *(f"/{entry.path}" for entry in brought),
+        *_remote(request.sources().options), "-r", f"/{_REQUIREMENTS}", *(f"/{entry.path}" for entry in brought),
     )  # fmt: skip
     make = (request.target.interpreter, "-m", "venv", "--without-pip", f"/{VENV}")
     runs = (Step(f"{about} (the environment)", make), Step(about, install))
@@ -147,7 +112,8 @@ def _steps(
 
 def _indexes(request: PythonRequest) -> dict[str, str]:
     """Return the variables that say where packages come from; they may hold passwords."""
-    return {name: request.env[name] for name in _INDEXES if request.env.get(name)}
+    env = request.sources().env
+    return {name: env[name] for name in _INDEXES if env.get(name)}
 
 
 def _remote(options: Iterable[str]) -> Iterator[str]:
@@ -174,6 +140,6 @@ def _uv(request: PythonRequest, scratch: Path) -> Path:
             uv_command(), "pip", "install", "--quiet", "--no-config", "--target", str(scratch), "--no-deps", "--only-binary", ":all:",
             "--python-platform", request.target.platform, "--python-version", request.target.version, f"uv=={version('uv')}",
         ],
-        env=request.env,
+        env=request.sources().env,
     )  # fmt: skip
     return scratch / "bin/uv"

@@ -17,7 +17,7 @@ from tests.builder.oci.parts.test_libraries import elf
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.codec import decompressed
 from bentoml.builder.oci.model import Layer, Platform
-from bentoml.builder.oci.parts.python import PythonRequest, PythonTarget, python_layers
+from bentoml.builder.oci.parts.python import PythonRequest, PythonTarget, Sources, python_layers
 
 LIBRARIES = {
     "nvidia_cuda_runtime_cu12": "nvidia/cuda_runtime/lib/libcudart.so.12",
@@ -63,8 +63,8 @@ def test_each_library_is_there_once(tmp_path: Path, caplog: pytest.LogCaptureFix
     target = PythonTarget.of("3.12", "/usr/bin/python3.12", Platform(), "2.36")
     options = ("--no-index", "--find-links", str(tmp_path / "wheels"))
     request = PythonRequest(
-        requirements, (), target, tmp_path, offline(tmp_path), options, libraries=("libc.so.6",)
-    )
+        requirements, (), target, tmp_path, lambda: Sources(offline(tmp_path), options), libraries=("libc.so.6",)
+    )  # fmt: skip
     layers = python_layers(request, Cache(tmp_path / "cache"), epoch=0)
     found = files(layers)
     copies = Counter(digest for path, digest in found if ".so" in path)

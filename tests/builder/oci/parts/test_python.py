@@ -13,7 +13,7 @@ from tests.builder.oci.parts.test_libraries import elf
 
 from bentoml.builder.oci.cache import Cache
 from bentoml.builder.oci.model import Layer, Platform
-from bentoml.builder.oci.parts.python import PythonRequest, PythonTarget, python_layers
+from bentoml.builder.oci.parts.python import PythonRequest, PythonTarget, Sources, python_layers
 from bentoml.exceptions import BentoMLException
 
 TARGET = PythonTarget.of("3.12", "/usr/bin/python3.12", Platform("linux", "arm64"), "2.36")
@@ -26,7 +26,7 @@ def request(
     requirements = folder / "requirements.txt"
     requirements.write_text(pins(*wheels) if text is None else text)
     options = ("--no-index", "--find-links", str(folder / "wheels"))
-    return PythonRequest(requirements, runtime, TARGET, folder, offline(folder), options)
+    return PythonRequest(requirements, runtime, TARGET, folder, lambda: Sources(offline(folder), options))
 
 
 def layers_of(request: PythonRequest, cache: Path) -> tuple[Layer, ...]:

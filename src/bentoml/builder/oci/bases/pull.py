@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache as once
+from typing import TYPE_CHECKING
 
 from ....exceptions import BentoMLException, NotFound, ServiceUnavailable
-from ....registry.client import Registry
 from ....registry.documents import MAX_DOCUMENT, Descriptor, MediaType
 from ....registry.reference import Reference
-from ....registry.transport import Transport
 from ....store.archives.watch import Unwatched, Watch, counted
 from ....store.digest import Digest
 from ..cache import Cache
 from ..model import Base, Blob, Layer, Platform
 from .resolve import resolve
+
+if TYPE_CHECKING:
+    from ....registry.client import Registry
 
 __all__ = ["check_reachable", "open_registry_image", "origin_of", "registry_digest"]
 
@@ -48,8 +51,10 @@ def open_registry_image(
     """
     place = _Place(Reference.parse(reference), cache, env, offline, watch or Unwatched())
     try:
-        with place.registry() as registry:
-            source = _RegistrySource(place, registry)
+        with ExitStack() as stack:
+            source = _RegistrySource(
+                place, once(lambda: stack.enter_context(_registry(place.reference, env)))
+            )
             return resolve(source, source.root(), name=reference, platform=platform)
     except ServiceUnavailable as e:
         raise BentoMLException(f"base image `{reference}`: {e}; {_OTHERWISE}") from e
@@ -67,8 +72,8 @@ def check_reachable(reference: str, env: Mapping[str, str]) -> None:
         InvalidArgument: the reference cannot be understood.
         ServiceUnavailable: the registry cannot be reached.
     """
-    with closing(Transport()) as transport:
-        host, port = Registry(Reference.parse(reference), env=env, transport=transport).address
+    with _registry(Reference.parse(reference), env) as registry:
+        host, port = registry.address
     if any(map(env.get, _PROXIES)):
         return
     try:
@@ -87,9 +92,8 @@ def registry_digest(
         ServiceUnavailable: the registry cannot be reached.
     """
     place = _Place(Reference.parse(reference), cache, env, offline)
-    with closing(Transport(hasty=hasty)) as transport:
-        registry = Registry(place.reference, env=env, transport=transport)
-        return _RegistrySource(place, registry).root().digest
+    with _registry(place.reference, env, hasty=hasty) as registry:
+        return _RegistrySource(place, lambda: registry).root().digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +106,22 @@ class _Place:
     offline: bool
     watch: Watch = field(default_factory=Unwatched, compare=False)
 
-    @contextmanager
-    def registry(self) -> Iterator[Registry]:
-        """Give the registry, for some requests in a row; it is dialled with the first."""
-        with closing(Transport()) as transport:
-            yield Registry(self.reference, env=self.env, transport=transport)
-
     def check_online(self, what: object) -> None:
         """Refuse to dial when we are offline."""
         if self.offline:
             raise NotFound(
                 f"`{what}` of `{self.reference}` is not in the cache; run once without `--offline`"
             )
+
+
+@contextmanager
+def _registry(reference: Reference, env: Mapping[str, str], *, hasty: bool = False) -> Iterator[Registry]:
+    """Give a registry, for some requests in a row; it is dialled with the first."""
+    from ....registry.client import Registry
+    from ....registry.transport import Transport
+
+    with closing(Transport(hasty=hasty)) as transport:
+        yield Registry(reference, env=env, transport=transport)
 
 
 def _key(reference: Reference) -> Digest:
@@ -125,7 +133,7 @@ class _RegistrySource:
     """A repository behind the cache."""
 
     place: _Place
-    registry: Registry
+    registry: Callable[[], Registry]  # asked for once somebody has to be
 
     def root(self) -> Descriptor:
         """Return the descriptor of what the reference names, and remember it for when we are offline."""
@@ -136,7 +144,7 @@ class _RegistrySource:
                 str(record["type"]), Digest.parse(str(record["digest"])), int(str(record["size"]))
             )
         self.place.check_online("the manifest")
-        descriptor, data = self.registry.manifest(reference.digest or reference.tag or "latest")
+        descriptor, data = self.registry().manifest(reference.digest or reference.tag or "latest")
         cache.put([data])
         found = {"type": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}
         for name in (
@@ -156,9 +164,9 @@ class _RegistrySource:
             return b"".join(blob.chunks())
         self.place.check_online(descriptor.digest)
         if descriptor.media_type in _BY_MANIFEST:
-            data = self.registry.manifest(descriptor.digest)[1]
+            data = self.registry().manifest(descriptor.digest)[1]
         else:
-            data = b"".join(self.registry.blob(descriptor))
+            data = b"".join(self.registry().blob(descriptor))
         self.place.cache.put(
             [data], digest=descriptor.digest, size=descriptor.size, what=str(self.place.reference)
         )
@@ -190,7 +198,7 @@ class _RegistryBlob:
         self.place.check_online(digest)
         logger.info("fetching %s of %s (%.1f MB)", digest, reference, size / 1e6)
         self.place.watch.expect(size)
-        with self.place.registry() as registry:
+        with _registry(reference, self.place.env) as registry:
             chunks = counted(registry.blob(self.descriptor), self.place.watch)
             self.place.cache.put(chunks, digest=digest, size=size, what=str(reference))
         blob = self.place.cache.find(digest)

@@ -9,12 +9,10 @@ from ....exceptions import InvalidArgument
 from ....store.archives.watch import Watch
 from ..archive import open_docker_archive, open_oci_archive
 from ..cache import Cache
-from ..debian.debs import open_debs
 from ..layout import open_layout
 from ..model import Base, Platform
 from .engine import open_engine_image
 from .pull import open_registry_image
-from .root_tree import open_root_tree
 
 __all__ = ["open_base"]
 
@@ -59,6 +57,8 @@ def open_base(
                 rest.removeprefix("//"), platform=platform, cache=kept, env=env, offline=offline
             )
         case "debs":
+            from ..debian.debs import open_debs
+
             return open_debs(rest, platform=platform, cache=kept, env=env, offline=offline)
         case "oci":
             path, tag = _path_and_tag(rest)
@@ -70,6 +70,8 @@ def open_base(
             path, tag = _path_and_tag(rest)
             return open_docker_archive(path, tag, name=reference, platform=platform, cache=kept)[0]
         case "rootfs":
+            from .root_tree import open_root_tree
+
             return open_root_tree(Path(rest), platform=platform, cache=kept)
     return open_registry_image(
         reference, platform=platform, cache=kept, env=env, offline=offline, watch=watch

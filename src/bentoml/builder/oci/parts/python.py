@@ -1,4 +1,4 @@
-"""The dependency layers: wheels that uv installs for the target, as a virtual environment at one fixed place.
+"""The dependency layers: a virtual environment at one fixed place, known by what is asked for, or else installed.
 
 Nothing of the target is run, so that any host can make an image for any platform.
 """
@@ -6,31 +6,29 @@ Nothing of the target is run, so that any host can make an image for any platfor
 from __future__ import annotations
 
 import logging
-import re
-import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from ....exceptions import BentoMLException
-from ....process import CommandFailed, run
 from ....store.archives.tar import Tar
 from ....store.digest import Digest
-from ...packages.uv_command import uv_command
 from ..cache import Cache, kept_layer, recalled_layer
 from ..codec import gzip_codec
 from ..model import Layer, Platform
 from .libraries import missing
-from .venv import Group, read_groups, read_needs
 
-__all__ = ["NoWheels", "PythonRequest", "PythonTarget", "python_layers"]
+if TYPE_CHECKING:
+    from .venv import Group
+
+__all__ = ["NoWheels", "PythonRequest", "PythonTarget", "Sources", "python_layers"]
 
 logger = logging.getLogger(__name__)
 
 _FORMAT = 1  # of the layers; to be raised when the same request gives other bytes
 _MANYLINUX = (17, 28, *range(31, 41))  # the glibc 2.x levels that uv knows
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-_NO_WHEEL = re.compile(r"\b([A-Za-z0-9][\w.-]*(?:==[\w.+!-]+)?) has no (?:usable )?wheels")
 
 
 class NoWheels(BentoMLException):
@@ -62,21 +60,27 @@ class PythonTarget:
         return cls(version, interpreter, f"{machine}-{_abi(libc)}")
 
 
+class Sources(NamedTuple):
+    """Where uv looks for packages: variables of its environment, and options."""
+
+    env: Mapping[str, str]
+    options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class PythonRequest:
     """Say what to install: a file of requirements, wheels beside it, and for which Python.
 
     Requirements without hashes are those of a bento that was not locked: uv resolves them now, and the result is not
-    remembered. ``index_options`` and ``env`` tell uv where to look; ``folder`` is where relative paths start. ``base`` names
-    the image that the packages are installed upon, ``libraries`` what it has of them, where that is known.
+    remembered. ``sources`` is asked where packages come from once one is needed; ``folder`` is where relative paths start.
+    ``base`` names the image that the packages are installed upon, ``libraries`` what it has of them, where that is known.
     """
 
     requirements: Path
     wheels: tuple[Path, ...]
     target: PythonTarget
     folder: Path
-    env: Mapping[str, str]
-    index_options: tuple[str, ...] = ()
+    sources: Callable[[], Sources]
     base: str = ""
     libraries: Collection[str] | None = None
 
@@ -102,14 +106,11 @@ def python_layers(
     if layers := _recalled(key, cache):
         _warn(request, (cache.recall(key) or {}).get("needs"))
         return layers
+    from .installation import install
+
     with cache.scratch() as scratch:
-        _install(request, scratch, offline)
-        beside = {_name(wheel) for wheel in request.wheels}
-        groups = read_groups(
-            scratch / "venv", request.target.version, request.target.interpreter, apart=beside
-        )
+        groups, needs = install(request, scratch, offline=offline)
         layers = tuple(_layer(group, cache, epoch) for group in groups)
-        needs = read_needs(scratch / "venv", request.target.version)
     if request.is_locked:
         named = [[_group_key(group, epoch), group.about] for group in groups]
         cache.remember(key, {"groups": named, "needs": needs})
@@ -160,50 +161,6 @@ def _group_key(group: Group, epoch: int) -> str:
 
 def _about(packages: str) -> str:
     return f"python: {packages}"
-
-
-def _install(request: PythonRequest, scratch: Path, offline: bool) -> None:
-    """Unpack the wheels under ``scratch/venv``; what uv has in its cache needs no network."""
-    wheels = scratch / "wheels.txt"
-    wheels.write_text("".join(map(_wheel_line, request.wheels)))
-    target = request.target
-    argv = [
-        uv_command(), "pip", "install", "--quiet", "--no-config", "--prefix", str(scratch / "venv"),
-        "--python", sys.executable, "--python-version", target.version, "--python-platform", target.platform,
-        *(("--no-deps", "--require-hashes") if request.is_locked else ()), "--only-binary", ":all:", "--no-compile-bytecode",
-        "--link-mode", "hardlink", "-r", str(request.requirements), "-r", str(wheels), *request.index_options,
-    ]  # fmt: skip
-    try:
-        run([*argv, "--offline"], cwd=request.folder, env=request.env)
-        return
-    except CommandFailed as e:
-        if offline:
-            raise _not_installed(target, e) from e
-        logger.debug("not all packages are in uv's cache: %s", e)
-    try:
-        run(argv, cwd=request.folder, env=request.env)
-    except CommandFailed as e:
-        raise _not_installed(target, e) from e
-
-
-def _wheel_line(wheel: Path) -> str:
-    return f"{_name(wheel)} @ {wheel.absolute().as_uri()} --hash={Digest.of_file(wheel)}\n"
-
-
-def _name(wheel: Path) -> str:
-    return wheel.name.partition("-")[0]
-
-
-def _not_installed(target: PythonTarget, failure: CommandFailed) -> BentoMLException:
-    where = f"Python {target.version} on {target.platform}"
-    if names := sorted(set(_NO_WHEEL.findall(failure.output))):
-        packages = ", ".join(f"`{name}`" for name in names)
-        return NoWheels(
-            f"there is no wheel of {packages} for {where}; choose a version that has one, or name in "
-            f"`docker.base_image` an image in which it can be used\n{failure.output.strip()}",
-            [name.partition("==")[0] for name in names],
-        )
-    return BentoMLException(f"the packages for {where} cannot be installed\n{failure.output.strip()}")
 
 
 def _abi(libc: str) -> str:
