@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..paths import write_atomic
 from ..store.digest import Digest
 from ..store.locks import try_lock
 
@@ -55,9 +54,8 @@ class Memory:
 
     def remember(self, key: list[object], text: str) -> None:
         """Remember a text; that a folder cannot be written is no reason to fail."""
-        with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._file(key), json.dumps(text).encode(), mode=0o600)
+        with self.note(key) as note:
+            note.write(text)
 
     @contextmanager
     def note(self, key: list[object]) -> Iterator[Note]:
