@@ -26,6 +26,7 @@ def test_the_files_are_read(tmp_path: Path) -> None:
         ("folder", "is not a file"),
         ("large.sh", "larger than 1 MiB"),
         ("binary.sh", "not UTF-8"),
+        ("windows.sh", "line ends of Windows"),
     ],
 )
 def test_a_script_that_is_none(tmp_path: Path, name: str, said: str) -> None:
@@ -36,5 +37,6 @@ def test_a_script_that_is_none(tmp_path: Path, name: str, said: str) -> None:
     (project / "plain.sh").write_text("echo\n")
     (project / "large.sh").write_text("#" * (1 << 21))
     (project / "binary.sh").write_bytes(b"#!\xff\xfe")
+    (project / "windows.sh").write_bytes(b"#!/bin/sh\r\necho\r\n")
     with pytest.raises(BentoMLConfigException, match=f"`docker.setup_script`: .*{said}"):
         read_docker_files(project, DockerConfig(setup_script=name))

@@ -9,7 +9,7 @@ from typing import Any
 from ...exceptions import BentoMLConfigException, BentoMLException
 from ...store import document
 
-__all__ = ["read_document", "read_text"]
+__all__ = ["read_document", "read_script", "read_text"]
 
 _MAX_BYTES = 1 << 20
 
@@ -33,6 +33,20 @@ def read_text(path: Path, *, max_bytes: int = _MAX_BYTES) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise BentoMLConfigException(f"`{path}` is not UTF-8 text (byte {e.start}); save it as UTF-8") from e
+
+
+def read_script(path: Path) -> str:
+    """Return the text of a script that is to run in an image.
+
+    Raises:
+        BentoMLConfigException: as `read_text` does; or no Linux can start it, as its first line ends like those of Windows.
+    """
+    text = read_text(path)
+    if text.partition("\n")[0].endswith("\r"):
+        raise BentoMLConfigException(
+            f"`{path}` has the line ends of Windows, with which no Linux starts it; save it with those of Unix (LF)"
+        )
+    return text
 
 
 def read_document(path: Path) -> dict[str, Any]:

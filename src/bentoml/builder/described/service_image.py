@@ -11,7 +11,7 @@ from ...exceptions import BentoMLConfigException, InvalidArgument
 from ...paths import under
 from ..build_file.config import BuildConfig, parse_config
 from ..build_file.config_docker import DockerConfig
-from ..build_file.documents import read_document, read_text
+from ..build_file.documents import read_document, read_script
 
 __all__ = ["ImageSteps", "image_steps", "with_image"]
 
@@ -86,7 +86,7 @@ def image_steps(image: Mapping[str, Any], project: Path) -> ImageSteps:
         tuple(image["commands"]),
         tuple(image["post_commands"]),
         tuple(image["build_include_paths"]),
-        {name: read_text(_place(project, path)) for name, path in image["scripts"].items()},
+        {name: read_script(_place(project, path)) for name, path in image["scripts"].items()},
     )
 
 
