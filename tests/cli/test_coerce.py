@@ -66,10 +66,26 @@ def test_texts_that_are_repeated() -> None:
     assert got == [(None, None), (["x", "y"], ["a=b", "c"])]
 
 
-@pytest.mark.parametrize("text", ["-1", "65536", "x", "", "٣x"])
-def test_what_is_no_such_number_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("-1", "not a whole number from 0 to 65535"),
+        ("65536", "not a whole number from 0 to 65535"),
+        ("x", "not a whole number"),
+        ("1.5", "not a whole number"),
+        ("", "not a whole number"),
+        ("٣x", "not a whole number"),
+        ("9" * 5000, "not a whole number"),
+    ],
+)
+def test_what_is_no_such_number_is_refused_and_named(text: str, said: str) -> None:
+    with pytest.raises(typer.BadParameter, match=f"`{text[:40]}.*{said}"):
         converted("--n", text)
+
+
+def test_a_number_without_bounds_names_none() -> None:
+    with pytest.raises(typer.BadParameter, match=r"`x` is not a whole number$"):
+        converted("--free", "x")
 
 
 @pytest.mark.parametrize(

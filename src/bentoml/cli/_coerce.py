@@ -10,7 +10,7 @@ import typer
 
 __all__ = ["spare_conversion"]
 
-_NUMBER = re.compile("[0-9]{1,18}")
+_NUMBER = re.compile("[+-]?[0-9]{1,4000}")
 
 
 def spare_conversion(param: Any) -> None:
@@ -41,8 +41,8 @@ class _Quick:
         if isinstance(value, str):
             if self._annotation is str or value in self._choices:
                 return value
-            if self._annotation is int and _NUMBER.fullmatch(value) and self._is_allowed(int(value)):
-                return int(value)
+            if self._annotation is int:
+                return self._number(value, param=param, ctx=ctx)
             if self._choices:
                 expected = ", ".join(f"`{choice}`" for choice in self._choices)
                 raise typer.BadParameter(f"`{value}` is not one of {expected}", ctx=ctx, param=param)
@@ -55,6 +55,13 @@ class _Quick:
         ):
             return list(value)
         return self._thorough().coerce(value, param=param, ctx=ctx)
+
+    def _number(self, text: str, *, param: Any, ctx: Any) -> int:
+        if _NUMBER.fullmatch(text) and self._is_allowed(int(text)):
+            return int(text)
+        least = f" from {self._least}" if math.isfinite(self._least) else ""
+        most = f" to {self._most}" if math.isfinite(self._most) else ""
+        raise typer.BadParameter(f"`{text}` is not a whole number{least}{most}", ctx=ctx, param=param)
 
     def _is_allowed(self, number: int) -> bool:
         return self._least <= number <= self._most
