@@ -11,6 +11,7 @@ from ..store.digest import Digest
 __all__ = ["Reference"]
 
 DEFAULT_HOST = "docker.io"
+_LONGEST = 1000  # characters
 _HOST = re.compile(r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?\Z")
 _REPOSITORY = re.compile(
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\Z"
@@ -38,6 +39,11 @@ class Reference:
         Raises:
             InvalidArgument: the text is not a reference.
         """
+        shown = text if text.isprintable() and len(text) <= _LONGEST else f"{ascii(text[:_LONGEST])[1:-1]}..."
+        if shown != text:
+            raise InvalidArgument(
+                f"`{shown}` is not an image reference: it is too long, or more than a line of text"
+            )
         scheme, _, after = text.rpartition("://")
         rest, _, digest = (after if scheme in ("", "http", "https") else text).partition("@")
         rest, tag = _split_tag(rest)

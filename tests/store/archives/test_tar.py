@@ -159,3 +159,13 @@ def test_a_file_that_went_away_is_an_error(tmp_path: Path) -> None:
 def test_what_could_do_harm_is_refused(entries: list[TarEntry]) -> None:
     with pytest.raises(ValueError, match="`"):
         Tar.of(entries)
+
+
+def test_large_numbers_of_owners_stay() -> None:
+    entries = [TarEntry.file("a", b"", uid=2**32 - 2, gid=5), TarEntry.folder("b", uid=8**7 - 1, gid=8**7)]
+    data = b"".join(Tar.of(entries).chunks())
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert [(info.uid, info.gid) for info in archive] == [(2**32 - 2, 5), (8**7 - 1, 8**7)]
+    for number in (-1, 2**32 - 1):
+        with pytest.raises(ValueError, match="out of range"):
+            Tar.of([TarEntry.file("a", b"", uid=number)])

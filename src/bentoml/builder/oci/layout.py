@@ -147,18 +147,20 @@ class LayoutSource:
 
     def document(self, descriptor: Descriptor) -> bytes:
         """Return a manifest or configuration."""
-        path = self.folder / blob_path(descriptor.digest)
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_DOCUMENT + 1)
-        except OSError as e:
-            raise BentoMLException(f"the layout `{self.folder}` lacks the blob `{descriptor.digest}`") from e
+        with self._file(descriptor).open("rb") as file:
+            data = file.read(MAX_DOCUMENT + 1)
         return checked_document(data, descriptor, str(self.folder))
 
     def blob(self, descriptor: Descriptor) -> Blob:
         """Return a layer's content."""
-        path = self.folder / blob_path(descriptor.digest)
+        path = self._file(descriptor)
         return CheckedBlob(FileBlob(path), descriptor.digest, str(path))
+
+    def _file(self, descriptor: Descriptor) -> Path:
+        path = self.folder / blob_path(descriptor.digest)
+        if not path.is_file():  # a pipe would be waited for
+            raise BentoMLException(f"the layout `{self.folder}` lacks the blob `{descriptor.digest}`")
+        return path
 
 
 def open_layout(folder: Path, tag: str | None, *, platform: Platform) -> Base:

@@ -22,6 +22,7 @@ _END = bytes(2 * _BLOCK)
 _MAX_NAME = 100
 _MAX_SIZE = 8**11 - 1
 _MAX_ID = 8**7 - 1
+_LARGEST_ID = 2**32 - 2
 CAPABILITY = b"SCHILY.xattr.security.capability"  # the key of the record that engines write, too
 _TYPES = {"file": b"0", "hardlink": b"1", "symlink": b"2", "dir": b"5"}
 
@@ -122,7 +123,7 @@ def _check(entry: TarEntry, files: set[str]) -> None:
     parts = entry.path.split("/")
     if "\0" in entry.path or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"`{entry.path}` is not a plain relative path")
-    if not (0 <= entry.uid <= _MAX_ID and 0 <= entry.gid <= _MAX_ID):
+    if not (0 <= entry.uid <= _LARGEST_ID and 0 <= entry.gid <= _LARGEST_ID):
         raise ValueError(f"`{entry.path}`: user or group id out of range")
     if entry.capability and entry.kind != "file":
         raise ValueError(f"`{entry.path}`: only a file has capabilities")
@@ -155,7 +156,12 @@ def _header(entry: TarEntry, mtime: int) -> bytes:
         size = 0
     if entry.capability:
         records += _pax_record(CAPABILITY, entry.capability)
-    block = _block(name, entry.mode, entry.uid, entry.gid, size, mtime, _TYPES[entry.kind], link)
+    owner = {b"uid": entry.uid, b"gid": entry.gid}
+    for key, number in owner.items():
+        if number > _MAX_ID:
+            records += _pax_record(key, b"%d" % number)
+            owner[key] = 0
+    block = _block(name, entry.mode, owner[b"uid"], owner[b"gid"], size, mtime, _TYPES[entry.kind], link)
     if not records:
         return block
     pax = _block(b"././@PaxHeader", 0o644, 0, 0, len(records), mtime, b"x", b"")

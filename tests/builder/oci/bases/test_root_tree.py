@@ -179,6 +179,17 @@ def test_a_hostile_tar_is_refused_and_leaves_nothing(
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("uid", [-1, 2**32])
+def test_an_owner_that_nobody_can_be_is_refused(tmp_path: Path, uid: int) -> None:
+    info = hostile()
+    info.uid = uid
+    file = tmp_path / "root.tar"
+    with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info)
+    with pytest.raises(BentoMLException, match="out of range"):
+        opened(file, tmp_path / "cache")
+
+
 def test_a_tar_that_would_fill_a_disk_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bomb.tar.gz").write_bytes(gzip.compress(bytes(3 << 20)))
     with pytest.raises(BentoMLException, match="200 times its own size"):

@@ -102,6 +102,38 @@ def test_what_was_read_is_remembered(tmp_path: Path) -> None:
     assert read_rootfs(of(*unreadable), Cache(tmp_path)) == first
 
 
+@pytest.mark.parametrize("path", ["etc", "etc/passwd", "etc/group"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "folder"])
+def test_accounts_that_are_no_files_are_refused(tmp_path: Path, path: str, kind: str) -> None:
+    texts = [
+        TarEntry.file("usr/etc/passwd", b""),
+        TarEntry.file("usr/etc/group", b""),
+        TarEntry.file("a", b""),
+    ]
+    match kind:
+        case "link":
+            odd = TarEntry.symlink(path, "/usr/etc")
+        case "hard link":
+            odd = TarEntry(path, "hardlink", link="a")
+        case _:
+            odd = TarEntry.folder(path)
+    if (path, kind) == ("etc", "folder"):
+        assert read_rootfs(of(layer([*texts, odd])), Cache(tmp_path)).passwd == ""
+        return
+    with pytest.raises(BentoMLException, match="no account can be added"):
+        read_rootfs(of(layer([*texts, odd])), Cache(tmp_path))
+    hidden = layer([TarEntry.file(".wh.etc", b"")])
+    assert read_rootfs(of(layer([*texts, odd]), hidden), Cache(tmp_path)).passwd == ""
+
+
+@pytest.mark.parametrize("path", ["home", "app"])
+def test_a_file_where_a_folder_should_be_is_none(tmp_path: Path, path: str) -> None:
+    low, high = layer([TarEntry.folder(path)]), files(path)
+    assert read_rootfs(of(low), Cache(tmp_path)).folders == (path,)
+    assert read_rootfs(of(low, high), Cache(tmp_path)).folders == ()
+    assert read_rootfs(of(high, low), Cache(tmp_path)).folders == (path,)
+
+
 def test_a_layer_that_is_not_what_its_diff_id_says_is_refused(tmp_path: Path) -> None:
     right = files("usr/bin/python3.11")
     wrong = replace(right, diff_id=files("else").diff_id)

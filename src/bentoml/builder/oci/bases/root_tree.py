@@ -87,7 +87,10 @@ def _checked(entries: list[TarEntry], name: str, platform: Platform) -> Tar:
         raise NotFound(
             f"`{name}` is for `linux/{machine}`, not for `{platform}`; give `--platform linux/{machine}` or another base"
         )
-    return Tar.of(entries)
+    try:
+        return Tar.of(entries)
+    except ValueError as e:
+        raise BentoMLException(f"`{name}` is refused: {e}") from e
 
 
 def _machine(entry: TarEntry) -> str | None:

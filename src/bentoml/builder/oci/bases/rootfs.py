@@ -23,13 +23,14 @@ from ..model import Base, Layer
 __all__ = ["LayerStream", "RootFS", "read_rootfs"]
 
 _CHUNK = 1 << 20
-_FORMAT = 3  # to be raised when what is read from the layers changes
+_FORMAT = 4  # to be raised when what is read from the layers changes
 _MAX_SIZE = 16 << 20
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
 _TEXTS = ("etc/passwd", "etc/group")
 _FOLDERS = ("app", "home")
+_FOLDER, _NO_FILE = "folder", "\0"
 _PYTHON = re.compile(r"(?:[^/]+/)*bin/python3\.\d+\Z")
 _GLIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[^/]+-linux-gnu[^/]*/)?libc(?:\.so\.6|-2\.\d+\.so)\Z")
 _GLIBC_BANNER = re.compile(rb"GNU C Library [^\n\0]{0,200}?version (2\.\d+)")
@@ -97,6 +98,11 @@ def read_rootfs(base: Base, cache: Cache) -> RootFS:
     if (known := cache.recall(key)) is not None:
         return _from_record(known)
     found = _summary(_facts(base.layers))
+    if _NO_FILE in (found.passwd, found.group):
+        raise BentoMLException(
+            f"base image `{base.name}` has links or folders where `/etc/passwd` and `/etc/group` should be files, so that no "
+            "account can be added; take another base, or one in which they are files"
+        )
     cache.remember(key, asdict(found))
     return found
 
@@ -152,9 +158,11 @@ def _note(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, st
     elif name.startswith(_WHITEOUT):
         gone.add(str(PurePosixPath(folder, name.removeprefix(_WHITEOUT))))
     elif path in _TEXTS:
-        found[path] = _read(archive, member).decode("latin-1")
+        found[path] = _read(archive, member).decode("latin-1") if member.isreg() else _NO_FILE
     elif path in _FOLDERS:
-        found[path] = "folder"  # or a link to one
+        found[path] = "file" if member.isreg() else _FOLDER  # or a link to one
+    elif path == "etc" and not member.isdir():
+        found.update(dict.fromkeys(_TEXTS, _NO_FILE))
     elif _PYTHON.match(path) and member.issym():
         found[path] = posixpath.normpath(posixpath.join("/", folder, member.linkname))
     elif (_PYTHON.match(path) or _LIBPYTHON.match(path)) and not member.isdir():
@@ -194,7 +202,7 @@ def _summary(facts: Mapping[str, str]) -> RootFS:
         group=facts.get("etc/group", ""),
         pythons=tuple(sorted(f"/{path}" for path in facts if _PYTHON.match(path))),
         libc=libcs[-1] if libcs else "",
-        folders=tuple(path for path in _FOLDERS if path in facts),
+        folders=tuple(path for path in _FOLDERS if facts.get(path) == _FOLDER),
         libraries=tuple(sorted({path.rpartition("/")[2] for path in facts if _is_library(path)})),
         releases={
             f"/{path}": fact

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ....exceptions import InvalidArgument
 from ....store.archives.watch import Watch
+from ...build_file.fields import CONTROL
 from ..archive import open_docker_archive, open_oci_archive
 from ..cache import Cache
 from ..layout import open_layout
@@ -23,6 +24,7 @@ _LOCAL = {
     "docker-archive": "write `docker-archive:FILE`",
     "rootfs": "write `rootfs:FOLDER` or `rootfs:FILE.tar`",
 }
+_LONGEST = 10_000  # characters
 
 
 def open_base(
@@ -48,6 +50,10 @@ def open_base(
         BentoMLException: the place cannot be reached, or gives something else than it says.
     """
     kept = Cache(cache)
+    if CONTROL.search(reference) or len(reference) > _LONGEST:
+        raise InvalidArgument(
+            f"`{ascii(reference[:100])[1:-1]}...` is no base image: it is too long, or more than a line of text"
+        )
     scheme, _, rest = reference.partition(":")
     if scheme in _LOCAL and not rest.removeprefix("//"):
         raise InvalidArgument(f"`{reference}` does not say which image; {_LOCAL[scheme]}")
