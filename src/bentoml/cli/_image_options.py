@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from ..builder.oci.codec import Compression
 
 Bento = Annotated[str, typer.Argument(metavar="BENTO:TAG", help="A bento's tag, or its name for the latest.")]
 ImageTag = Annotated[
@@ -81,7 +83,10 @@ EnableFeatures = Annotated[list[str] | None, typer.Option(metavar="NAME[,...]", 
 RunAsRoot = Annotated[bool, typer.Option("--run-as-root", help="Run the backend by sudo.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only what is in the caches.")]
 CompressModels = Annotated[
-    Literal["none", "gzip"], typer.Option(help="Compress the models too, which pays on a slow link alone.")
+    Compression,
+    typer.Option(
+        help="Compress the models too, which pays on a slow link alone; zstd for a registry or a layout."
+    ),
 ]
 Verify = Annotated[
     bool,

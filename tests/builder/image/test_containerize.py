@@ -23,6 +23,8 @@ from tests.builder.handmade import base, offline, save_bento, save_model, wheel
 
 from bentoml.builder.image.containerize import ImageResult, containerize
 from bentoml.builder.oci.assemble import RunConfig, assemble
+from bentoml.builder.oci.blobs import FileBlob
+from bentoml.builder.oci.codec import decompressed
 from bentoml.builder.oci.layout import write_layout
 from bentoml.builder.oci.model import ImageIndex, Platform
 from bentoml.config import Home
@@ -143,6 +145,34 @@ def test_weights_are_compressed_on_request(bench: Bench) -> None:
     assert plain.id == packed.id, "the same files, however they travel"
     sizes = [{one.kind: one.size for one in made.layers}["model"] for made in (plain, packed)]
     assert sizes[1] * 10 < sizes[0]
+
+
+def test_weights_are_compressed_with_zstd_for_those_who_read_it(bench: Bench) -> None:
+    bento = save_bento(bench.home, bench.wheels, models=(save_model(bench.home),))
+    plain, packed = bench.make(bento), bench.make(bento, compress_models="zstd")
+    assert plain.id == packed.id and plain.digest != packed.digest
+    index = json.loads((bench.root / "image/index.json").read_bytes())
+    layers = json.loads(bench.blob(index["manifests"][-1]).read_bytes())["layers"]
+    kinds = [descriptor["mediaType"].rpartition("+")[2] for descriptor in layers]
+    assert kinds.count("zstd") == 1
+    blob = bench.blob(layers[kinds.index("zstd")])
+    assert b"".join(decompressed(FileBlob(blob).chunks())).find(b"model.yaml") > 0
+
+
+@pytest.mark.parametrize("output", ["type=docker", "type=docker-archive,dest={}/x.tar"])
+def test_an_engine_that_may_not_read_zstd_is_not_given_it(bench: Bench, output: str) -> None:
+    bento = save_bento(bench.home, bench.wheels)
+    with pytest.raises(InvalidArgument, match=r"`--compress-models zstd`.*take `gzip`, or push"):
+        containerize(
+            bento,
+            home=bench.home,
+            env=offline(bench.wheels),
+            output=output.format(bench.root),
+            compress_models="zstd",
+        )
+    with pytest.raises(InvalidArgument, match=r"compression `lzma` is not known"):
+        bench.make(bento, compress_models="lzma")
+    assert not (bench.root / "x.tar").exists() and not (bench.root / "image").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from shutil import which
-from typing import Literal
 
 from ...config import Home, environment
 from ...exceptions import BentoMLException, InvalidArgument
@@ -20,6 +19,7 @@ from ..engines.known import add_engine, engine_of, get_engine, is_healthy
 from ..engines.model import Engine, EngineImage
 from ..engines.options import Option
 from ..engines.plain_dockerfile import without_mounts
+from ..oci.codec import Compression
 from .choice import check_features, is_for_engine
 from .containerize import containerize
 from .platform_image import Step
@@ -49,7 +49,7 @@ def build(
     push: bool = False,
     platform: str | None = None,
     offline: bool = False,
-    compress_models: Literal["none", "gzip"] = "none",
+    compress_models: Compression = "none",
     verify: bool = False,
     bytecode: bool | None = None,
     labels: Mapping[str, str] | None = None,

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Literal
 
 from ...config import Home
 from ...exceptions import InvalidArgument
@@ -22,7 +21,7 @@ from ..backends.output import Kind, Output, parse_output
 from ..backends.select import open_sink
 from ..daemon.api import reached
 from ..oci.cache import Cache, DamagedCache
-from ..oci.codec import gzip_codec, stored_codec
+from ..oci.codec import Codec, Compression, codec_of
 from ..oci.model import Image, ImageIndex, Referrer, Sink
 from .delivery import deliver
 from .plan import ImagePlan, plan_image
@@ -45,7 +44,7 @@ def containerize(
     output: Output | str | None = None,
     platform: str | None = None,
     offline: bool = False,
-    compress_models: Literal["none", "gzip"] = "none",
+    compress_models: Compression = "none",
     verify: bool = False,
     bytecode: bool | None = None,
     labels: Mapping[str, str] | None = None,
@@ -69,6 +68,7 @@ def containerize(
     """
     wanted = output if isinstance(output, Output) else parse_output(output)
     check_recorded(bento.info)
+    codec = _codec(compress_models, wanted)
     plans = [
         _plan(bento, base, tuple(names) or wanted.names, one, env, labels or {})
         for one in _platforms(platform, wanted)
@@ -81,7 +81,6 @@ def containerize(
     memory = Memory(home.cache / "registry" / "memory")
     sink = open_sink(wanted, env=env, memory=memory, watch=watch)
     _check_reach(wanted, plans[0].names, env)
-    codec = gzip_codec() if compress_models == "gzip" else stored_codec()
     compiles = bool(bento.info.image.get("compile")) if bytecode is None else bytecode
     maker = ImageMaker(bento, models, codec, Cache(home.cache / "oci"), env, offline, step, watch, compiles)
     has_sbom = wanted.kind == "registry" if sbom is None else sbom
@@ -110,6 +109,16 @@ def _platforms(text: str | None, output: Output) -> list[str | None]:
             "`--output type=oci,dest=FOLDER`, or push them"
         )
     return found
+
+
+def _codec(compression: Compression, output: Output) -> Codec:
+    """Return how the layers of models travel: to those alone in zstd who are known to read it."""
+    if compression == "zstd" and output.kind in ("docker", "docker-archive"):
+        raise InvalidArgument(
+            "`--compress-models zstd`: an engine may not read it (Docker before 23 does not); take `gzip`, or push the image, or "
+            "write it with `--output type=oci,dest=FOLDER`"
+        )
+    return codec_of(compression)
 
 
 def _plan(

@@ -10,9 +10,9 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
-from ...exceptions import BentoMLException
+from ...exceptions import BentoMLException, InvalidArgument
 from ...registry.documents import Descriptor, MediaType
 from ...store.archives.blocks import blocks
 from ...store.archives.gz import HEADER, LAST, STORED, stored, trailer
@@ -29,7 +29,9 @@ except ImportError:
 __all__ = [
     "Codec",
     "Compressed",
+    "Compression",
     "Writer",
+    "codec_of",
     "decompressed",
     "gzip_codec",
     "layer_of",
@@ -39,6 +41,7 @@ __all__ = [
     "zstd_codec",
 ]
 
+Compression = Literal["none", "gzip", "zstd"]  # of weights, as people say it
 Writer: TypeAlias = Callable[[Iterable[bytes]], tuple[Digest, int]]
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -76,6 +79,21 @@ class Compressed:
     def chunks(self) -> Iterator[bytes]:
         """Yield the compressed bytes."""
         return self.codec.compressed(self.source.chunks())
+
+
+def codec_of(compression: Compression) -> Codec:
+    """Return the codec that does what is asked of it.
+
+    Raises:
+        InvalidArgument: nobody does that.
+        MissingDependencyException: this Python has no zstd.
+    """
+    codecs = {"none": stored_codec, "gzip": gzip_codec, "zstd": zstd_codec}
+    if compression not in codecs:
+        raise InvalidArgument(
+            f"compression `{compression}` is not known; it is one of {', '.join(f'`{c}`' for c in codecs)}"
+        )
+    return codecs[compression]()
 
 
 def stored_codec() -> Codec:
