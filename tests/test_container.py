@@ -118,6 +118,9 @@ def test_bentos_containerize(store: Path) -> None:
         bentos.containerize("missing:latest")
 
 
-def test_the_dockerfile(store: Path) -> None:
+def test_the_dockerfile(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = container.get_containerfile("greeter:latest", store / "Dockerfile")
     assert text == "FROM scratch\n" == (store / "Dockerfile").read_text()
+    assert capsys.readouterr() == ("", "")
+    assert container.get_containerfile("greeter:latest") == text
+    assert capsys.readouterr() == ("", "FROM scratch\n"), "where no file is named, people read it"

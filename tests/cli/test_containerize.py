@@ -179,7 +179,7 @@ def test_reasons(bench: Bench) -> None:
 
 def test_files_beside(bench: Bench) -> None:
     code, printed, said = bench.containerize(
-        "greeter", *ON_BASE, "-t", "a:1", "-o", "json", "-o", "type=oci,dest=image", "--label", "team=a=b",
+        "greeter", *ON_BASE, "-t", "a:1", "-o", "json", "-o", "type=oci,dest=image", "--label", "team=a=b", "--label", "alone",
         "--iidfile", "id", "--metadata-file", "metadata.json", "--sbom", "sbom.spdx.json",
     )  # fmt: skip
     assert code == 0, said
@@ -191,7 +191,7 @@ def test_files_beside(bench: Bench) -> None:
         "image.name": "a:1",
     }
     config = json.loads((bench.root / "image/blobs" / made["id"].replace(":", "/")).read_text())
-    assert config["config"]["Labels"]["team"] == "a=b"
+    assert config["config"]["Labels"]["team"] == "a=b" and config["config"]["Labels"]["alone"] == ""
     sbom = json.loads((bench.root / "sbom.spdx.json").read_text())
     names = {package["name"] for package in sbom["packages"]}
     assert {"greeter", "numbers", "bentoml", "words", "oci:base"} <= names

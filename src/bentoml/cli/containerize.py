@@ -69,22 +69,24 @@ def containerize(
         labels = dict(map(_label, label or []))
         ours = {
             "--base-image": base_image, "--offline": offline, "--compress-models": compress_models != "none",
-            "--compile": bytecode, "--no-compile": bytecode is False, "-o json": _JSON in (output or ()),
+            "--compile": bytecode, "--no-compile": bytecode is False,
         }  # fmt: skip
         env = environment()
         home = Home.from_environment(env)
         found = BentoStore(home).get(parse_tag(bento))
-        if is_for_engine(found.info, backend, options, ours, env=env, is_for_a_place=bool(output or sbom)):
+        places = tuple(text for text in output or () if text != _JSON)
+        as_json = _JSON in (output or ())
+        if is_for_engine(found.info, backend, options, ours, env=env, is_for_a_place=bool(places or sbom)):
             said = {
-                "label": labels, "output": tuple(output or ()), "push": push, "load": load, "sbom": sbom,
+                "label": labels, "output": places, "push": push, "load": load, "sbom": sbom,
                 "iidfile": iidfile, "metadata_file": metadata_file, **given_flags(context), **options,
             }  # fmt: skip
             given = {name: value for name, value in said.items() if value not in (None, False, (), {})}
             return _by_dockerfile(
-                found, backend, image_tag or [], given, telling,
+                found, backend, image_tag or [], given, telling, as_json,
                 platform=platform, verify=verify, as_root=run_as_root,
             )  # fmt: skip
-        place, as_json = _place(output or [], push=push, load=load)
+        place = _place(places, push=push, load=load, as_json=as_json)
         wants_sbom, sbom_file = _sbom(sbom)
         _tell_what_changes_nothing(context, run_as_root)
         result = make_image(
@@ -99,7 +101,7 @@ def containerize(
 
 
 def _by_dockerfile(
-    bento: Bento, backend: str, names: Sequence[str], options: Mapping[str, Option], telling: Telling, *,
+    bento: Bento, backend: str, names: Sequence[str], options: Mapping[str, Option], telling: Telling, as_json: bool, *,
     platform: str | None, verify: bool, as_root: bool,
 ) -> None:  # fmt: skip
     """Let an engine build the bento's Dockerfile."""
@@ -110,7 +112,10 @@ def _by_dockerfile(
         bento, get_engine(backend), names, options,
         platform=platform, verify=verify, as_root=as_root, step=telling.step, tell=talk,
     )  # fmt: skip
-    _print(made, made.runner)
+    if as_json:
+        print_json(made.to_json())
+    else:
+        _print(made, made.runner)
 
 
 def _tell(result: ImageResult, place: Output | None, as_json: bool) -> None:
@@ -134,20 +139,19 @@ def _sbom(text: str | None) -> tuple[bool | None, Path | None]:
     return (None, None) if text is None else (True, Path(text))
 
 
-def _place(outputs: Sequence[str], *, push: bool, load: bool) -> tuple[Output | None, bool]:
-    """Return where the image goes, if that was said, and whether stdout is for programs."""
-    places = [text for text in outputs if text != _JSON]
+def _place(places: Sequence[str], *, push: bool, load: bool, as_json: bool) -> Output | None:
+    """Return where the image goes, if that was said."""
     said = [f"`--output {text}`" for text in places] + ["`--push`"] * push + ["`--load`"] * load
     if len(said) > 1:
         raise InvalidArgument(
             f"{' and '.join(said)} name several places; give one, and copy the image from there"
         )
     if push:
-        return Output("registry"), _JSON in outputs
+        return Output("registry")
     place = parse_output(places[0]) if places else Output() if load else None
-    if place is not None and place.is_stdout and _JSON in outputs:
+    if place is not None and place.is_stdout and as_json:
         raise InvalidArgument("stdout cannot be the image and its description; give the image a file")
-    return place, _JSON in outputs
+    return place
 
 
 def _tell_what_changes_nothing(context: typer.Context, run_as_root: bool) -> None:
@@ -160,8 +164,8 @@ def _tell_what_changes_nothing(context: typer.Context, run_as_root: bool) -> Non
 
 
 def _label(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals or not text.isprintable():
+    key, _, value = text.partition("=")
+    if not key or not text.isprintable():
         raise InvalidArgument(f"`--label {text}` is no label; it looks like `--label team=search`")
     return key, value
 

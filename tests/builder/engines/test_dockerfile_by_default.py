@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ def test_from_the_command(programs: Programs, capsys: pytest.CaptureFixture[str]
     assert stop.value.code == 0
     assert 'with tag(s) "a:1"' in capsys.readouterr().out
     assert len(programs.builds()) == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("--backend", "podman"), ("--opt", "no-cache")], ids=" ".join)
+def test_programs_are_told_what_an_engine_made(
+    programs: Programs, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    programs.add("podman")
+    with pytest.raises(SystemExit) as stop:
+        run(["containerize", "greeter", "-t", "a:1", "-t", "b:2", "-o", "json", *arguments])
+    printed = capsys.readouterr()
+    assert stop.value.code == 0, printed.err
+    made = json.loads(printed.out)
+    assert made.keys() == {"tag", "names", "id", "place"}
+    assert made["names"] == ["a:1", "b:2"] and made["tag"].startswith("greeter:")
+    (call,) = programs.builds()
+    assert "json" not in call["argv"]
 
 
 def test_who_wants_something_else_is_told_what_it_takes(programs: Programs, tmp_path: Path) -> None:

@@ -106,6 +106,9 @@ def test_without_buildkit_the_dockerfile_has_no_mounts(bench: Bench, name: str, 
     (call,) = bench.programs.builds()
     assert "--mount" not in call["dockerfile"]
     assert call["env"]["DOCKER_BUILDKIT"] == "0"
+    assert ("--force-rm" in call["argv"]) is (name == "docker"), (
+        "it alone keeps the container of a step that fails"
+    )
     assert "--mount" in Path(bench.bento.path_of("env/docker/Dockerfile")).read_text()
 
 

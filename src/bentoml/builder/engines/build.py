@@ -77,7 +77,7 @@ def build_with_engine(
             take_packages(context, machine, locked_platforms(bento.info))
         file = context / DOCKERFILE
         request = Request(context, file, names, machine, scratch, tuple(secrets), options)
-        made = _made(engine, request if mounts else _plain(request), env, as_root=as_root, tell=tell)
+        made = _made(engine, request if mounts else _plain(engine, request), env, as_root=as_root, tell=tell)
     place = f"{engine.name} has {made}" if made else f"{engine.name} made it"
     return EngineImage(bento.tag, names, made, place, engine.runner, uses_gpu(bento.info))
 
@@ -108,11 +108,15 @@ def _sudo(engine: Engine, request: Request, env: Mapping[str, str]) -> tuple[str
     return ("sudo", *kept, *settings)
 
 
-def _plain(request: Request) -> Request:
-    """Return the request for an engine that knows no mounts; a Dockerfile of the user's own stays as it is."""
+def _plain(engine: Engine, request: Request) -> Request:
+    """Return the request for an engine that knows no mounts; a Dockerfile of the user's own stays as it is.
+
+    Docker without BuildKit keeps the container of a step that fails unless it is told not to.
+    """
     target = request.scratch / "Dockerfile"
     target.write_text(without_mounts(request.dockerfile.read_text("utf-8")), "utf-8")
-    return replace(request, dockerfile=target)
+    tidy: dict[str, Option] = {"force_rm": True} if engine.name == "docker" else {}
+    return replace(request, dockerfile=target, options={**tidy, **request.options})
 
 
 def _unhealthy(engine: Engine) -> str:

@@ -74,3 +74,8 @@ class EngineImage:
     place: str
     runner: str
     uses_gpu: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """Return what was made for programs."""
+        made = str(self.id) if self.id else None
+        return {"tag": str(self.tag), "names": list(self.names), "id": made, "place": self.place}

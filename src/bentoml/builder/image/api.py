@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -173,7 +174,7 @@ def get_containerfile(
     enable_buildkit: bool = True,
     features: Sequence[str] | None = None,
 ) -> str:
-    """Return the Dockerfile of a bento, for those who build with an engine; write it to ``output_path`` if given.
+    """Return the Dockerfile of a bento, for those who build with an engine; write it to ``output_path``, else to stderr.
 
     Without ``enable_buildkit`` it is one that older engines understand, too.
     """
@@ -182,6 +183,8 @@ def get_containerfile(
     text = Path(bento.path_of("env/docker/Dockerfile")).read_text(encoding="utf-8")
     if not enable_buildkit:
         text = without_mounts(text)
-    if output_path is not None:
+    if output_path is None:
+        sys.stderr.write(text)  # as BentoML does: who names no file wants to read it
+    else:
         Path(output_path).write_text(text, encoding="utf-8")
     return text
