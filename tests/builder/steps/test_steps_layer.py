@@ -75,6 +75,13 @@ def test_what_setcap_gave_stays_and_other_attributes_do_not(tmp_path: Path, capa
     assert found["z"].pax_headers == {}
 
 
+def test_what_an_engine_puts_into_each_container_is_left_out(tmp_path: Path) -> None:
+    """As Podman 5.8 has it in the layer of a container that it commits; `etc/mtab` is a link there."""
+    names = ("etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf", "run/.containerenv", ".dockerenv")
+    file = layer(tmp_path, *((name, b"") for name in names), ("etc/hosts.allow", b"x"))
+    assert paths(step_entries(file, {})) == ["etc/hosts.allow"]
+
+
 def test_what_only_the_steps_saw_is_left_out(tmp_path: Path) -> None:
     given = {"home/script": Digest.of(b"#!"), "home/kept": Digest.of(b"old"), "home/gone": Digest.of(b"")}
     file = layer(

@@ -19,6 +19,10 @@ __all__ = ["check_secrets", "step_entries"]
 
 _WHITEOUT = ".wh."
 _CLOCKS = ("var/cache/ldconfig/aux-cache",)  # holds the times of files, which are others in the image
+_ENGINES = (
+    *("etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"),
+    *(".dockerenv", "run/.containerenv"),
+)  # what an engine puts into each container: Docker keeps it out of the layer, Podman leaves empty files there
 _PYC_FLAGS = slice(4, 8)
 _LEAST_SECRET = 6  # bytes: what is shorter stands in any file
 
@@ -71,12 +75,12 @@ def _end(info: tarfile.TarInfo) -> int:
 
 
 def _is_ours(path: str, given: Mapping[str, Digest]) -> bool:
-    """Say whether something lies where only the steps look, or says that a given file is gone."""
+    """Say whether something lies where only the steps look, is the engine's, or says that a given file is gone."""
     folder, name = posixpath.split(path)
     shown = posixpath.join(folder, name.removeprefix(_WHITEOUT))
     return (
         f"{shown}/".startswith(f"{FILES}/")
-        or path in _CLOCKS
+        or path in (*_CLOCKS, *_ENGINES)
         or (name.startswith(_WHITEOUT) and shown in given)
     )
 
