@@ -46,11 +46,11 @@ def test_what_has_wheels_needs_no_engine(tmp_path: Path) -> None:
     numbers = wheel(tmp_path / "wheels", "numbers")
     request = request_of(tmp_path, pins(numbers))
     below = base()
-    made, layers = packages_upon(
+    made, found = packages_upon(
         below, request, cache=Cache(tmp_path / "c"), env=NO_ENGINE, epoch=0, offline=True
     )
     assert made == below
-    assert [layer.kind for layer in layers] == ["python"]
+    assert [layer.kind for layer in found.layers] == ["python"]
 
 
 def test_what_has_none_is_built_in_the_image(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ..oci.parts.place import VENV
 from ..oci.parts.python import PythonRequest, PythonTarget, Sources
 from ..packages.lock_platform import requirements_file
 from ..steps.packages import packages_upon
+from .missing import tell_missing
 from .plan import ImagePlan, locked_platforms
 from .reasons import Facts
 
@@ -79,14 +80,14 @@ class ImageMaker:
             )
         with self.step("Installing the packages"):
             packages = requirements_of(bento, str(plan.platform)), wheels_of(bento)
-            request = PythonRequest(
-                *packages, target, Path(bento.path, "src"), self._sources, base=base.name, libraries=rootfs.libraries
-            )  # fmt: skip
-            base, installed = packages_upon(
+            request = PythonRequest(*packages, target, Path(bento.path, "src"), self._sources)
+            base, found = packages_upon(
                 base, request, cache=cache, env=self.env, epoch=epoch, offline=self.offline,
                 by_engine=bool(bento.info.image.get("unpacked")),
             )  # fmt: skip
-        installed += self._after(base, (below[-1], *installed), plan)
+        after = self._after(base, (below[-1], *found.layers), plan)
+        tell_missing(found.needs, rootfs, base, after, cache)
+        installed = (*found.layers, *after)
         if self.bytecode:
             installed += self._compiled(base, rootfs, target, installed, epoch)
         layers = (*below, *installed, *bento_layers(bento, self.models, cache, epoch=epoch))

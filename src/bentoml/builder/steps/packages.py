@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from ...store.digest import Digest
 from ..oci.cache import Cache
-from ..oci.model import Base, Layer
-from ..oci.parts.python import NoWheels, PythonRequest, python_layers
+from ..oci.model import Base
+from ..oci.parts.python import Installed, NoWheels, PythonRequest, python_layers
 
 __all__ = ["packages_upon"]
 
@@ -21,8 +21,8 @@ def packages_upon(
     epoch: int,
     offline: bool = False,
     by_engine: bool = False,
-) -> tuple[Base, tuple[Layer, ...]]:
-    """Return the base and the layers of the packages upon it: what has to be built in the image lies in the base then.
+) -> tuple[Base, Installed]:
+    """Return the base and the packages upon it: what has to be built in the image lies in the base then.
 
     ``by_engine`` lets an engine install all of them; so does a request that is not locked where one has to be built.
 
@@ -39,7 +39,7 @@ def packages_upon(
             from .compiled import with_compiled, with_unlocked
 
             if by_engine or not request.is_locked:
-                return with_unlocked(base, request, cache=cache, env=env, offline=offline), ()
+                return with_unlocked(base, request, cache=cache, env=env, offline=offline), Installed()
             below, rest = with_compiled(base, request, names, cache=cache, env=env, offline=offline)
         try:
             return below, python_layers(rest, cache, epoch=epoch, offline=offline)

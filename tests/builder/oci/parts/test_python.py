@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def request(
 
 
 def layers_of(request: PythonRequest, cache: Path) -> tuple[Layer, ...]:
-    return python_layers(request, Cache(cache), epoch=7)
+    return python_layers(request, Cache(cache), epoch=7).layers
 
 
 @pytest.mark.parametrize(
@@ -94,25 +93,16 @@ def test_a_second_time_needs_no_uv(tmp_path: Path) -> None:
     assert members(second[0])
 
 
-def test_a_library_that_the_base_lacks_is_a_warning_each_time(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_which_libraries_packages_need_of_a_base_is_remembered(tmp_path: Path) -> None:
     native = wheel(tmp_path / "wheels", "native")
     with zipfile.ZipFile(native, "a") as archive:
         archive.writestr("native/fast.so", elf("libc.so.6", "libGL.so.1"))
         record = archive.read("native-1.0.dist-info/RECORD")
     repacked(native, {"native-1.0.dist-info/RECORD": b"native/fast.so,,\n" + record})
-    asked = replace(request(tmp_path, native), base="python:3.12-slim", libraries=("libc.so.6",))
+    asked = request(tmp_path, native)
     for _ in range(2):  # the second time comes from the cache
-        caplog.clear()
-        layers_of(asked, tmp_path / "cache")
-        assert [r.getMessage().partition(";")[0] for r in caplog.records] == [
-            "`native` may not work: the base image `python:3.12-slim` has no `libGL.so.1`"
-        ]
-    caplog.clear()
-    layers_of(replace(asked, libraries=("libc.so.6", "libGL.so.1")), tmp_path / "cache")
-    layers_of(replace(asked, libraries=None), tmp_path / "cache")
-    assert not caplog.records
+        found = python_layers(asked, Cache(tmp_path / "cache"), epoch=7)
+        assert found.needs == {"libGL.so.1": ["native"], "libc.so.6": ["native"]}
 
 
 def repacked(wheel: Path, files: dict[str, bytes]) -> None:

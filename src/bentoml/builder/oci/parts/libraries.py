@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-__all__ = ["debian_package", "external_needs", "missing"]
+__all__ = ["Needs", "debian_package", "external_needs", "missing"]
 
 Needs = Mapping[str, Collection[str]]  # the name of a library -> the packages that need it
 

@@ -5,10 +5,10 @@ Nothing of the target is run, so that any host can make an image for any platfor
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ....exceptions import BentoMLException
@@ -17,14 +17,12 @@ from ....store.digest import Digest
 from ..cache import Cache, kept_layer, recalled_layer
 from ..codec import gzip_codec
 from ..model import Layer, Platform
-from .libraries import missing
+from .libraries import Needs
 
 if TYPE_CHECKING:
     from .venv import Group
 
-__all__ = ["NoWheels", "PythonRequest", "PythonTarget", "Sources", "python_layers"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Installed", "NoWheels", "PythonRequest", "PythonTarget", "Sources", "python_layers"]
 
 _FORMAT = 1  # of the layers; to be raised when the same request gives other bytes
 _MANYLINUX = (17, 28, *range(31, 41))  # the glibc 2.x levels that uv knows
@@ -73,7 +71,6 @@ class PythonRequest:
 
     Requirements without hashes are those of a bento that was not locked: uv resolves them now, and the result is not
     remembered. ``sources`` is asked where packages come from once one is needed; ``folder`` is where relative paths start.
-    ``base`` names the image that the packages are installed upon, ``libraries`` what it has of them, where that is known.
     """
 
     requirements: Path
@@ -81,8 +78,6 @@ class PythonRequest:
     target: PythonTarget
     folder: Path
     sources: Callable[[], Sources]
-    base: str = ""
-    libraries: Collection[str] | None = None
 
     @property
     def is_locked(self) -> bool:
@@ -90,22 +85,25 @@ class PythonRequest:
         return "--hash=" in self.requirements.read_text(encoding="utf-8")
 
 
-def python_layers(
-    request: PythonRequest, cache: Cache, *, epoch: int, offline: bool = False
-) -> tuple[Layer, ...]:
+class Installed(NamedTuple):
+    """The layers of packages, from the bottom up, and the libraries that they need of a base, each with who needs it."""
+
+    layers: tuple[Layer, ...] = ()
+    needs: Needs = MappingProxyType({})
+
+
+def python_layers(request: PythonRequest, cache: Cache, *, epoch: int, offline: bool = False) -> Installed:
     """Return the layers of the virtual environment: each large package, the rest, and the wheels of the request.
 
-    What was installed before for the same requirements, platform and Python comes from the cache; uv is not run. A library
-    of the system that a package needs and the base lacks is a warning.
+    What was installed before for the same requirements, platform and Python comes from the cache; uv is not run.
 
     Raises:
         NoWheels: a package has no wheel for the target.
         BentoMLException: a package cannot be fetched, or has another hash.
     """
     key = _key(request, epoch)
-    if layers := _recalled(key, cache):
-        _warn(request, (cache.recall(key) or {}).get("needs"))
-        return layers
+    if known := _recalled(key, cache):
+        return known
     from .installation import install
 
     with cache.scratch() as scratch:
@@ -114,15 +112,7 @@ def python_layers(
     if request.is_locked:
         named = [[_group_key(group, epoch), group.about] for group in groups]
         cache.remember(key, {"groups": named, "needs": needs})
-    _warn(request, needs)
-    return layers
-
-
-def _warn(request: PythonRequest, needs: object) -> None:
-    """Say which libraries the packages will not find; a record of an older kind knows of none."""
-    if request.libraries is not None and isinstance(needs, dict):
-        for line in missing(needs, request.libraries, request.base):
-            logger.warning(line)
+    return Installed(layers, needs)
 
 
 def _key(request: PythonRequest, epoch: int) -> Digest:
@@ -138,14 +128,17 @@ def _key(request: PythonRequest, epoch: int) -> Digest:
     )
 
 
-def _recalled(key: Digest, cache: Cache) -> tuple[Layer, ...]:
-    """Return the layers of an earlier run, or none if one of them is gone."""
-    groups = (cache.recall(key) or {}).get("groups")
+def _recalled(key: Digest, cache: Cache) -> Installed | None:
+    """Return what an earlier run made, unless one of its layers is gone."""
+    record = cache.recall(key) or {}
+    groups, needs = record.get("groups"), record.get("needs")
     layers = [
         recalled_layer(cache, group, gzip_codec(), "python", _about(packages))
         for group, packages in (groups if isinstance(groups, list) else [])
     ]
-    return tuple(layer for layer in layers if layer) if all(layers) else ()
+    if not layers or not all(layers):
+        return None
+    return Installed(tuple(layer for layer in layers if layer), needs if isinstance(needs, dict) else {})
 
 
 def _layer(group: Group, cache: Cache, epoch: int) -> Layer:
