@@ -80,6 +80,7 @@ LATE_IMPORTS = {
     # The image of a bento of which a line has changed: what is made of it is known, but for the last layer.
     ("builder.backends.select", "builder.backends.engine"): "who pushes loads nothing into an engine",
     ("builder.backends.select", "builder.backends.registry"): "who loads into an engine pushes nothing",
+    ("builder.backends.select", "registry.memory"): "as above",
     ("builder.image.containerize", "builder.backends.registry"): "as above",
     ("builder.image.containerize", "builder.image.components"): "only who wants an SBOM knows components",
     (

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...registry.memory import Memory
 from ...store.archives.watch import Unwatched, Watch
 from ..oci.model import Sink
 from .archive import ArchiveSink
@@ -15,19 +14,19 @@ from .output import Output, parse_output
 
 __all__ = ["open_sink"]
 
-_NO_MEMORY = Memory(Path(os.devnull, "memory"))  # where nothing can be written, nothing is remembered
+_NO_MEMORY = Path(os.devnull, "memory")  # where nothing can be written, nothing is remembered
 
 
 def open_sink(
     output: Output | str | None,
     *,
     env: Mapping[str, str],
-    memory: Memory = _NO_MEMORY,
+    memory: Path = _NO_MEMORY,
     watch: Watch | None = None,
 ) -> Sink:
     """Return the sink that ``output`` names; without one the local Docker engine.
 
-    ``memory`` is where a registry's uploads and blobs are remembered; ``watch`` is told of the bytes that are written.
+    ``memory`` is the folder where a registry's uploads and blobs are remembered; ``watch`` is told of the bytes that are written.
 
     Raises:
         InvalidArgument: ``output`` cannot be understood (`parse_output`).
@@ -46,6 +45,7 @@ def open_sink(
         case "docker-archive":
             return ArchiveSink(Path(wanted.dest), "docker", watch)
         case "registry":
+            from ...registry.memory import Memory
             from .registry import RegistrySink
 
-            return RegistrySink(env, memory, watch)
+            return RegistrySink(env, Memory(memory), watch)

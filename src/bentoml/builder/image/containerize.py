@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from ...config import Home
 from ...exceptions import InvalidArgument
-from ...registry.memory import Memory
 from ...store.archives.watch import Watch
 from ...store.bentos import Bento
 from ...store.models import Model, ModelStore
@@ -78,8 +77,7 @@ def containerize(
     if verify:
         with step("Verifying the bento and its models"):
             _verify(bento, *models)
-    memory = Memory(home.cache / "registry" / "memory")
-    sink = open_sink(wanted, env=env, memory=memory, watch=watch)
+    sink = open_sink(wanted, env=env, memory=home.cache / "registry" / "memory", watch=watch)
     _check_reach(wanted, plans[0].names, env)
     compiles = bool(bento.info.image.get("compile")) if bytecode is None else bytecode
     maker = ImageMaker(bento, models, codec, Cache(home.cache / "oci"), env, offline, step, watch, compiles)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from ....store.archives.contents import StoredFile
@@ -28,7 +27,7 @@ __all__ = ["bento_layers", "model_layers", "user_layer"]
 
 Stored = Mapping[Path, tuple[Bento | Model, Entry]]  # files of the store: whose they are, and what they hold
 
-_TEMPLATES = resources.files("bentoml.templates")
+_TEMPLATES = Path(__file__).parents[3] / "templates"
 _WHEELS = f"{BENTO}/env/python/wheels/"
 _MAX_MODEL_LAYERS = 40
 _LARGE_FILE = 512 << 20  # bytes that make a file worth a layer of its own: it travels beside others
@@ -70,7 +69,7 @@ def user_layer(rootfs: RootFS, *, epoch: int) -> Layer:
             if path not in rootfs.folders
         ),
         *(TarEntry.folder(path, uid=UID, gid=UID) for path in (HOME, MODELS)),
-        TarEntry.file(HEALTH, _TEMPLATES.joinpath("health.py").read_bytes()),
+        TarEntry.file(HEALTH, (_TEMPLATES / "health.py").read_bytes()),
     ]
     return layer_of(Tar.of(entries, mtime=epoch), gzip_codec(), "user", f"user {USER} ({UID}:{UID})")
 
