@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.builder.oci.images import Pieces, noise
 
+from bentoml.builder.oci.blobs import CheckedBlob
 from bentoml.builder.oci.cache import Cache, kept_layer, recalled_layer, recipe_layer
 from bentoml.builder.oci.codec import gzip_codec, stored_codec
 from bentoml.exceptions import BentoMLException
@@ -111,6 +112,23 @@ def test_a_recipe_is_read_once_for_its_digests(cache: Cache) -> None:
     recipe_layer(cache, ["key"], source, gzip_codec(), "model", checked=source)
     assert len(Counted.reads) == 2, "another codec has other digests"
     assert not (cache.root / "blobs").exists(), "nothing is stored twice"
+
+
+def test_what_a_recipe_reads_has_to_be_what_it_was(cache: Cache) -> None:
+    good, bad = Pieces((noise(70_000), b"end")), Pieces((noise(70_000), b"eNd"))
+    checked = CheckedBlob(bad, Digest.of(noise(70_000) + b"end"), "words.txt` of `words:1")
+    for codec in (stored_codec(), gzip_codec()):
+        whole = recipe_layer(cache, ["key"], good, codec, "model", checked=good)
+        assert recipe_layer(cache, ["key"], good, codec, "model", checked=good) == whole
+        layer = recipe_layer(cache, ["key"], bad, codec, "model", checked=checked)
+        assert layer.descriptor == whole.descriptor
+        sent: list[bytes] = []
+        with pytest.raises(BentoMLException, match=r"`words.txt` of `words:1` is damaged.*`bentoml verify`"):
+            sent.extend(layer.blob.chunks())
+        assert len(b"".join(sent)) < layer.descriptor.size, "nobody has all of it"
+        again = recipe_layer(cache, ["key"], bad, codec, "model", checked=good)
+        with pytest.raises(BentoMLException, match="changed while they were read"):
+            list(again.blob.chunks())
 
 
 def test_a_costly_layer_is_made_once_and_made_again_when_it_is_lost(cache: Cache) -> None:

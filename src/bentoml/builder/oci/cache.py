@@ -22,6 +22,7 @@ from ...store.digest import Digest, canonical_json
 from .blobs import CheckedBlob, FileBlob, writing
 from .codec import Codec, Compressed, layer_of, packed
 from .model import Blob, Layer, LayerKind
+from .remade import Remade, Summed
 
 __all__ = ["Cache", "CachedBlob", "DamagedCache", "kept_layer", "recalled_layer", "recipe_layer"]
 
@@ -152,18 +153,20 @@ class Cache:
 def recipe_layer(
     cache: Cache, key: object, source: Blob, codec: Codec, kind: LayerKind, about: str = "", *, checked: Blob
 ) -> Layer:
-    """Return the layer of a tar whose bytes are made anew each time; only its digests are kept, under ``key``.
+    """Return the layer of a tar whose bytes are made anew each time; only its digests are kept, and a checksum, under ``key``.
 
     ``key`` is any JSON value from which the tar's bytes follow. With the digests at hand, nothing is read here;
     without them ``checked`` is read, which is ``source`` with whatever makes sure that its files are what they were.
     """
     record_key = _layer_key(key, codec)
-    if (known := _recalled(cache, record_key, codec)) is not None:
+    known, checksum = _recalled(cache, record_key, codec), (cache.recall(record_key) or {}).get("checksum")
+    if known is not None and isinstance(checksum, int):
         diff_id, descriptor = known
-        return Layer(diff_id, descriptor, Compressed(source, codec), kind, about)
-    layer = replace(layer_of(checked, codec, kind, about), blob=Compressed(source, codec))
-    cache.remember(record_key, _record(layer))
-    return layer
+        return Layer(diff_id, descriptor, Compressed(Remade(source, checked, checksum), codec), kind, about)
+    summed = Summed(checked)
+    layer = layer_of(summed, codec, kind, about)
+    cache.remember(record_key, {**_record(layer), "checksum": summed.checksum})
+    return replace(layer, blob=Compressed(Remade(source, checked, summed.checksum), codec))
 
 
 def kept_layer(

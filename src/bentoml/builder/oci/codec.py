@@ -32,6 +32,7 @@ __all__ = [
     "Compression",
     "Writer",
     "codec_of",
+    "crc32",
     "decompressed",
     "gzip_codec",
     "layer_of",
@@ -48,7 +49,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK = 1 << 20
 
-_crc32 = zlib.crc32 if _fast is None else _fast.crc32
+crc32 = zlib.crc32 if _fast is None else _fast.crc32
 
 
 class Codec(Protocol):
@@ -172,7 +173,7 @@ class _Stored:
         yield HEADER
         crc = length = 0
         for block in blocks(chunks, 16 * STORED):
-            crc = _crc32(block, crc)
+            crc = crc32(block, crc)
             length += len(block)
             yield b"".join(stored(block))
         yield LAST + trailer(crc, length)
@@ -188,7 +189,7 @@ class _Gzip:
         yield HEADER
         crc = length = 0
         for block in blocks(chunks, _CHUNK):
-            crc = _crc32(block, crc)
+            crc = crc32(block, crc)
             length += len(block)
             yield deflate.compress(block)
         yield deflate.flush()
