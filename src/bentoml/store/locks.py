@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["abandoned", "claimed", "is_abandoned", "locked", "try_lock", "unlink_unlocked"]
+__all__ = ["abandoned", "claimed", "is_abandoned", "locked", "locked_folder", "try_lock", "unlink_unlocked"]
 
 
 @contextmanager
@@ -18,6 +18,17 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Wait until nobody else holds the lock of this folder, and hold it during the block; nothing is written into it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,14 @@ def test_a_second_image_is_added_and_shared_blobs_are_not_written_again(tmp_path
         open_layout(tmp_path, None, platform=AMD64)
 
 
+def test_images_that_are_added_at_the_same_time_all_have_their_names(tmp_path: Path) -> None:
+    layout, images = tmp_path / "layout", [small_image(str(number)) for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: write_layout(layout, images[n], [f"app:{n}"]), range(16)))
+    for number, image in enumerate(images):
+        assert open_layout(layout, str(number), platform=Platform()).digest == image.root.digest
+
+
 def test_a_name_moves_and_unnamed_images_replace_one_another(tmp_path: Path) -> None:
     write_layout(tmp_path / "named", IMAGE, ["app:1"])
     write_layout(tmp_path / "named", OTHER, ["app:1"])
@@ -100,6 +109,7 @@ def test_an_attempt_that_was_cut_short_is_taken_up(tmp_path: Path) -> None:
     for name in ("index.json", "oci-layout"):
         (tmp_path / "index.json").unlink()
         (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / f".{name}.0123456789ab").write_text("half")
         write_layout(tmp_path, IMAGE, ["app:1"])
         assert same(open_layout(tmp_path, "1", platform=AMD64), IMAGE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from ...registry.documents import (
 )
 from ...registry.reference import Reference
 from ...store.digest import Digest, canonical_json
+from ...store.locks import locked_folder
 from .bases.resolve import Source, resolve
 from .blobs import CheckedBlob, FileBlob
 from .codec import measured
@@ -39,6 +41,9 @@ __all__ = [
 INDEX_FILE = "index.json"
 LAYOUT_FILE = "oci-layout"
 MARKER = canonical_json({"imageLayoutVersion": "1.0.0"})
+_CUT_SHORT = re.compile(
+    r"(blobs|oci-layout|\.(oci-layout|index\.json)\.\w+)\Z"
+)  # what an attempt leaves that was ended
 _TAG = "org.opencontainers.image.ref.name"
 _FULL_NAME = "io.containerd.image.name"
 
@@ -104,22 +109,24 @@ def write_layout(
     Raises:
         BentoMLException: the folder holds something else, or a layer's bytes are not what its descriptor says.
     """
-    present = _present(folder)
+    _present(folder)
     (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
     for descriptor, blob in image_parts(image, referrers):
         target = folder / blob_path(descriptor.digest)
         if not (target.is_file() and target.stat().st_size == descriptor.size):
             _write_blob(target, descriptor, blob)
-    write_atomic(folder / LAYOUT_FILE, MARKER)
-    write_atomic(folder / INDEX_FILE, index_of(image, names, present, referrers))
+    with locked_folder(folder):  # others may add to it at the same time
+        write_atomic(folder / LAYOUT_FILE, MARKER)
+        write_atomic(folder / INDEX_FILE, index_of(image, names, _present(folder), referrers))
 
 
 def _present(folder: Path) -> list[Mapping[str, object]]:
     """Return the entries of the index that is there, and refuse a folder that is something else than a layout."""
     if (folder / INDEX_FILE).is_file():
         return _entries((folder / INDEX_FILE).read_bytes(), str(folder))
-    cut_short = {"blobs", LAYOUT_FILE}  # what an attempt leaves that did not come to its end
-    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= cut_short):
+    if folder.exists() and not (
+        folder.is_dir() and all(_CUT_SHORT.match(path.name) for path in folder.iterdir())
+    ):
         raise BentoMLException(f"`{folder}` is not an OCI layout; name one, or an empty or new folder")
     return []
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,6 +13,7 @@ from typing import Any, Literal, Protocol
 from ...exceptions import BentoMLException
 from ...paths import write_atomic
 from ...store.digest import Digest
+from ...store.locks import locked_folder
 from .hashes import with_declared_hashes
 from .indexes import Indexes
 from .lock_platform import LockPlatform
@@ -257,7 +255,7 @@ def change_lock_file(file: Path, change: Callable[[Lock], Lock]) -> None:
 
 
 def _write(file: Path, change: Callable[[Lock], Lock]) -> None:
-    with _alone_in(file.parent):
+    with locked_folder(file.parent):
         for draft in file.parent.glob(f".{file.name}.*"):  # of a build that was killed here
             draft.unlink()
         try:
@@ -265,17 +263,6 @@ def _write(file: Path, change: Callable[[Lock], Lock]) -> None:
         except ValueError as e:
             raise BentoMLException(f"the resolver gave an answer that cannot be locked: {e}") from e
         write_atomic(file, text.encode())
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder's own lock, which leaves no file behind."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _with_mode(request: LockRequest, pins: Pins | None, mode: LockMode) -> LockRequest:
