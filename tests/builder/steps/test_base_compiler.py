@@ -46,9 +46,9 @@ def test_where_nobody_can_one_line_says_what_to_do(tmp_path: Path, offline: bool
         )
     said = str(raised.value)
     assert "\n" not in said
-    for part in ("base `python:test` has, 3.11.999", "for linux/amd64", why, "`uv python install 3.11.999`"):
+    for part in ("base `python:test` has, 3.11.999", "for linux/amd64", why, "`uv python find 3.11.999`"):
         assert part in said
-    assert "start an engine, or make the image with `--no-compile`" in said
+    assert "start an engine" in said and "or make the image with `--no-compile`" in said
 
 
 def test_a_base_that_does_not_say_its_release(tmp_path: Path) -> None:

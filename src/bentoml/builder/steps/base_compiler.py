@@ -94,8 +94,8 @@ def find_compiler(
         raise BentoMLException(
             f"bytecode is compiled by the release of Python that base `{base.name}` has, {python.release}: this machine has not "
             f"that one, no engine answers that could run the base's own for {base.platform}, and "
-            f"{'`--offline` fetches none' if offline else 'it cannot be fetched'}; install it (`uv python install "
-            f"{python.release}`), start an engine, or make the image with `--no-compile`"
+            f"{'`--offline` fetches none' if offline else 'it cannot be fetched'}; start an engine, install Python "
+            f"{python.release} where `uv python find {python.release}` finds it, or make the image with `--no-compile`"
         )
     return found
 
