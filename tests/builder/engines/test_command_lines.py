@@ -67,6 +67,20 @@ def test_buildx_loads_what_goes_nowhere_else(options: dict[str, Option]) -> None
     assert said.count("--load") == ("load" in options)
 
 
+@pytest.mark.parametrize(
+    ("output", "has_id"),
+    [
+        ("type=local,dest=x", False), (("type=tar,dest=x.tar",), False), ("folder", False), ("-", False),
+        ("type=oci,dest=x", True), ("type=registry", True), ("dest=x,type=docker", True),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["docker", "buildx"])
+def test_files_have_no_id(name: str, output: Option, has_id: bool) -> None:
+    """buildx 0.29: local and tar exporters are incompatible with image ID file."""
+    assert ("--iidfile" in line(name, output=output)) is has_id
+
+
 def test_buildctl_has_other_words() -> None:
     said = line(
         "buildctl",
@@ -90,6 +104,18 @@ def test_pushing_and_loading_are_no_part_of_building_where_they_are_commands() -
         assert ENGINES[name].pushes == (name, "push")
     assert line("buildctl", load=True) == line("buildctl")
     assert line("buildctl", push=True).endswith('--output type=image,"name=a:1,localhost:5000/b:2",push=true')
+
+
+@pytest.mark.parametrize("name", ["podman", "buildah"])
+def test_loopback_is_spoken_to_in_plain_http(name: str) -> None:
+    """Docker and nerdctl do so by themselves."""
+    pushed = {
+        at: ENGINES[name].push(at)
+        for at in ("localhost:5000/b:2", "127.0.0.1:5000/b", "[::1]:5000/b", "r.example/b:2", "a:1")
+    }
+    assert [at for at, words in pushed.items() if "--tls-verify=false" in words] == list(pushed)[:3]
+    assert pushed["a:1"] == [name, "push", "a:1"]
+    assert pushed["127.0.0.1:5000/b"] == [name, "push", "--tls-verify=false", "127.0.0.1:5000/b"]
 
 
 def test_without_a_platform_the_engine_takes_its_own() -> None:

@@ -90,7 +90,10 @@ def test_pushing(bench: Bench) -> None:
     bench.build("podman", names=("a:1", "localhost:5000/b:2"), options={"push": True})
     _, built, *pushed = (call["argv"] for call in bench.programs.calls())
     assert "--push" not in built
-    assert pushed == [["podman", "push", "a:1"], ["podman", "push", "localhost:5000/b:2"]]
+    assert pushed == [
+        ["podman", "push", "a:1"],
+        ["podman", "push", "--tls-verify=false", "localhost:5000/b:2"],
+    ]
 
 
 def test_an_image_that_goes_elsewhere_has_no_id(bench: Bench) -> None:

@@ -92,7 +92,7 @@ def _made(
         follow([*above, *engine.loads, str(request.archive)], env=env, tell=tell)
     if engine.pushes and request.options.get("push"):
         for name in request.names:
-            follow([*above, *engine.pushes, name], env=env, tell=tell)
+            follow([*above, *engine.push(name)], env=env, tell=tell)
     try:
         text = request.id_file.read_text("utf-8").strip()
         return Digest.parse(text if ":" in text else f"sha256:{text}")

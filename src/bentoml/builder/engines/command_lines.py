@@ -12,6 +12,7 @@ from .options import Option, each, option_words
 __all__ = ["buildah", "buildctl", "buildx", "docker"]
 
 _OUTPUTS = ("push", "load", "output")  # where buildx puts an image
+_FILES = ("local", "tar")  # outputs that are no image
 _FRONTEND = {
     "target": "target",
     "platform": "platform",
@@ -30,8 +31,7 @@ def docker(request: Request) -> list[str]:
     What it builds it has, and pushing is a command of its own.
     """
     said = {key: value for key, value in request.options.items() if key not in ("load", "push")}
-    options = {"platform": request.platform, "iidfile": request.id_file, **said}
-    return _built(request, options)
+    return _built(request, {"platform": request.platform, **_id_file(request), **said})
 
 
 def buildah(request: Request) -> list[str]:
@@ -42,8 +42,7 @@ def buildah(request: Request) -> list[str]:
 def buildx(request: Request) -> list[str]:
     """Return what ``docker buildx build`` is told: the image goes into the engine, unless the options say where."""
     loads: dict[str, Option] = {} if any(request.options.get(key) for key in _OUTPUTS) else {"load": True}
-    options = {"platform": request.platform, "iidfile": request.id_file, **loads, **request.options}
-    return _built(request, options)
+    return _built(request, {"platform": request.platform, **_id_file(request), **loads, **request.options})
 
 
 def buildctl(request: Request) -> list[str]:
@@ -69,6 +68,17 @@ def _frontend(key: str, value: Option) -> list[str]:
         text = ",".join(each(key, value))
         return ["--opt", f"{_FRONTEND[key]}={text}"] if text else []
     return [word for text in each(key, value) for word in ("--opt", f"{_FRONTEND_PAIRS[key]}:{text}")]
+
+
+def _id_file(request: Request) -> dict[str, Option]:
+    """Return where the engine leaves the id of the image: BuildKit refuses to where plain files come of it instead."""
+    outputs = (
+        dict(word.partition("=")[::2] for word in text.split(","))
+        for text in each("output", request.options.get("output"))
+    )
+    if any(output.get("type", "local") in _FILES for output in outputs):
+        return {}
+    return {"iidfile": request.id_file}
 
 
 def _built(request: Request, options: Mapping[str, Option]) -> list[str]:

@@ -21,11 +21,11 @@ ENGINES = {
         Engine("buildx", ("docker", "buildx", "build"), buildx, ("docker", "buildx", "version")),
         Engine(
             "podman", ("podman", "build"), buildah, ("podman", "version"),
-            runner="podman", pushes=("podman", "push"),
+            runner="podman", pushes=("podman", "push"), plainly=("--tls-verify=false",),
         ),
         Engine(
             "buildah", ("buildah", "build"), buildah, ("buildah", "version"),
-            runner="podman", pushes=("buildah", "push"),
+            runner="podman", pushes=("buildah", "push"), plainly=("--tls-verify=false",),
         ),
         Engine(
             "nerdctl", ("nerdctl", "build"), docker, ("nerdctl", "version"),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...registry.reference import Reference
+from ...registry.transport import is_loopback
 from ...store.digest import Digest
 from ...tag import Tag
 from .options import Option, each
@@ -47,7 +49,7 @@ class Engine:
     ``health`` are the words of a command that succeeds where the engine can be used, or a function that says so. With
     ``has_mounts`` it knows ``RUN --mount``, which caches and secrets need; ``runner`` is the program that runs its images.
     ``env`` are variables that it gets where nobody has set them; ``loads`` takes an image that the engine wrote to a file,
-    ``pushes`` pushes one by its name where building cannot.
+    ``pushes`` pushes one by its name where building cannot; with ``plainly``, to a registry that speaks plain HTTP.
     """
 
     name: str
@@ -59,6 +61,12 @@ class Engine:
     runner: str = "docker"
     loads: tuple[str, ...] = ()
     pushes: tuple[str, ...] = ()
+    plainly: tuple[str, ...] = ()
+
+    def push(self, name: str) -> list[str]:
+        """Return the words that push an image; as everywhere, plain HTTP is spoken on loopback."""
+        plainly = self.plainly if is_loopback(Reference.parse(name).host) else ()
+        return [*self.pushes, *plainly, name]
 
 
 @dataclass(frozen=True, slots=True)
