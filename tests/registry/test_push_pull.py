@@ -6,12 +6,12 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 from tests.builder.oci.images import noise
 from tests.registry.fake_registry import FakeRegistry
 from tests.registry.items import save_bento, save_model
+from tests.store.meanwhile import meanwhile
 
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, NotFound
@@ -266,22 +266,18 @@ def test_there_is_no_moment_without_what_is_replaced(
         with ModelStore(home).create("m:1") as model:
             Path(model.path, "f").write_text(str(number))
         pushed(registry, home, model, f"team/m{number}:1")
-    seen, wrong, is_over = set(), [], Event()
+    seen, wrong = set(), []
 
     def look() -> None:
-        while not is_over.is_set():
-            try:
-                seen.add(ModelStore(there).get("m:1").digest)
-            except BentoMLException as e:
-                wrong.append(e)
+        try:
+            seen.add(ModelStore(there).get("m:1").digest)
+        except BentoMLException as e:
+            wrong.append(e)
 
     pulled(registry, there, model, "team/m0:1")
-    looking = Thread(target=look)
-    looking.start()
-    for number in range(30):
-        pulled(registry, there, model, f"team/m{number % 2}:1", force=True)
-    is_over.set()
-    looking.join()
+    with meanwhile(look):
+        for number in range(30):
+            pulled(registry, there, model, f"team/m{number % 2}:1", force=True)
     assert (wrong, len(seen)) == ([], 2)
 
 

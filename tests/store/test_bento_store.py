@@ -11,6 +11,7 @@ from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.manifest import BentoInfo, ModelRef
+from bentoml.store.models import ModelStore
 
 
 @pytest.fixture
@@ -52,6 +53,20 @@ def test_an_error_leaves_nothing(bentos: BentoStore, home: Home) -> None:
     with pytest.raises(RuntimeError), bentos.create("shop") as draft:
         (draft.path / "x").touch()
         raise RuntimeError
+    assert bentos.list() == [] and list(home.staging.iterdir()) == []
+
+
+def test_a_model_that_was_deleted_meanwhile_leaves_nothing(
+    bentos: BentoStore, home: Home, models: ModelStore, save: Save
+) -> None:
+    model = save("iris:v1", {"w": "1"})
+    with (
+        pytest.raises(NotFound, match="bento `shop` needs model `iris:v1`"),
+        bentos.create("shop", check=models.needed_by) as draft,
+    ):
+        (draft.path / "x").touch()
+        draft.info = BentoInfo(tag=Tag("shop"), models=(ModelRef.of(model.info),))
+        models.delete("iris:v1", check=bentos.check_unused)
     assert bentos.list() == [] and list(home.staging.iterdir()) == []
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Event, Thread
-
 import pytest
+from tests.store.meanwhile import meanwhile
 from tests.store.saving import Save
 
 from bentoml.exceptions import NotFound
@@ -13,23 +12,18 @@ from bentoml.store.models import ModelStore
 
 def test_the_latest_is_there_while_it_is_deleted(models: ModelStore, save: Save) -> None:
     save("iris:v1", {"w": "1"})
-    is_over = Event()
     failed: list[Exception] = []
 
     def look() -> None:
-        while not is_over.is_set():
-            try:
-                models.get("iris")
-            except NotFound as e:
-                failed.append(e)
+        try:
+            models.get("iris")
+        except NotFound as e:
+            failed.append(e)
 
-    looking = Thread(target=look)
-    looking.start()
-    for _ in range(20):
-        save("iris:v2", {"w": "2"})
-        models.delete("iris:v2")
-    is_over.set()
-    looking.join()
+    with meanwhile(look):
+        for _ in range(20):
+            save("iris:v2", {"w": "2"})
+            models.delete("iris:v2")
     assert failed == []
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.store.meanwhile import meanwhile
 from tests.store.saving import Save
 
+from bentoml import Tag
 from bentoml.config import Home
-from bentoml.exceptions import BentoMLException
+from bentoml.exceptions import BentoMLException, NotFound
+from bentoml.store.bentos import BentoStore
+from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.store.models import Model, ModelStore
 from bentoml.store.receive import receive, staged
 
@@ -40,6 +45,28 @@ def test_another_one_takes_the_place_with_leave_alone(
     assert models.get("iris:v1").digest == other.digest
     assert not arrive(home, Path(other.path), replaces=True)
     assert models.verify() == []
+
+
+def test_a_bento_whose_model_is_collected_meanwhile_stays_outside(
+    home: Home, models: ModelStore, save: Save, other: Model
+) -> None:
+    elsewhere = Home(Path(other.path).parents[2])
+    with BentoStore(elsewhere).create("app") as draft:
+        draft.info = BentoInfo(tag=Tag("app"), models=(ModelRef.of(other.info),))
+
+    def collect() -> None:
+        for model in models.tags():
+            with suppress(BentoMLException):
+                models.delete(model, check=BentoStore(home).check_unused)
+
+    for _ in range(10):
+        with meanwhile(collect), staged(home) as place, suppress(NotFound):
+            for name, item in (("model", other), ("bento", draft.saved)):
+                shutil.copytree(item.path, place / name)
+            receive([place / "model", place / "bento"], home=home, origin="elsewhere")
+        for bento in BentoStore(home).list():
+            assert models.needed_by(bento.info)
+            BentoStore(home).delete(bento.tag)
 
 
 def test_what_is_damaged_takes_no_place(home: Home, models: ModelStore, save: Save, other: Model) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
+from tests.store.meanwhile import meanwhile
 
 from bentoml.store.swap import by_renaming, swap
 
@@ -35,18 +35,9 @@ def test_where_the_file_system_knows_no_such_step_it_takes_three(folders: tuple[
 
 def test_there_is_no_moment_without_one(folders: tuple[Path, Path]) -> None:
     missing: list[Path] = []
-    is_over = Event()
-
-    def look() -> None:
-        while not is_over.is_set():
-            missing.extend(folder for folder in folders if not folder.exists())
-
-    looking = Thread(target=look)
-    looking.start()
-    for _ in range(100):
-        swap(*folders)
-    is_over.set()
-    looking.join()
+    with meanwhile(lambda: missing.extend(folder for folder in folders if not folder.exists())):
+        for _ in range(100):
+            swap(*folders)
     assert missing == []
 
 

@@ -159,7 +159,9 @@ def _stored(job: Job, asked: _Asked, info: BentoInfo, locked: Locked, files: Seq
         asked.description.about,
         asked.steps,
     )
-    with BentoStore(job.home).create(asked.tag.name, version=asked.tag.version) as draft:
+    name, version = asked.tag.name, asked.tag.version
+    check = ModelStore(job.home).needed_by  # again, as somebody may have deleted one meanwhile
+    with BentoStore(job.home).create(name, version=version, check=check) as draft:
         write(contents, files, draft.path)
         draft.info = info
     return draft.saved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -60,13 +60,19 @@ class BentoStore(ItemStore[BentoInfo]):
         self._models = home.models
 
     @contextmanager
-    def create(self, name: str, *, version: str | None = None) -> Iterator[BentoDraft]:
-        """Make a bento, as `ModelStore.create` makes a model; name and version of the draft's `info` are ignored."""
+    def create(
+        self, name: str, *, version: str | None = None, check: Callable[[BentoInfo], object] = lambda _: None
+    ) -> Iterator[BentoDraft]:
+        """Make a bento, as `ModelStore.create` makes a model; name and version of the draft's `info` are ignored.
+
+        Whether its models are there is asked by ``check``, which may be `ModelStore.needed_by`; nobody can delete meanwhile.
+        """
         tag = Tag(name, version)
         with self._shelf.staged(tag) as folder:
             draft = BentoDraft(folder)
             yield draft
-            draft.saved = Bento(*self._shelf.commit(folder, replace(draft.info, tag=tag)))
+            info = replace(draft.info, tag=tag)
+            draft.saved = Bento(*self._shelf.commit(folder, info, lambda: check(info)))
 
     def get(self, tag: str | Tag) -> Bento:
         """Return the bento that a tag means: a version, the unique beginning of one, or `latest`.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def receive(
     ]
     door = Trust(home)
     received = [_model(arrival, door, origin, trust) for arrival in models]
-    return [*received, *map(_bento, bentos)]
+    return [*received, *(_bento(arrival, received) for arrival in bentos)]
 
 
 def receive_files(
@@ -162,9 +162,9 @@ class _Arrival(Generic[InfoT]):
     is_new: bool
     replaces: bool
 
-    def put(self) -> tuple[Path, InfoT]:
-        """Store it, and return its place and its manifest there."""
-        return self.shelf.put(self.folder, self.info, self.files, replaces=self.replaces)
+    def put(self, check: Callable[[], object] = lambda: None) -> tuple[Path, InfoT]:
+        """Store it unless ``check`` refuses it, and return its place and its manifest there."""
+        return self.shelf.put(self.folder, self.info, self.files, check, replaces=self.replaces)
 
 
 def _arrival(
@@ -207,8 +207,14 @@ def _model(arrival: _Arrival[ModelInfo], door: Trust, origin: str, trust: bool) 
     return Received(model, arrival.is_new, () if receipt is None or receipt.is_trusted else receipt.files)
 
 
-def _bento(arrival: _Arrival[BentoInfo]) -> Received[Bento]:
-    return Received(Bento(*arrival.put()), arrival.is_new)
+def _bento(arrival: _Arrival[BentoInfo], models: Sequence[Received[Model]]) -> Received[Bento]:
+    """Take a bento in, unless a model that came with it was deleted by then: nobody knew that it is needed."""
+
+    def check() -> None:
+        for model in models:
+            model.item.check()
+
+    return Received(Bento(*arrival.put(check)), arrival.is_new)
 
 
 def _check(info: Manifest, files: Tree, digest: Digest) -> None:

@@ -59,16 +59,18 @@ class Shelf(Catalog[InfoT]):
             draft.mkdir()
             yield draft
 
-    def commit(self, draft: Path, info: InfoT) -> tuple[Path, InfoT]:
+    def commit(
+        self, draft: Path, info: InfoT, check: Callable[[], object] = lambda: None
+    ) -> tuple[Path, InfoT]:
         """Store a staged folder under the tag that follows from its content, or under the version that ``info`` has.
 
         Returns the item's folder and manifest. If the same item is there already, that one is returned. In both
-        cases `latest` means it afterwards.
+        cases `latest` means it afterwards. ``check`` may refuse it; nobody can delete anything meanwhile.
 
         Raises:
             BentoMLException: the version exists with other content, or the files cannot be stored.
         """
-        return self.put(draft, info, self.take(draft))
+        return self.put(draft, info, self.take(draft), check)
 
     def take(self, draft: Path, known: Iterable[Entry] = ()) -> Tree:
         """Make the files of a staged folder ready to be stored, and return them; those that are ``known`` are not read.
@@ -79,7 +81,15 @@ class Shelf(Catalog[InfoT]):
         by_path = {entry.path: entry for entry in known}
         return take(draft, self._blobs, manifest=self._kind.FILE, known=by_path)
 
-    def put(self, draft: Path, info: InfoT, files: Tree, *, replaces: bool = False) -> tuple[Path, InfoT]:
+    def put(
+        self,
+        draft: Path,
+        info: InfoT,
+        files: Tree,
+        check: Callable[[], object] = lambda: None,
+        *,
+        replaces: bool = False,
+    ) -> tuple[Path, InfoT]:
         """Store a staged folder whose files `take` returned; otherwise as `commit`.
 
         With ``replaces`` it takes the place of another item with its tag, of which an alias goes on to name what has the tag.
@@ -94,6 +104,7 @@ class Shelf(Catalog[InfoT]):
             if place != trash:
                 draft = durable_copy(draft, place / draft.name)
             with self._staging.publishing():
+                check()
                 if not self.holds(tag, digest, or_other=replaces):
                     with self._blobs.unshared_on_error(draft, files.entries, trash):
                         self._publish(draft, info, trash)
