@@ -37,10 +37,11 @@ MINIMAL = Path(__file__).parents[2] / "projects" / "minimal"
 BASE, IMAGE = "localhost/bentoml-test-dockerfile-base:1", "localhost/bentoml-test-dockerfile:1"
 CANARY = "canary-5309"
 SCRIPT = (
-    'id -u; echo "$A"; pwd; cat /home/bentoml/models/words/v1/greeting.txt; ls; command -v bentoml; command -v python; '
+    'ls /usr/lib/python3.11/json/__pycache__/decoder.*; id -u; echo "$A"; pwd; cat /home/bentoml/models/words/v1/greeting.txt; ls; command -v bentoml; command -v python; '
     'cat /etc/set-up /etc/mine; python -c "import demo; print(demo.VALUE)"'
 )
 EXPECTED = [
+    "/usr/lib/python3.11/json/__pycache__/decoder.cpython-311.pyc",
     "1034",
     'say "$HOME" \\ ',
     "/home/bentoml/bento",
@@ -74,7 +75,8 @@ class Bench:
         shutil.copytree(MINIMAL, folder)
         (folder / "bentofile.yaml").write_text(
             f"models: ['words:v1']\npython: {{packages: [./libs/demo]}}\nenvs: [{secret}]\n"
-            f"docker: {{base_image: '{BASE}', setup_script: setup.sh, dockerfile_template: T.j2, env: {{A: 'say \"$HOME\" \\ '}}}}\n"
+            f"docker: {{base_image: '{BASE}', setup_script: setup.sh, dockerfile_template: T.j2, compile: true, "
+            "env: {A: 'say \"$HOME\" \\ '}}\n"
         )
         package(folder / "libs" / "demo", value=42)
         (folder / "setup.sh").write_text('#!/bin/sh\necho "as $(id -u), with ${#TOKEN}" > /etc/set-up\n')
