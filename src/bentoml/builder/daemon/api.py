@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ...exceptions import BentoMLException
+from .address import address_of
 from .unix_socket import SocketWire
-from .wire import Reply, Wire, host_of, socket_of, unreachable
+from .wire import Reply, Wire, unreachable
 
 __all__ = ["EngineApi", "Refused", "reached"]
 
@@ -30,14 +31,15 @@ class Refused(BentoMLException):
 
 @contextmanager
 def reached(env: Mapping[str, str]) -> Iterator[EngineApi]:
-    """Give the engine that ``DOCKER_HOST`` in ``env`` names, by default the one of this machine; it has answered by then.
+    """Give the engine that ``env`` means (`address_of`); it has answered by then.
 
     Raises:
         MissingDependencyException: it is elsewhere, and the docker SDK is not installed.
         BentoMLException: it does not answer.
     """
-    host = host_of(env)
-    if (path := socket_of(host)) is None:
+    address = address_of(env)
+    host, path = address.host, address.socket
+    if path is None:
         from .sdk import SdkWire, connected
 
         with connected(env) as client:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...exceptions import BentoMLException, MissingDependencyException
-from .wire import SECONDS, Reply, host_of, socket_of, unreachable
+from .address import address_of
+from .wire import SECONDS, Reply, unreachable
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -22,7 +23,7 @@ _PIECE = 1 << 16
 
 @contextmanager
 def connected(env: Mapping[str, str]) -> Iterator[DockerClient]:
-    """Connect to the engine that ``DOCKER_HOST`` names, by default the one of this machine.
+    """Connect to the engine that ``env`` means (`address_of`).
 
     Raises:
         MissingDependencyException: the docker SDK is not installed.
@@ -37,12 +38,14 @@ def connected(env: Mapping[str, str]) -> Iterator[DockerClient]:
             "the Docker engine is reached with the `docker` package; install `bentoml[docker]`, "
             "or write the image to a folder with `--output type=oci,dest=FOLDER`"
         ) from e
-    host = host_of(env)
-    path = socket_of(host)
-    if path is not None and not Path(path).is_socket():
+    address = address_of(env)
+    host = address.host
+    if address.socket is not None and not Path(address.socket).is_socket():
         raise unreachable(host, "there is no such socket")
     try:
-        client = docker.from_env(environment=dict(env), timeout=SECONDS)
+        client = docker.from_env(
+            environment={**env, "DOCKER_HOST": host, **address.variables}, timeout=SECONDS
+        )
     except (DockerException, RequestException) as e:
         raise unreachable(host, e) from e
     try:

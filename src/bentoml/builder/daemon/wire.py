@@ -9,12 +9,9 @@ from typing import Protocol
 
 from ...exceptions import BentoMLException
 
-__all__ = ["DEFAULT_HOST", "SECONDS", "Reply", "Wire", "host_of", "socket_of", "unreachable"]
+__all__ = ["SECONDS", "Reply", "Wire", "unreachable"]
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 SECONDS = 600  # of silence, after which an engine counts as gone: it may be moving gigabytes
-
-_UNIX = "unix:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +39,6 @@ class Wire(Protocol):
             BentoMLException: the engine cannot be reached, or the connection broke; so does reading the reply.
         """
         ...
-
-
-def host_of(env: Mapping[str, str]) -> str:
-    """Return where the engine is: what ``DOCKER_HOST`` says, by default on this machine."""
-    return env.get("DOCKER_HOST") or DEFAULT_HOST
-
-
-def socket_of(host: str) -> str | None:
-    """Return the path of the socket on this machine that a host names, if it names one."""
-    return host.removeprefix("unix://") if host.startswith(_UNIX) else None
 
 
 def unreachable(host: str, reason: object) -> BentoMLException:

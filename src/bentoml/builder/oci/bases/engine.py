@@ -8,8 +8,8 @@ from typing import Any
 from ....exceptions import NotFound
 from ....registry.documents import parsed_document
 from ....store.digest import Digest
+from ...daemon.address import address_of
 from ...daemon.api import EngineApi, reached
-from ...daemon.wire import host_of, socket_of
 from ..archive import open_docker_archive
 from ..cache import Cache, recalled_layer
 from ..codec import gzip_codec
@@ -65,10 +65,10 @@ def _key(image_id: str) -> Digest:
 
 def _check_near(name: str, env: Mapping[str, str], offline: bool) -> None:
     """Refuse to dial an engine on another machine when we are offline."""
-    host = host_of(env)
-    if offline and socket_of(host) is None:
+    address = address_of(env)
+    if offline and address.socket is None:
         raise NotFound(
-            f"`docker://{name}` is in the engine at `{host}`, which `--offline` does not dial; run without it"
+            f"`docker://{name}` is in the engine at `{address.host}`, which `--offline` does not dial; run without it"
         )
 
 
