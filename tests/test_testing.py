@@ -90,6 +90,16 @@ class Writer:
             self.ended += 1
 
     @bentoml.api
+    async def burst(self, until: int) -> AsyncGenerator[str, None]:
+        for number in range(until):
+            yield f"{number} "
+
+    @bentoml.api
+    def burst_sync(self, until: int) -> Generator[str, None, None]:
+        for number in range(until):
+            yield f"{number} "
+
+    @bentoml.api
     def count_sync(self, until: int) -> Generator[dict[str, int], None, None]:
         for number in range(until):
             yield {"number": number}
@@ -149,6 +159,10 @@ def test_errors(client: bentoml.SyncHTTPClient) -> None:
         client.write(text=1)
     with pytest.raises(TypeError, match="Missing required arguments in endpoint write"):
         client.write()
+
+
+def test_each_step_of_a_stream_comes_on_its_own(client: bentoml.SyncHTTPClient) -> None:
+    assert list(client.burst(until=3)) == list(client.burst_sync(until=3)) == ["0 ", "1 ", "2 "]
 
 
 def test_streams_come_as_they_are_made(client: bentoml.SyncHTTPClient) -> None:

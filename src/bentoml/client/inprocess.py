@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 import httpx2
 from anyio.from_thread import BlockingPortal
+
+from ..sdk.values.together import Steps
 
 __all__ = ["AppTransport", "PortalTransport"]
 
@@ -143,15 +146,18 @@ class _AppStream(httpx2.AsyncByteStream):
         self._exchange = exchange
         self._timeout = timeout
         self._is_whole = False
+        self._pieces: deque[bytes] = deque()
 
     async def piece(self) -> bytes | None:
         """Return the next piece; None is the end."""
-        if self._is_whole:
-            return None
-        message = await self._exchange.next(self._timeout)
-        self._is_whole = not message.get("more_body", False)
-        body: bytes = message.get("body", b"")
-        return body
+        while not self._pieces:
+            if self._is_whole:
+                return None
+            message = await self._exchange.next(self._timeout)
+            self._is_whole = not message.get("more_body", False)
+            body: bytes = message.get("body", b"")
+            self._pieces.extend(body.parts if isinstance(body, Steps) else (body,))
+        return self._pieces.popleft()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (piece := await self.piece()) is not None:

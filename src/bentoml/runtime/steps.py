@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterable, Callable, Generator
 from contextlib import suppress
 from types import coroutine
 from typing import Any
 
 __all__ = ["AsyncSteps"]
+
+_NOTHING = object()  # what an iterator that does not wait waits for
 
 
 class AsyncSteps:
@@ -18,18 +20,19 @@ class AsyncSteps:
     A message for each of them would cost many times what they cost themselves.
     """
 
-    def __init__(self, values: AsyncIterator[Any], encode: Callable[[Any], bytes]) -> None:
-        self._values = aiter(values)
-        self._next = self._values.__anext__ if inspect.isasyncgen(self._values) else self._next_of_any
-        self._encode = encode
-        self._step: Any = None  # the way to the next value, once it was begun
-        self._awaited: Any = None  # what it waits for
+    def __init__(self, values: AsyncIterable[Any], encode: Callable[[Any], bytes]) -> None:
+        self._values = values
+        self._chunks: list[bytes] = []
+        self._most = self._room = 0
+        self._walk = self._walked(encode)  # which is sent on by hand, to see where it waits
+        self._awaited: Any = _NOTHING
+        self._has_ended = False
         self._error: BaseException | None = None
 
     @property
     def is_waiting(self) -> bool:
         """Whether the iterator waits for something, and others get their turn by that."""
-        return self._step is not None
+        return self._awaited is not _NOTHING
 
     @coroutine
     def ready(self, most: int, size: int) -> Generator[Any, Any, list[bytes]]:
@@ -37,52 +40,56 @@ class AsyncSteps:
 
         An error of the iterator, or of the encoding, is raised after the values before it were returned.
         """
-        chunks: list[bytes] = []
-        while self._error is None and len(chunks) < most and size > 0 and not (chunks and self._step):
+        self._most, self._room = most, size
+        chunks = self._chunks
+        while not (self._has_ended or (chunks and self.is_waiting)):
             thrown, given = None, None
-            if self._step:
+            if self.is_waiting:
                 try:
                     given = yield self._awaited
-                except (
-                    BaseException
-                ) as e:  # most often, that the task is cancelled: that is the iterator's to know
+                except BaseException as e:  # most often a cancellation: that is the iterator's to know
                     thrown = e
-            try:
-                chunk = self._walked(given, thrown)
-            except StopAsyncIteration:
-                self._step = None
+            self._go_on(given, thrown)
+            if not self.is_waiting:
                 break
-            except BaseException as e:
-                self._step, self._error = None, e
-                break
-            if chunk is not None:
-                chunks.append(chunk)
-                size -= len(chunk)
         if self._error is not None and not chunks:
             raise self._error
-        return chunks
+        found = chunks[:]
+        chunks.clear()
+        return found
 
-    def _walked(self, given: Any, thrown: BaseException | None) -> bytes | None:
-        """Go on until there is a value, encoded, or until the iterator waits: then there is none."""
+    def _go_on(self, given: Any, thrown: BaseException | None) -> None:
+        """Walk until the iterator waits, enough values are there, or it ends."""
         try:
-            if self._step is None:
-                self._step = self._next()
-            self._awaited = self._step.send(given) if thrown is None else self._step.throw(thrown)
-            return None
-        except StopIteration as e:
-            value = e.value
-        self._step = None
-        return self._encode(value)
+            self._awaited = self._walk.send(given) if thrown is None else self._walk.throw(thrown)
+            return
+        except StopIteration:
+            pass
+        except BaseException as e:
+            self._error = e
+        self._awaited = _NOTHING
+        self._has_ended = True
+
+    async def _walked(self, encode: Callable[[Any], bytes]) -> None:
+        chunks = self._chunks
+        async for value in self._values:
+            chunks.append(chunk := encode(value))
+            self._room -= len(chunk)
+            if self._room <= 0 or len(chunks) >= self._most:
+                await _pause()
 
     async def close(self) -> None:
         """Let the iterator clean up; what it waits for is cancelled."""
-        if self._step is not None:
+        if self.is_waiting:
             if isinstance(self._awaited, asyncio.Future):
                 self._awaited.cancel()
             with suppress(asyncio.CancelledError):
                 await self.ready(1, 1)
+        self._walk.close()
         if inspect.isasyncgen(self._values):
             await self._values.aclose()
 
-    async def _next_of_any(self) -> Any:
-        return await self._values.__anext__()
+
+@coroutine
+def _pause() -> Generator[object, None, None]:
+    yield _NOTHING

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from starlette.types import Message
 
+from ..sdk.values.together import together
 from .call import Call, Receive, Send
 from .steps import AsyncSteps
 from .threads import WorkerThreads
@@ -100,7 +101,7 @@ class AsyncChunks:
         while chunks := await self._steps.ready(_TURN, _AHEAD):
             if call.gone:  # and the generator has caught its cancellation
                 return
-            self.last = b"".join(chunks)
+            self.last = together(chunks)
             await send({"type": "http.response.body", "body": self.last, "more_body": True})
             if not self._steps.is_waiting:
                 await asyncio.sleep(0)
@@ -175,7 +176,7 @@ class ThreadChunks:
                 return None
             await self._progress()
         ready = self._ready
-        data = b"".join([ready.popleft() for _ in range(len(ready))])
+        data = together([ready.popleft() for _ in range(len(ready))])
         self._taken += len(data)
         self.last = data
         return data
@@ -201,16 +202,17 @@ class ThreadChunks:
         return ended
 
     def _advance(self, until: float) -> bool:
+        encode, add, threads = self._encode, self._ready.append, self._threads
         for step in () if self._closed else self._steps:
-            chunk = self._encode(step)
-            self._ready.append(chunk)
-            self._made += len(chunk)
+            chunk = encode(step)
+            add(chunk)
+            self._made = made = self._made + len(chunk)
             if not self._woken:
                 self._woken = True
                 self._loop.call_soon_threadsafe(self._wake)
             if self._closed:
                 break
-            if self._made - self._taken > _AHEAD or (self._threads.waiting and time.monotonic() > until):
+            if made - self._taken > _AHEAD or (threads.waiting and time.monotonic() > until):
                 return False
         return True
 

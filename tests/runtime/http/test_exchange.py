@@ -13,6 +13,8 @@ from tests.runtime.certified import certified
 from tests.runtime.wire import Talk, answer, chunked, echo, listening, post, read_all, run, talk
 from websockets.asyncio.client import connect
 
+from bentoml.sdk.values.together import together
+
 Headers = list[tuple[bytes, bytes]]
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -22,13 +24,13 @@ HEAD = b"HEAD / HTTP/1.1\r\nHost: here\r\n\r\n"
 CLOSE = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 
 
-def sends(*bodies: bytes, headers: Headers | None = None, status: int = 200) -> Callable[..., Any]:
+def sends(*pieces: bytes, headers: Headers | None = None, status: int = 200) -> Callable[..., Any]:
     """Return an application that sends these bodies."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": status, "headers": headers or []})
-        for i, body in enumerate(bodies, 1):
-            await send({"type": "http.response.body", "body": body, "more_body": i < len(bodies)})
+        for i, body in enumerate(pieces, 1):
+            await send({"type": "http.response.body", "body": body, "more_body": i < len(pieces)})
 
     return app
 
@@ -77,6 +79,32 @@ def test_no_content_has_no_length() -> None:
         assert b"content-length" not in text and not one.wire.closed
 
     talk(sends(b"ok", headers=TWO, status=204), work)
+
+
+@pytest.mark.parametrize(
+    ("steps", "body"),
+    [
+        ([b"one", b"", b"three"], b"3\r\none\r\n5\r\nthree\r\n0\r\n\r\n"),
+        ([b"x" * 1023, b"y" * 1024], b"3ff\r\n%b\r\n400\r\n%b\r\n0\r\n\r\n" % (b"x" * 1023, b"y" * 1024)),
+        ([b"x" * 65_536, b"", b"y"], b"10000\r\n%b\r\n1\r\ny\r\n0\r\n\r\n" % (b"x" * 65_536)),
+        ([b"", b""], b"0\r\n\r\n"),
+    ],
+    ids=["short", "long", "very long", "nothing"],
+)
+def test_steps_that_leave_together_are_chunks_of_their_own(steps: list[bytes], body: bytes) -> None:
+    async def work(one: Talk) -> None:
+        text = await one.say(GET)
+        assert text.partition(b"\r\n\r\n")[2] == body
+
+    talk(sends(together(steps), b""), work)
+
+
+def test_steps_in_an_answer_without_chunks_are_its_bytes() -> None:
+    async def work(one: Talk, request: bytes) -> None:
+        assert (await one.say(request)).endswith(b"\r\n\r\nok")
+
+    talk(sends(together([b"o", b"k"]), headers=TWO), lambda one: work(one, GET))
+    talk(sends(together([b"o", b"k"]), b""), lambda one: work(one, OLD))
 
 
 async def nothing(scope: Any, receive: Any, send: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from ...sdk.values.together import Steps
 from ..errors import GENERIC, RAISED, error_body
 
 __all__ = ["App", "Exchange", "Line", "Message", "status_line"]
@@ -40,6 +41,8 @@ _BODILESS = (_NO_CONTENT, 304)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOGETHER = 1 << 16  # bytes of a body that are copied behind its head rather than written on their own
 _AT_ONCE = 1 << 18  # bytes that TLS gets at once
+# What is between two chunks, by the size of the second; to write it anew each time would take longer than all the rest.
+_BREAKS = [b"\r\n%x\r\n" % size for size in range(1 << 10)]
 _TAKEN: list[bytes] = []  # the pieces of a body after its last one
 
 
@@ -178,8 +181,14 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.body" and self.started and not self.complete:
             body, more = message.get("body", b""), message.get("more_body", False)
-            if self._framing == _CHUNKED and more and 0 < len(body) <= _TOGETHER:  # what most messages are
-                line.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            is_chunk = self._framing == _CHUNKED and more
+            if is_chunk and 0 < len(body) <= _TOGETHER:  # what most messages are
+                line.transport.write(
+                    _framed(body) if type(body) is Steps else b"%x\r\n%b\r\n" % (len(body), body)
+                )
+            elif is_chunk and type(body) is Steps:
+                for part in body.parts:
+                    await self.send({**message, "body": part})
             else:
                 if len(body) > _AT_ONCE and not line.transport.can_write_eof():  # TLS
                     body = await self._send_beginning(body)
@@ -293,6 +302,16 @@ class Exchange:
             transport.write(b"%x\r\n%b%b" % (len(body), body, end))
         else:
             transport.writelines((b"%x\r\n" % len(body), body, end))
+
+
+def _framed(steps: Steps) -> bytes:
+    """Return a chunk for each of several steps: a client that reads chunk by chunk gets what the API has made."""
+    parts = steps.parts if all(steps.parts) else [part for part in steps.parts if part]
+    try:
+        chunks = b"".join([_BREAKS[len(part)] + part for part in parts])
+    except IndexError:  # a long one
+        chunks = b"".join([b"\r\n%x\r\n%b" % (len(part), part) for part in parts])
+    return chunks[2:] + b"\r\n"
 
 
 def status_line(status: int) -> bytes:
