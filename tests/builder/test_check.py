@@ -240,3 +240,13 @@ def test_a_module_that_would_be_left_out(trial: Trial) -> None:
     assert one_with(found, "warning files", "service.py:1 imports `helper` of the project", "`exclude`")
     assert not any("requirement" in line for line in found)
     assert not any("helper" in line for line in trial.config().found())
+
+
+def test_a_module_of_a_package_that_would_be_left_out(trial: Trial) -> None:
+    trial.write("pkg/__init__.py", "name = 1\n").write("pkg/part.py", "").write("pkg/deep/__init__.py", "")
+    trial.write("service.py", "from pkg import name, part\nimport pkg.deep\n" + SERVICE)
+    assert not any("pkg" in line for line in trial.config().found())
+    found = trial.write(".bentoignore", "pkg/part.py\npkg/deep/\n").found()
+    assert one_with(found, "warning files", "service.py:1 imports `pkg.part` of the project", "`exclude`")
+    assert one_with(found, "warning files", "service.py:2 imports `pkg.deep` of the project", "`exclude`")
+    assert not any("pkg.name" in line for line in found)

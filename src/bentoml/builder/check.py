@@ -26,7 +26,7 @@ from .contents.project_files import check_holds_service, project_files
 from .contents.suspects import secrets_among
 from .contents.wheel import runtime_requirements
 from .described.describe import Description, import_string_of
-from .described.imports import Import, foreign_imports, package_names, packages_of, with_what_they_need
+from .described.imports import Import, package_names, packages_of, project_imports, with_what_they_need
 from .described.project_service import describe_project
 from .described.service_image import ImageSteps, image_steps, with_image
 from .docker.docker_files import read_docker_files
@@ -226,17 +226,15 @@ class _Checker:
         brought = with_what_they_need(declared - {"bentoml"})
         if pins is not None:
             brought |= package_names(pins.requirements.splitlines())
-        imports = foreign_imports(self.selected, self.module)
-        installed = packages_distributions() if imports else {}
+        imports = project_imports(self.selected, self.module)
+        installed = packages_distributions() if imports.foreign else {}
         here = package_names(name for names in installed.values() for name in names)
         are_known = self._tells_all(requirements) and declared <= here | {"bentoml"}
-        for one in imports:
+        yield from (_left_out(one) for one in imports.lacking if self._is_own(one.module))
+        for one in imports.foreign:
             packages, is_known = packages_of(one.module, installed)
             if self._is_own(one.module):
-                said = (
-                    f"{one.place} imports `{one.module}` of the project, which would not be part of the bento"
-                )
-                yield Finding("warning", "files", said, "change `include`, `exclude` or `.bentoignore`")
+                yield _left_out(one)
             elif not packages & declared:
                 is_certain = are_known or (is_known and self._tells_all(requirements))
                 yield from self._undeclared(one, packages, brought, "error" if is_certain else "warning")
@@ -247,9 +245,9 @@ class _Checker:
     def _is_own(self, module: str) -> bool:
         """Say whether the project has a module of this name, which its bento may lack."""
         places = (self.project, self.project / "src") if self.config.python.is_src_layout else (self.project,)
+        path = module.replace(".", "/")
         return any(
-            (place / f"{module}.py").is_file() or (place / module / "__init__.py").is_file()
-            for place in places
+            (place / f"{path}.py").is_file() or (place / path / "__init__.py").is_file() for place in places
         )
 
     def _tells_all(self, requirements: ProjectRequirements) -> bool:
@@ -318,6 +316,11 @@ def _refused(about: About, look: Callable[[], object]) -> Iterator[Finding]:
         look()
     except BentoMLException as e:
         yield Finding("error", about, str(e))
+
+
+def _left_out(one: Import) -> Finding:
+    said = f"{one.place} imports `{one.module}` of the project, which would not be part of the bento"
+    return Finding("warning", "files", said, "change `include`, `exclude` or `.bentoignore`")
 
 
 def _unpinned(requirements: ProjectRequirements) -> Iterator[Finding]:

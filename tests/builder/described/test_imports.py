@@ -7,9 +7,9 @@ import pytest
 from bentoml.builder.contents.files import find_files
 from bentoml.builder.described.imports import (
     Import,
-    foreign_imports,
     package_names,
     packages_of,
+    project_imports,
     with_what_they_need,
 )
 
@@ -19,7 +19,7 @@ def imports_of(folder: Path, start: str = "service", **files: str) -> list[str]:
         path = folder / f"{name.replace('__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return [one.module for one in foreign_imports(find_files(folder), start)]
+    return [one.module for one in project_imports(find_files(folder), start).foreign]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_without_a_known_service_every_file_is_read(tmp_path: Path) -> None:
 
 def test_the_place_is_the_first_one(tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text("import os\nimport numpy\nimport numpy.linalg\n")
-    assert foreign_imports(find_files(tmp_path), "service") == [Import("numpy", "service.py:2")]
+    assert project_imports(find_files(tmp_path), "service").foreign == [Import("numpy", "service.py:2")]
 
 
 def test_modules_are_known_by_what_is_installed_else_by_name() -> None:
@@ -77,3 +77,17 @@ def test_modules_are_known_by_what_is_installed_else_by_name() -> None:
 def test_names_and_what_they_bring() -> None:
     assert package_names(["NumPy>=2", "a.b_c[x]==1 ; y", "# no", "    --hash=sha256:0"]) == {"numpy", "a-b-c"}
     assert {"scikit-learn", "joblib", "numpy"} <= with_what_they_need({"scikit-learn", "not-there-at-all"})
+
+
+def test_modules_that_packages_lack(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "service.py").write_text("import pkg.sub\nfrom pkg.deep import a, b\nfrom pkg import there\n")
+    (tmp_path / "pkg" / "__init__.py").write_text("from . import local\n")
+    (tmp_path / "pkg" / "there.py").write_text("")
+    assert project_imports(find_files(tmp_path), "service").lacking == [
+        Import("pkg.deep", "service.py:2"),
+        Import("pkg.deep.a", "service.py:2"),
+        Import("pkg.deep.b", "service.py:2"),
+        Import("pkg.local", "pkg/__init__.py:1"),
+        Import("pkg.sub", "service.py:1"),
+    ]

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, requires
 
 from ..contents.files import SourceFile
 
-__all__ = ["Import", "foreign_imports", "package_names", "packages_of", "with_what_they_need"]
+__all__ = ["Import", "Imports", "package_names", "packages_of", "project_imports", "with_what_they_need"]
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -32,8 +32,19 @@ class Import:
     place: str
 
 
-def foreign_imports(files: Sequence[SourceFile], start: str) -> list[Import]:
-    """Return what a module and those of the project that it imports take from elsewhere, each once, sorted.
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """What code imports, sorted: ``foreign`` modules, and ``lacking`` ones, of whose package it has files but not this one.
+
+    A name that a package defines itself is among the latter: `from package import name` does not tell it from a module.
+    """
+
+    foreign: list[Import]
+    lacking: list[Import]
+
+
+def project_imports(files: Sequence[SourceFile], start: str) -> Imports:
+    """Return what a module and those of the project that it imports take from elsewhere, each once.
 
     ``start`` is the module's name; where there is no such module, all files are read. What is imported only for types,
     or tried (`try: import x / except ImportError`), need not be there. A file that cannot be parsed imports nothing.
@@ -43,6 +54,7 @@ def foreign_imports(files: Sequence[SourceFile], start: str) -> list[Import]:
     own = {name.partition(".")[0] for name in modules} | folders
     waiting = [start] if start in modules else list(modules)
     found: dict[str, Import] = {}
+    lacking: dict[str, Import] = {}
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -50,12 +62,19 @@ def foreign_imports(files: Sequence[SourceFile], start: str) -> list[Import]:
             continue
         seen.add(name)
         for module, line in sorted(_imports(modules[name], name), key=lambda one: one[1]):
-            top = module.partition(".")[0]
+            top, place = module.partition(".")[0], f"{modules[name].path}:{line}"
             if top in own:
                 waiting += _with_parents(module)
+                for part in _with_parents(module):
+                    if part not in modules:
+                        lacking.setdefault(part, Import(part, place))
             elif top not in sys.stdlib_module_names:
-                found.setdefault(top, Import(top, f"{modules[name].path}:{line}"))
-    return sorted(found.values(), key=lambda one: one.module.lower())
+                found.setdefault(top, Import(top, place))
+    return Imports(_sorted(found.values()), _sorted(lacking.values()))
+
+
+def _sorted(imports: Iterable[Import]) -> list[Import]:
+    return sorted(imports, key=lambda one: one.module.lower())
 
 
 def packages_of(module: str, installed: Mapping[str, Sequence[str]]) -> tuple[set[str], bool]:
