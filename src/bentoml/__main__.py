@@ -19,7 +19,9 @@ def main() -> None:
         print(f"bentoml, version {__version__}")  # noqa: T201
         return
     gc.set_threshold(_RARELY)
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # not under `nohup`
+            signal.signal(number, _end)
     try:
         from .cli.main import run  # the command table costs 40 ms, which `--version` need not pay
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -128,7 +129,8 @@ def test_a_reader_that_went_away_is_no_matter_to_speak_of(tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_who_is_told_to_end_tidies_up_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_who_is_told_to_end_tidies_up_first(tmp_path: Path, number: int) -> None:
     home, out = tmp_path / "home", tmp_path / "out"
     out.mkdir()
     with ModelStore(Home(home)).create("iris") as model:
@@ -140,7 +142,7 @@ def test_who_is_told_to_end_tidies_up_first(tmp_path: Path) -> None:
         while not os.listdir(out):
             assert exporting.poll() is None
             time.sleep(0.01)
-        exporting.terminate()
+        exporting.send_signal(number)
         assert exporting.stderr is not None
-        assert (exporting.wait(), exporting.stderr.read()) == (143, b"")
+        assert (exporting.wait(), exporting.stderr.read()) == (128 + number, b"")
     assert os.listdir(out) == []
