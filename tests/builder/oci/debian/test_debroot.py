@@ -71,6 +71,13 @@ def test_accounts_are_there(tmp_path: Path) -> None:
     assert isinstance(source := found["etc/passwd"].source, Path) and source.read_bytes().startswith(b"root:")
 
 
+def test_the_folders_that_base_files_makes_by_its_script_are_there(tmp_path: Path) -> None:
+    found = paths([unpacked(tmp_path, "base-files", folder("tmp", 0o1777))])
+    for path in ("opt", "srv", "mnt", "media", "usr/local/bin", "usr/local/lib"):
+        assert found[path] == TarEntry.folder(path), "a step that installs something puts it there"
+    assert "opt" not in paths([unpacked(tmp_path, "other", folder("tmp"))])
+
+
 def test_the_modes_of_folders_are_those_of_base_files(tmp_path: Path) -> None:
     found = paths([
         unpacked(tmp_path, "a", folder("tmp", 0o755), member("tmp/x")),

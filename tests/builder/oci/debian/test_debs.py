@@ -148,6 +148,16 @@ def test_an_update_gives_another_base_and_a_pin_keeps_the_old_one(mirror: Mirror
         mirror.open(f"bookworm@sha256:{'0' * 64}")
 
 
+def test_a_pin_of_what_was_made_in_another_way_is_not_taken_for_the_base_of_now(mirror: Mirror) -> None:
+    cache = Cache(mirror.folder / "cache")
+    record = cache.recall(mirror.digest())
+    assert record is not None
+    old = Digest.of(b"the same packages by an older recipe")
+    cache.remember(old, dict(record))
+    with pytest.raises(NotFound, match="--update-base"):
+        mirror.open(f"bookworm@{old}")
+
+
 def test_the_digest_is_that_of_the_base_and_costs_no_package(mirror: Mirror) -> None:
     digest = mirror.digest()
     assert mirror.calls() == 2, "update and list"

@@ -26,6 +26,11 @@ _LEFT_OUT = (
 )
 # Links into usr/, as every Debian since 12 has them.
 _MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+# What the scripts of `base-files` make.
+_FOLDERS = (
+    "media", "mnt", "opt", "srv",
+    *(f"usr/local/{name}" for name in ("bin", "etc", "include", "lib", "sbin", "share", "src")),
+)  # fmt: skip
 _COPIES = {
     "etc/passwd": "usr/share/base-passwd/passwd.master",
     "etc/group": "usr/share/base-passwd/group.master",
@@ -52,7 +57,7 @@ def root_entries(debs: Iterable[Deb]) -> list[TarEntry]:
     for target, source in _COPIES.items():
         if source in files:
             files.setdefault(target, replace(files[source], path=target))
-    _add_parents(files)
+    _add_folders(files)
     return linked_forward(files)
 
 
@@ -110,7 +115,10 @@ def add_certificates(files: dict[str, TarEntry]) -> None:
         files.setdefault(path, TarEntry.symlink(path, link))
 
 
-def _add_parents(files: dict[str, TarEntry]) -> None:
+def _add_folders(files: dict[str, TarEntry]) -> None:
+    if "var/lib/dpkg/status.d/base-files" in files:
+        for path in _FOLDERS:
+            files.setdefault(path, TarEntry.folder(path))
     for path in list(files):
         for parent in PurePosixPath(path).parents[:-1]:
             files.setdefault(str(parent), TarEntry.folder(str(parent)))

@@ -47,7 +47,7 @@ FOR_SCRIPTS_ONLY = ("debconf", "debianutils", "dpkg", "libdebconfclient0", "mawk
 _REFERENCE = re.compile(
     r"(([a-z]+)(?::([a-z0-9][a-z0-9.-]+(?:\+[a-z0-9][a-z0-9.-]+)*))?)(?:@(sha256:[0-9a-f]{64}))?\Z"
 )
-_RECIPE = 1  # to be raised when the same packages give other bytes than before
+_RECIPE = 2  # to be raised when the same packages give other bytes than before
 _FRESH_SECONDS = 24 * 3600.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -146,7 +146,9 @@ def _listed(
 ) -> tuple[Package, ...]:
     """Return the list of packages: the pinned one, one of the cache that is not older than ``most``, or what the mirrors have now."""
     if pin is not None and (record := cache.recall(pin)) is not None:
-        return recalled(record)
+        packages = recalled(record)
+        if _digest(packages) == pin:  # not so if the same list made other bytes once
+            return packages
     key = Digest.of_json({"debs": [apt.suite, apt.architecture, wanted]})
     record = cache.recall(key)
     if pin is None and record is not None and (offline or _age(record) < most):
