@@ -221,6 +221,18 @@ def test_half_of_a_character_leaves_nothing(
     assert (models.list(), list(home.staging.iterdir())) == ([], [])
 
 
+def test_names_that_cannot_travel_are_said_at_once(save: Save, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "bentoml"):
+        save("iris:v1", {"README": "1", "sub/x": "1"})
+    assert caplog.text == ""
+    with caplog.at_level(logging.WARNING, "bentoml"):
+        assert str(save("iris:v2", {"README": "1", "readme": "2"}).tag) == "iris:v2"
+    assert (
+        "model `iris:v2` can be used here, but not exported: `README` and `readme` are one name"
+        in caplog.text
+    )
+
+
 def test_objects_that_cannot_be_pickled_leave_nothing(models: ModelStore, home: Home) -> None:
     with pytest.raises(TypeError), models.create("iris", custom_objects={"f": sys.stdout}):
         pass

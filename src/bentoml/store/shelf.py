@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,6 +17,7 @@ from ..paths import fsync_folder, write_atomic
 from ..tag import Tag
 from . import refs
 from .aliases import MARK, Alias
+from .archives.members import Member, check_names
 from .blobs import MODE, Blobs
 from .catalog import Catalog
 from .content import put_stamp
@@ -29,6 +31,8 @@ from .swap import swap
 from .tree import Entry, Tree
 
 __all__ = ["Shelf"]
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = 20  # characters before and after what is wrong
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -151,6 +155,7 @@ class Shelf(Catalog[InfoT]):
                 self._blobs.share(draft / entry.path, entry)
         sync_folders(draft)
         target.parent.mkdir(parents=True, exist_ok=True)
+        self._tell_names(info)
         before = self._read_fully(info.tag)
         if is_there := target.exists():  # damaged or another one, as `holds` found: this one takes its place
             swap(draft, target)
@@ -160,6 +165,15 @@ class Shelf(Catalog[InfoT]):
         fsync_folder(target.parent.parent)
         if is_there:
             self._drop(draft, before, trash)
+
+    def _tell_names(self, info: InfoT) -> None:
+        """Say now what exporting would say later, when the item may be needed elsewhere."""
+        try:
+            check_names(
+                Member(entry.path, "symlink" if entry.link else "file") for entry in info.files.entries
+            )
+        except BentoMLException as e:
+            logger.warning("%s `%s` can be used here, but not exported: %s", self._kind.KIND, info.tag, e)
 
     def _drop(self, folder: Path, info: InfoT | None, trash: Path) -> None:
         """Remove an item that was moved away, and the bytes that no other one shares."""

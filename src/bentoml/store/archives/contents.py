@@ -16,7 +16,7 @@ from ..content import take_stamp
 from ..damage import Damage, said
 from ..models import Model
 from ..tree import Entry
-from .members import Member, Names, checked_path
+from .members import Member, check_names
 from .tar import TarEntry, file_chunks
 
 __all__ = ["MODELS", "StoredFile", "contents"]
@@ -41,7 +41,7 @@ def contents(item: Model | Bento, models: Sequence[Model] = ()) -> list[TarEntry
     ]
     entries = sorted([*_folders(files), *files], key=lambda entry: entry.path)
     try:
-        _check_names(entries)
+        check_names(Member(entry.path, entry.kind) for entry in entries)
     except BentoMLException as e:
         raise BentoMLException(
             f"{item.info.KIND} `{item.tag}` could not be unpacked everywhere: {e}; rename the file, and save it again"
@@ -88,11 +88,3 @@ class StoredFile:
 def _folders(files: Iterable[TarEntry]) -> list[TarEntry]:
     parents = {str(parent) for entry in files for parent in PurePosixPath(entry.path).parents}
     return [TarEntry.folder(path) for path in parents - {"."}]
-
-
-def _check_names(entries: Iterable[TarEntry]) -> None:
-    """Refuse now what would be refused where the archive arrives."""
-    names = Names()
-    for entry in entries:
-        checked_path(entry.path)
-        names.add(Member(entry.path, entry.kind))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from ...exceptions import BentoMLException
 
-__all__ = ["Kind", "Member", "Names", "checked_path"]
+__all__ = ["Kind", "Member", "Names", "check_names", "checked_path"]
 
 Kind = Literal["file", "dir", "symlink", "hardlink"]
 
@@ -61,12 +61,24 @@ class Names:
         return self._kinds.get(path) in ("file", "hardlink")
 
     def _fold(self, path: str) -> None:
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+        folded = path.lower() if path.isascii() else _without_case(path)
         other = self._folded.setdefault(folded, path)
         if other != path:
             raise BentoMLException(
                 f"`{other}` and `{path}` are one name for file systems that do not tell case or accents apart"
             )
+
+
+def check_names(members: Iterable[Member]) -> None:
+    """Make sure that an archive of these members is not refused where it arrives, for their names.
+
+    Raises:
+        BentoMLException: it would be.
+    """
+    names = Names()
+    for member in members:
+        checked_path(member.path)
+        names.add(member)
 
 
 def checked_path(name: str) -> str:
@@ -87,11 +99,16 @@ def checked_path(name: str) -> str:
     parts = path.split("/")
     if "" in parts or "." in parts:
         raise BentoMLException(f"{name!r} is no plain path")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path):
+    is_plain = path.isascii() and path.isprintable()
+    if not is_plain and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path):
         raise BentoMLException(f"{name!r} holds control characters or is not UTF-8")
     if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
         raise BentoMLException(f"the name `{path[:80]}...` is too long")
     return path
+
+
+def _without_case(path: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def _parents(path: str) -> Iterator[str]:
