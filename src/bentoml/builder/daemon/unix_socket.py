@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import chain
 from urllib.parse import quote, urlencode
 
 from ...exceptions import BentoMLException
@@ -72,21 +73,27 @@ class SocketWire:
 
 
 def _send(connection: socket.socket, request: str, body: Iterable[bytes] | None) -> None:
-    """Send a request. An engine that answers before it has read all of it has a reason, which is what counts."""
+    """Send a request, its body in chunks."""
     lines = [f"{request} HTTP/1.1", "Host: docker", "User-Agent: bentoml", "Connection: close"]
     if body is not None:
         lines += ["Content-Type: application/x-tar", "Transfer-Encoding: chunked"]
     elif request.startswith("POST "):
         lines += ["Content-Length: 0"]
     connection.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii"))
-    for chunk in filter(None, body or ()):
-        with suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-            continue
-        return
     if body is not None:
-        with suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(b"0\r\n\r\n")
+        chunks = (b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in body if chunk)
+        for piece in chain(chunks, (b"0\r\n\r\n",)):
+            if not _sent(connection, piece):
+                return
+
+
+def _sent(connection: socket.socket, piece: bytes) -> bool:
+    """Send a piece of a body; one that the engine does not read any more has an answer, which says why."""
+    try:
+        connection.sendall(piece)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
 
 
 def _head(file: BufferedReader) -> tuple[int, dict[str, str]]:
