@@ -88,12 +88,16 @@ def test_buildctl_has_other_words() -> None:
         output=("type=oci,dest=x",),
         cache_from=("type=local,src=c",),
         cache_to="type=inline",
-        build_context={"models": "/m"},
+        build_context={"models": "/m", "base": "docker-image://b:1"},
+        network=("host",),
+        add_host=("a:1.2.3.4", "b=::1"),
+        pull=True,
         progress="plain",
     )
     assert said == (
         "buildctl build --frontend dockerfile.v0 --local context=/c --local dockerfile=/d --opt filename=Mine "
-        "--opt platform=linux/arm64 --opt context:models=/m "
+        "--opt platform=linux/arm64 --local models=/m --opt context:models=local:models --opt context:base=docker-image://b:1 "
+        "--opt force-network-mode=host --allow network.host --opt add-hosts=a=1.2.3.4,b=::1 --opt image-resolve-mode=pull "
         "--output type=oci,dest=x --import-cache type=local,src=c --export-cache type=inline --progress plain"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,14 @@ _FILES = ("local", "tar")  # outputs that are no image
 _FRONTEND = {
     "target": "target",
     "platform": "platform",
+    "network": "force-network-mode",
+    "add_host": "add-hosts",
 }  # options that the frontend of BuildKit has under a name of its own
-_FRONTEND_PAIRS = {
-    "build_arg": "build-arg",
-    "label": "label",
-    "build_context": "context",
-}  # as `KEY:NAME=VALUE`
+_FRONTEND_PAIRS = {"build_arg": "build-arg", "label": "label"}  # as `KEY:NAME=VALUE`
+_OF_FRONTEND = (*_FRONTEND, *_FRONTEND_PAIRS, "build_context", "pull")
+_NOT_A_FOLDER = re.compile(r"[a-z][a-z0-9+.-]*[:@]")  # an image, an address, what `--oci-layout` names
+    r"[a-z][a-z0-9+.-]*(?:://|:(?!\\)|@)"
+)  # an image, an address, what `--oci-layout` names
 _RENAMED = {"cache_from": "import_cache", "cache_to": "export_cache"}
 
 
@@ -56,18 +59,33 @@ def buildctl(request: Request) -> list[str]:
         names = ",".join(request.names)
         kind, place = ("image", "push=true") if pushes else ("docker", f"dest={request.archive}")
         options["output"] = f'type={kind},"name={names}",{place}'
-    for key in [key for key in options if key in _FRONTEND or key in _FRONTEND_PAIRS]:
+    for key in [key for key in options if key in _OF_FRONTEND]:
         words += _frontend(key, options.pop(key))
     renamed = {_RENAMED.get(key, key): value for key, value in options.items()}
     return [*words, *_secrets(request), *option_words(renamed)]
 
 
 def _frontend(key: str, value: Option) -> list[str]:
-    """Return an option of BuildKit's frontend; several platforms are one value."""
-    if key in _FRONTEND:
-        text = ",".join(each(key, value))
-        return ["--opt", f"{_FRONTEND[key]}={text}"] if text else []
-    return [word for text in each(key, value) for word in ("--opt", f"{_FRONTEND_PAIRS[key]}:{text}")]
+    """Return an option of BuildKit's frontend; several platforms, or hosts, are one value."""
+    texts = list(each(key, value))
+    match key:
+        case "build_context":
+            return [word for text in texts for word in _context(*text.partition("=")[::2])]
+        case "pull":
+            return ["--opt", "image-resolve-mode=pull"] if texts and texts[-1].lower() != "false" else []
+        case "add_host":
+            texts = [text if "=" in text else text.replace(":", "=", 1) for text in texts]
+        case "build_arg" | "label":
+            return [word for text in texts for word in ("--opt", f"{_FRONTEND_PAIRS[key]}:{text}")]
+    allowed = ["--allow", "network.host"] if key == "network" and "host" in texts else []
+    return ["--opt", f"{_FRONTEND[key]}={','.join(texts)}", *allowed] if texts else []
+
+
+def _context(name: str, place: str) -> list[str]:
+    """Return what names one more context; BuildKit is sent a folder under a name."""
+    if _NOT_A_FOLDER.match(place):
+        return ["--opt", f"context:{name}={place}"]
+    return ["--local", f"{name}={place}", "--opt", f"context:{name}=local:{name}"]
 
 
 def _id_file(request: Request) -> dict[str, Option]:
