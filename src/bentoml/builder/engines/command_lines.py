@@ -22,9 +22,8 @@ _FRONTEND = {
 }  # options that the frontend of BuildKit has under a name of its own
 _FRONTEND_PAIRS = {"build_arg": "build-arg", "label": "label"}  # as `KEY:NAME=VALUE`
 _OF_FRONTEND = (*_FRONTEND, *_FRONTEND_PAIRS, "build_context", "pull")
-_NOT_A_FOLDER = re.compile(r"[a-z][a-z0-9+.-]*[:@]")  # an image, an address, what `--oci-layout` names
-    r"[a-z][a-z0-9+.-]*(?:://|:(?!\\)|@)"
-)  # an image, an address, what `--oci-layout` names
+# an image, an address, what `--oci-layout` names
+_NOT_A_FOLDER = re.compile(r"[a-z][a-z0-9+.-]*[:@]")
 _RENAMED = {"cache_from": "import_cache", "cache_to": "export_cache"}
 
 
