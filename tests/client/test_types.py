@@ -13,7 +13,7 @@ import uuid
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,12 @@ class Page(BaseModel):
 class Album(BaseModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
     by_name: dict[str, Image]
+
+
+class Pair(NamedTuple):
+    file: Path
+    data: bytes
+    n: int = 3
 
 
 class Blob(BaseModel):
@@ -128,6 +134,10 @@ class Types:
     def deep_bytes(self, blobs: list[Blob | int], named: dict[str, bytes]) -> list[int]:
         sizes = [len(blob.data) if isinstance(blob, Blob) else blob for blob in blobs]
         return [*sizes, *map(len, named.values())]
+
+    @bentoml.api
+    def pairs(self, pair: Pair, blobs: set[bytes]) -> list[Any]:
+        return [pair.file.read_text(), len(pair.data), pair.n, sorted(map(len, blobs))]
 
     @bentoml.api
     def table(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -272,6 +282,15 @@ def test_bytes_inside_of_others(client: bentoml.SyncHTTPClient) -> None:
     raw = bytes(range(256))
     assert client.deep_bytes([Blob(data=b"text")], {"a": b'"3"'}) == [4, 3]
     assert client.deep_bytes([], {"a.b": raw, "c": b"null", "d": b"\xff"}) == [256, 4, 1]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [Pair(cast(Path, b"x"), b"\xff"), (b"x", b"\xff"), {"file": b"x", "data": b"\xff"}],
+    ids=["own", "plain", "dictionary"],
+)
+def test_files_and_bytes_in_tuples_and_sets(client: bentoml.SyncHTTPClient, pair: Any) -> None:
+    assert client.pairs(pair, {b"\xff\xff", b"abc"}) == ["x", 1, 3, [2, 3]]
 
 
 def test_tables(client: bentoml.SyncHTTPClient, tmp_path: Path) -> None:

@@ -57,7 +57,9 @@ def without_parts(place: str, value: Any, schema: Schema, take: Take) -> Any:
     if _is_file(schema) or (is_binary(schema) and _is_raw(value)):
         take(place, value, schema)
         return None
-    if isinstance(value, list | tuple):
+    if isinstance(value, tuple) and 0 < len(value) <= len(schema.get("properties", ())):
+        value = dict(zip(schema["properties"], value, strict=False))  # a named tuple
+    if isinstance(value, list | tuple | set | frozenset):
         return [
             without_parts(f"{place}.{number}", item, _item(schema, number), take)
             for number, item in enumerate(value)
