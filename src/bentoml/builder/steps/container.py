@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...exceptions import BentoMLException
 from ...process import without_credentials
@@ -18,11 +19,11 @@ from .model import Step
 if TYPE_CHECKING:
     from docker import DockerClient
 
-__all__ = ["Container", "container_of", "forget_image", "shown"]
+__all__ = ["Container", "container_of", "forget_image", "forget_images", "shown"]
 
 logger = logging.getLogger(__name__)
 
-_WAIT = ["/bin/sh", "-c", "read _"]  # nobody writes to it: it waits until it is ended
+_WAIT = ["/bin/sh", "-c", "read _"]  # nobody writes to it: it waits until we end, however we do
 _LAST_LINES = 40
 
 
@@ -63,7 +64,6 @@ class Container:
     def kept(self, file: Path) -> None:
         """Write what the container has become as an image, in the form of `docker save`."""
         api = self.client.api
-        api.kill(self.id)
         image = api.commit(self.id)["Id"]
         try:
             with file.open("wb") as target:
@@ -81,6 +81,20 @@ def shown(line: str, secrets: Mapping[str, str]) -> str:
     return without_credentials(line)
 
 
+def forget_images(client: DockerClient, repository: str, *, seconds: float) -> None:
+    """Take the images of ours away that killed processes left ``seconds`` ago; what a container is made of is not taken."""
+    from docker.errors import APIError
+
+    inspect: Callable[[str], dict[str, Any]] = client.api.inspect_image
+    for image in client.api.images(name=repository):
+        with suppress(APIError, KeyError, ValueError):
+            said = inspect(image["Id"])["Metadata"]["LastTagTime"]
+            tagged = datetime.fromisoformat(f"{said[:19]}+00:00").timestamp()
+            if 0 < tagged < datetime.now(UTC).timestamp() - seconds:  # before 1970 is what nobody knows
+                for name in image["RepoTags"]:
+                    client.api.remove_image(name)
+
+
 def forget_image(client: DockerClient, name: str) -> None:
     """Take an image of ours away; what went wrong before is not hidden where that fails, too."""
     from docker.errors import APIError
@@ -96,26 +110,29 @@ def container_of(
 ) -> Iterator[Container]:  # fmt: skip
     """Give a running container of an image, which holds ``files`` besides; it is gone with the block.
 
+    So it is with this process, also one that is killed: the engine then closes what the container waits for.
+
     Raises:
         BentoMLException: a program of the image cannot be run here.
     """
     from docker.errors import APIError
 
     api = client.api
-    settings = api.create_host_config(network_mode=network)
+    settings = api.create_host_config(network_mode=network, auto_remove=True)
     made = api.create_container(
         image, entrypoint=_WAIT, command=[], user="0:0", working_dir="/", stdin_open=True, host_config=settings,
         healthcheck={"test": ["NONE"]},
     )["Id"]  # fmt: skip
     try:
         api.put_archive(made, "/", Tar.of(files).chunks())
-        try:
-            api.start(made)
-        except APIError as e:
-            raise BentoMLException(
-                f"the engine cannot run `/bin/sh` of `{image}`: {e.explanation or e}"
-            ) from e
-        yield Container(client, made, working_dir, env, secrets)
+        with closing(api.attach_socket(made, params={"stdin": 1, "stream": 1})):
+            try:
+                api.start(made)
+            except APIError as e:
+                raise BentoMLException(
+                    f"the engine cannot run `/bin/sh` of `{image}`: {e.explanation or e}"
+                ) from e
+            yield Container(client, made, working_dir, env, secrets)
     finally:
         with suppress(APIError):
             api.remove_container(made, force=True, v=True)

@@ -22,7 +22,7 @@ from ..oci.cache import Cache, kept_layer
 from ..oci.codec import gzip_codec
 from ..oci.model import Base, Image
 from ..oci.parts.place import HOME, UID
-from .container import Container, container_of, forget_image
+from .container import Container, container_of, forget_image, forget_images
 from .host import handed_over
 from .layer import check_secrets, step_entries
 from .model import Steps
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = 2  # to be raised when the same steps give another layer
 _NAME = "bentoml-steps"
+_LEFT_SECONDS = 600  # from the name of an image to its container it is less
 _NO_HELP = ", or write the image"  # to a folder: what follows in the engine's error would run no step, either
 _SILENCE = 6 * 3600  # seconds: a compiler may say nothing for long
 
@@ -137,6 +138,7 @@ def container_upon(
     """
     name = str(Reference.parse(f"{_NAME}:{token_hex(8)}"))
     with connected(engine) as client:
+        forget_images(client, _NAME, seconds=_LEFT_SECONDS)
         EngineSink(engine).write(_image(base), [name])
         try:
             client.api.timeout = _SILENCE
