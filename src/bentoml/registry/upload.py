@@ -7,14 +7,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..exceptions import BentoMLException, ServiceUnavailable
 from .client import Registry
-from .contents import Content
 from .documents import Descriptor
 from .memory import Memory, Note
 from .refusals import refused, words_of
 from .transport import Answer
+
+if TYPE_CHECKING:
+    from .contents import Content
 
 __all__ = ["OtherContent", "Upload"]
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from ...store.archives.watch import Unwatched, Watch
 from ..oci.model import Sink
-from .archive import ArchiveSink
-from .layout import LayoutSink
 from .output import Output, parse_output
 
 __all__ = ["open_sink"]
@@ -39,11 +37,13 @@ def open_sink(
 
             return EngineSink(env, watch)
         case "oci":
+            from .layout import LayoutSink
+
             return LayoutSink(Path(wanted.dest))
-        case "oci-archive":
-            return ArchiveSink(Path(wanted.dest), "oci", watch)
-        case "docker-archive":
-            return ArchiveSink(Path(wanted.dest), "docker", watch)
+        case "oci-archive" | "docker-archive":
+            from .archive import ArchiveSink
+
+            return ArchiveSink(Path(wanted.dest), "oci" if wanted.kind == "oci-archive" else "docker", watch)
         case "registry":
             from ...registry.memory import Memory
             from .registry import RegistrySink

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ... import __version__
-from ...sdk.references import HuggingFaceModel
 from ...store.bentos import Bento
 from ...store.digest import Digest
 from ...store.models import Model
@@ -47,9 +46,10 @@ def _own_parts(bento: Bento, models: Sequence[Model], platform: str) -> Iterator
             yield Component(name, version, hashes=(("SHA256", entry.digest.hex),))
     for model in models:
         yield Component(*_named(model), "OTHER", hashes=(("SHA256", model.digest.hex),))
-    for ref in bento.info.hub_models:
-        found = HuggingFaceModel.from_info(ref)
-        yield hub_component(found.model_id, found.revision)
+    if bento.info.hub_models:
+        from .hub import hub_models
+
+        yield from (hub_component(model.model_id, model.revision) for model in hub_models(bento.info))
 
 
 def _named(item: Bento | Model) -> tuple[str, str]:

@@ -18,7 +18,6 @@ from ...store.bentos import Bento
 from ...store.models import Model, ModelStore
 from ..backends.output import Kind, Output, parse_output
 from ..backends.select import open_sink
-from ..daemon.api import reached
 from ..oci.cache import Cache, DamagedCache
 from ..oci.codec import Codec, Compression, codec_of
 from ..oci.model import Image, ImageIndex, Referrer, Sink
@@ -148,6 +147,8 @@ def _verify(*items: Bento | Model) -> None:
 def _check_reach(output: Output, names: Sequence[str], env: Mapping[str, str]) -> None:
     """Refuse an engine that does not answer, or a name that leads nowhere, before the work, not after it."""
     if output.kind == "docker":
+        from ..daemon.api import reached
+
         with reached(env):
             pass
     if output.kind == "registry":

@@ -11,7 +11,7 @@ from ..oci.codec import Codec
 from ..oci.model import Layer
 from ..oci.parts.hub_layers import HubFiles, hub_layers
 
-__all__ = ["layers_of_hub"]
+__all__ = ["hub_models", "layers_of_hub"]
 
 
 def layers_of_hub(
@@ -25,7 +25,12 @@ def layers_of_hub(
     return hub_layers(_files(info, offline=offline), cache, epoch=epoch, codec=codec)
 
 
-def _files(info: BentoInfo, *, offline: bool) -> Iterator[HubFiles]:
+def hub_models(info: BentoInfo) -> list[HuggingFaceModel]:
+    """Return the models on Hugging Face, each once, by name."""
     models = {str(ref.tag): HuggingFaceModel.from_info(ref) for ref in info.hub_models}
-    for _, model in sorted(models.items()):
+    return [model for _, model in sorted(models.items())]
+
+
+def _files(info: BentoInfo, *, offline: bool) -> Iterator[HubFiles]:
+    for model in hub_models(info):
         yield HubFiles(f"{model.model_id}@{model.revision[:12]}", model.files(offline=offline))

@@ -8,11 +8,8 @@ from pathlib import Path
 from ....exceptions import InvalidArgument
 from ....store.archives.watch import Watch
 from ...build_file.fields import CONTROL
-from ..archive import open_docker_archive, open_oci_archive
 from ..cache import Cache
-from ..layout import open_layout
 from ..model import Base, Platform
-from .engine import open_engine_image
 from .pull import open_registry_image
 
 __all__ = ["open_base"]
@@ -59,6 +56,8 @@ def open_base(
         raise InvalidArgument(f"`{reference}` does not say which image; {_LOCAL[scheme]}")
     match scheme:
         case "docker" if rest.startswith("//"):
+            from .engine import open_engine_image
+
             return open_engine_image(
                 rest.removeprefix("//"), platform=platform, cache=kept, env=env, offline=offline
             )
@@ -67,12 +66,18 @@ def open_base(
 
             return open_debs(rest, platform=platform, cache=kept, env=env, offline=offline)
         case "oci":
+            from ..layout import open_layout
+
             path, tag = _path_and_tag(rest)
             return open_layout(path, tag, platform=platform)
         case "oci-archive":
+            from ..archive import open_oci_archive
+
             path, tag = _path_and_tag(rest)
             return open_oci_archive(path, tag, platform=platform)
         case "docker-archive":
+            from ..archive import open_docker_archive
+
             path, tag = _path_and_tag(rest)
             return open_docker_archive(path, tag, name=reference, platform=platform, cache=kept)[0]
         case "rootfs":
