@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.builder.handmade import base, offline, save_bento, save_model, wheel
+from tests.builder.handmade import base, layer, offline, save_bento, save_model, wheel
 
 from bentoml.builder.image.containerize import ImageResult, containerize
 from bentoml.builder.oci.assemble import RunConfig, assemble
@@ -29,6 +29,7 @@ from bentoml.builder.oci.layout import write_layout
 from bentoml.builder.oci.model import ImageIndex, Platform
 from bentoml.config import Home
 from bentoml.exceptions import BentoMLException, InvalidArgument, NotFound
+from bentoml.store.archives.tar import TarEntry
 from bentoml.store.bentos import Bento
 from bentoml.store.digest import Digest
 from bentoml.store.manifest import BentoInfo
@@ -71,6 +72,15 @@ class Bench:
                 for member in archive:
                     file = archive.extractfile(member) if member.isreg() else None
                     yield descriptor["digest"], member.name, file.read() if file else b""
+
+    def link(self, path: str) -> str:
+        """Return what a symbolic link of the image points to."""
+        found = ""
+        index = json.loads((self.root / "image/index.json").read_bytes())
+        for descriptor in json.loads(self.blob(index["manifests"][0]).read_bytes())["layers"]:
+            with tarfile.open(self.blob(descriptor), "r:gz") as archive:
+                found = next((member.linkname for member in archive if member.name == path), found)
+        return found
 
     def extract(self, folder: Path) -> None:
         """Lay the image out as a container sees it."""
@@ -128,7 +138,7 @@ def test_a_damaged_cache_is_noticed_and_made_anew(bench: Bench, caplog: pytest.L
     shutil.rmtree(bench.root / "image")
     assert blobs and bench.make(bento).id == first.id
     assert "making it anew" in caplog.text
-    for path, *_ in (layer for layer in bench.files()):
+    for path, *_ in (one for one in bench.files()):
         assert path
 
 
@@ -334,6 +344,41 @@ def test_a_base_with_another_python(tmp_path: Path) -> None:
     ):
         bench.make(save_bento(bench.home, bench.wheels))
     assert not (tmp_path / "image").exists()
+
+
+def test_a_base_that_is_the_image_of_a_bento(bench: Bench) -> None:
+    """Nothing of that one is left: a package of it, or bytecode, would be found beside those of the new one."""
+    other = wheel(bench.wheels, "colors", files={"colors/one.py": "ONE = 1\n"})
+    bench.make(save_bento(bench.home, bench.wheels, packages=(other,), source="# first\n"))
+    (bench.root / "image").rename(bench.root / "first")
+    bento = save_bento(bench.home, bench.wheels, source="# second\n")
+    containerize(
+        bento, home=bench.home, env=offline(bench.wheels), base=f"oci:{bench.root}/first",
+        output=f"type=oci,dest={bench.root}/image",
+    )  # fmt: skip
+    assert bench.link("app/.venv/bin/python") == "/usr/local/bin/python3.11"
+    hidden = [path for _, path, _ in bench.files() if "/.wh." in path]
+    assert hidden == ["app/.wh..venv", "home/.wh.bentoml"]
+    names = [path for _, path, _ in bench.files()]
+    assert names.index("app/.wh..venv") > max(n for n, name in enumerate(names) if "/colors/" in name)
+    assert names.index("app/.wh..venv") < names.index(
+        "home/bentoml/bento/src/service.py", names.index("home/.wh.bentoml")
+    )
+
+
+def test_a_base_with_a_virtual_environment_where_ours_will_lie(bench: Bench) -> None:
+    """Its Python is a link there, which ours replaces: what it points to is taken."""
+    below, link = base(), TarEntry.symlink("app/.venv/bin/python3.11", "/usr/local/bin/python3.11")
+    config = {**below.config, "config": {"Env": ["PATH=/app/.venv/bin:/usr/local/bin"]}}
+    run = RunConfig("0", "/", ("python3",))
+    image = assemble(replace(below, config=config), [layer([link])], run, epoch=0)
+    write_layout(bench.root / "with-venv", image, ["base:1"])
+    bento = save_bento(bench.home, bench.wheels)
+    containerize(
+        bento, home=bench.home, env=offline(bench.wheels), base=f"oci:{bench.root}/with-venv",
+        output=f"type=oci,dest={bench.root}/image",
+    )  # fmt: skip
+    assert bench.link("app/.venv/bin/python") == "/usr/local/bin/python3.11"
 
 
 def test_a_base_without_python(tmp_path: Path) -> None:

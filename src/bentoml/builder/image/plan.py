@@ -14,6 +14,7 @@ from ..oci.model import Platform
 from ..oci.parts.place import BENTO, HEALTH, HOME, HUB, UID, VENV
 
 __all__ = [
+    "TAG_LABEL",
     "ImagePlan",
     "docker_build_command",
     "locked_platforms",
@@ -24,6 +25,7 @@ __all__ = [
     "with_packages",
 ]
 
+TAG_LABEL = "bentoml.tag"
 _PORT = 3000
 _LATEST = 8**11 - 1  # the last time that a file in a tar can have, in the year 2242
 _PYTHON_ENV = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
@@ -252,6 +254,6 @@ def _labels(info: BentoInfo) -> dict[str, str]:
     own = {
         "org.opencontainers.image.title": info.tag.name,
         "org.opencontainers.image.version": info.tag.version or "",
-        "bentoml.tag": str(info.tag),
+        TAG_LABEL: str(info.tag),
     }
     return {**own, **{name: str(text) for name, text in info.labels.items()}}

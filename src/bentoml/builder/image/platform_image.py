@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ...exceptions import BentoMLException
+from ...store.archives.tar import Tar, TarEntry
 from ...store.archives.watch import Watch
 from ...store.bentos import Bento
 from ...store.digest import Digest
 from ...store.models import Model
-from ..oci.assemble import RunConfig, assemble, base_environment
+from ..oci.assemble import RunConfig, assemble, base_environment, base_labels
 from ..oci.bases.rootfs import RootFS, read_rootfs
 from ..oci.bases.select import open_base
 from ..oci.cache import Cache
-from ..oci.codec import Codec
+from ..oci.codec import Codec, gzip_codec, layer_of
 from ..oci.model import Base, Image, Layer
 from ..oci.parts.layers import bento_layers, model_layers, user_layer
-from ..oci.parts.place import VENV
+from ..oci.parts.place import HOME, VENV
 from ..oci.parts.python import PythonRequest, PythonTarget, Sources
 from ..packages.lock_platform import requirements_file
 from ..steps.packages import packages_upon
 from .missing import tell_missing
-from .plan import ImagePlan, locked_platforms
+from .plan import TAG_LABEL, ImagePlan, locked_platforms
 from .reasons import Facts
 
 __all__ = [
@@ -106,6 +108,7 @@ class ImageMaker:
                 offline=offline,
                 watch=self.watch,
             )
+            base = _without_bento(base, plan.epoch)
             rootfs = read_rootfs(base, cache)
         if plan.adds_to_base:
             from ..steps.bento import added_below, base_of_bento
@@ -198,6 +201,17 @@ def is_wheel(path: str) -> bool:
     return path.startswith(WHEELS) and path.endswith(".whl")
 
 
+def _without_bento(base: Base, epoch: int) -> Base:
+    """Return a base that is the image of a bento without that one: else packages of both would lie in one environment."""
+    found = base_labels(base).get(TAG_LABEL)
+    if found is None:
+        return base
+    gone = (posixpath.split(path) for path in (VENV, HOME))
+    hidden = Tar.of((TarEntry.file(f"{folder}/.wh.{name}", b"") for folder, name in gone), mtime=epoch)
+    layer = layer_of(hidden, gzip_codec(), "system", f"without bento {found}")
+    return replace(base, layers=(*base.layers, layer))
+
+
 def _target(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> PythonTarget:
     """Return the Python that packages are installed for: that of the base, if it is the bento's."""
     version = plan.python_version
@@ -208,6 +222,8 @@ def _target(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> Python
             f"bento `{bento.tag}` needs Python {version}, but base image `{base.name}` has {has}; take another with "
             f"`--base-image`, such as `python:{version}-slim`, or set `docker.python_version` and build again"
         )
+    if interpreter.startswith(f"/{VENV}/"):  # ours will lie there
+        interpreter = rootfs.program(interpreter)
     return PythonTarget.of(version, interpreter, plan.platform, rootfs.libc)
 
 

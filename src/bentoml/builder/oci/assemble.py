@@ -13,7 +13,7 @@ from ...exceptions import BentoMLException
 from ...store.digest import canonical_json
 from .model import Base, Image, Layer
 
-__all__ = ["RunConfig", "assemble", "base_environment"]
+__all__ = ["RunConfig", "assemble", "base_environment", "base_labels"]
 
 _SECOND = 1_000_000_000  # times of a health check are nanoseconds
 _HEALTH = {  # a part of Docker's image configuration, which that of the OCI leaves to others
@@ -71,6 +71,12 @@ def assemble(base: Base, layers: Sequence[Layer], run: RunConfig, *, epoch: int)
 def base_environment(base: Base) -> dict[str, str]:
     """Return the environment variables that the base sets."""
     return _environment(_mapping(base.config.get("config")))
+
+
+def base_labels(base: Base) -> dict[str, str]:
+    """Return the labels of the base."""
+    labels = _mapping(_mapping(base.config.get("config")).get("Labels"))
+    return {str(name): str(value) for name, value in labels.items()}
 
 
 def _run_config(base: Mapping[str, object], run: RunConfig) -> dict[str, object]:

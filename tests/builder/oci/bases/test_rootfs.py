@@ -74,6 +74,9 @@ def test_the_release_of_a_python_is_what_it_says_itself(
             "/usr/local/bin/python3.11", "3.11.14", "/usr/local/bin/python3.11", id="by its library"
         ),
         pytest.param("/opt/venv/bin/python3.11", "3.11.2", "/usr/bin/python3.11", id="links"),
+        pytest.param(
+            "/app/.venv/bin/python3.11", "3.11.2", "/usr/bin/python3.11", id="a virtual environment"
+        ),
         pytest.param("/opt/managed/python3.12", "", "/opt/managed/python3.12", id="unknown"),
     ],
 )
@@ -84,6 +87,13 @@ def test_each_of_several_pythons_has_its_own_release(
         files("usr/bin/python3.11", text=b"\x003.11.2\x00"),
         files("usr/local/bin/python3.11"),
         files("usr/local/lib/libpython3.11.so.1.0", text=b"\x003.11.14\x00"),
+        layer(
+            [
+                TarEntry.symlink("app/.venv/bin/python3.11", "python3"),
+                TarEntry.symlink("app/.venv/bin/python3", "python"),
+                TarEntry.symlink("app/.venv/bin/python", "/usr/bin/python3.11"),
+            ]
+        ),
         layer([TarEntry.symlink("opt/venv/bin/python3.11", "../../link/bin/python3.11")]),
         layer([TarEntry.symlink("opt/link/bin/python3.11", "/usr/bin/python3.11")]),
     )

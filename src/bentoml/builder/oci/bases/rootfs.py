@@ -23,7 +23,7 @@ from ..model import Base, Layer
 __all__ = ["LayerStream", "RootFS", "read_rootfs"]
 
 _CHUNK = 1 << 20
-_FORMAT = 4  # to be raised when what is read from the layers changes
+_FORMAT = 5  # to be raised when what is read from the layers changes
 _MAX_SIZE = 16 << 20
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -32,6 +32,7 @@ _TEXTS = ("etc/passwd", "etc/group")
 _FOLDERS = ("app", "home")
 _FOLDER, _NO_FILE = "folder", "\0"
 _PYTHON = re.compile(r"(?:[^/]+/)*bin/python3\.\d+\Z")
+_PYTHON_LINK = re.compile(r"(?:[^/]+/)*bin/python(?:3(?:\.\d+)?)?\Z")
 _GLIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[^/]+-linux-gnu[^/]*/)?libc(?:\.so\.6|-2\.\d+\.so)\Z")
 _GLIBC_BANNER = re.compile(rb"GNU C Library [^\n\0]{0,200}?version (2\.\d+)")
 _LIBRARY = re.compile(r"(?:[^/]+/)*lib(?:32|64|x32)?/(?:[^/]+/)?[^/]+\.so(?:\.[\w.]+)?\Z")
@@ -163,7 +164,7 @@ def _note(archive: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, st
         found[path] = "file" if member.isreg() else _FOLDER  # or a link to one
     elif path == "etc" and not member.isdir():
         found.update(dict.fromkeys(_TEXTS, _NO_FILE))
-    elif _PYTHON.match(path) and member.issym():
+    elif _PYTHON_LINK.match(path) and member.issym():
         found[path] = posixpath.normpath(posixpath.join("/", folder, member.linkname))
     elif (_PYTHON.match(path) or _LIBPYTHON.match(path)) and not member.isdir():
         found[path] = _release(path, _read(archive, member)) or "python"
@@ -212,7 +213,7 @@ def _summary(facts: Mapping[str, str]) -> RootFS:
         links={
             f"/{path}": fact
             for path, fact in sorted(facts.items())
-            if fact.startswith("/") and _PYTHON.match(path)
+            if fact.startswith("/") and _PYTHON_LINK.match(path)
         },
     )
 
