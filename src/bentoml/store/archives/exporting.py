@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ...config import Home
@@ -21,6 +21,7 @@ from ..receive import staged
 from ..staging import remove
 from .contents import contents
 from .formats import NATIVE, Format, by_name, by_suffix
+from .nameless import nameless
 from .packing import pack
 from .places import LocalPlace, Place, RemotePlace, WebPlace
 from .watch import Unwatched, Watch
@@ -85,11 +86,12 @@ def _target(
 
 @contextmanager
 def _in_place(target: Path, format: Format) -> Iterator[Path]:
-    """Give a name beside the target; at the end of the block, what is there takes the target's place."""
+    """Give a place beside the target; at the end of the block, what is there takes the target's place."""
     _check_replaceable(target, format)
     draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
     try:
-        yield draft
+        with nullcontext(draft) if format == "folder" else nameless(draft) as place:
+            yield place
         if target.is_file():
             logger.info("`%s` was there already, and is replaced", target)
         os.rename(draft, target)

@@ -40,7 +40,7 @@ _COMPRESSORS: dict[Format, Callable[[Iterable[bytes]], Iterator[bytes]]] = {
 
 
 def pack(entries: Sequence[TarEntry], format: Format, target: Path, watch: Watch) -> None:
-    """Write an archive, or a folder, to a place where nothing is."""
+    """Write an archive to a place, or a folder to one where nothing is."""
     watch.expect(sum(entry.size for entry in entries))
     match format:
         case "folder":
@@ -48,14 +48,14 @@ def pack(entries: Sequence[TarEntry], format: Format, target: Path, watch: Watch
         case "zip":
             _write_zip(entries, target, watch)
         case _:
-            with target.open("xb") as file:
+            with target.open("wb") as file:
                 for piece in _COMPRESSORS[format](counted(Tar.of(entries).chunks(), watch)):
                     file.write(piece)
                 os.fsync(file.fileno())
 
 
 def _write_zip(entries: Iterable[TarEntry], target: Path, watch: Watch) -> None:
-    with target.open("x+b") as file:
+    with target.open("w+b") as file:
         with zipfile.ZipFile(file, "w") as archive:
             for entry in entries:
                 _add(archive, entry, watch)

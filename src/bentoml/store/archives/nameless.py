@@ -1,0 +1,48 @@
+"""Nameless: a file that gets its name once it is whole, so that a process that is killed leaves nothing of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["nameless"]
+
+
+@contextmanager
+def nameless(draft: Path) -> Iterator[Path]:
+    """Give a path to write a file to, which is called ``draft`` when the block has ended.
+
+    Where the system knows no files without names, it is called so from the beginning.
+    """
+    file = _opened(draft.parent)
+    if file is None:
+        yield draft
+        return
+    try:
+        place = f"/proc/self/fd/{file}"
+        yield Path(place)
+        _give_name(place, draft)
+    finally:
+        os.close(file)
+
+
+def _opened(folder: Path) -> int | None:
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is None or not os.path.isdir("/proc/self/fd"):
+        return None
+    try:
+        return os.open(folder, flag | os.O_RDWR, 0o666)
+    except OSError:  # of a file system that has none, or what the next attempt will say
+        return None
+
+
+def _give_name(place: str, draft: Path) -> None:
+    folder = os.open(draft.parent, os.O_RDONLY)
+    try:
+        os.link(
+            place, draft.name, dst_dir_fd=folder, follow_symlinks=True
+        )  # with a folder, links are followed
+    finally:
+        os.close(folder)
