@@ -169,9 +169,9 @@ class Catalog(Generic[InfoT]):
         versions = refs.versions(self._root / name)
         return [tag for version in versions if (tag := refs.tag_of(name, version))]
 
-    def _newest(self, name: str) -> str | None:
+    def _newest(self, name: str, *, but: str | None = None) -> str | None:
         items = self.list(Tag(name)) if refs.versions(self._root / name) else []
-        return items[0][1].tag.version if items else None
+        return next((info.tag.version for _, info in items if info.tag.version != but), None)
 
     def _not_found(self, what: str) -> NotFound:
         return NotFound(

@@ -271,11 +271,12 @@ class Shelf(Catalog[InfoT]):
             if not force:
                 self.check_unnamed(tag)
             info = self._read_fully(tag)
+            with suppress(OSError, BentoMLException):  # of a full disk, where it is done below
+                self._unname(tag)
             self._folder(tag).rename(heap / "deleted")
-            self._drop(heap / "deleted", info, trash)  # first, as what follows may need its room
-            for alias in self.aliases.of(tag):
-                self.aliases.remove(alias)
-            self._repair_latest(tag.name)
+            self._drop(heap / "deleted", info, trash)
+            self._unname(tag)
+            self._drop_name(tag.name)
         return self._folder(tag), info or self._kind(tag=tag, creation_time=_EPOCH)
 
     def check_unnamed(self, tag: Tag) -> None:
@@ -299,9 +300,15 @@ class Shelf(Catalog[InfoT]):
                     f"`{folder}` is a link to `{os.readlink(folder)}`, and what lies elsewhere is left alone; remove the link"
                 )
 
-    def _repair_latest(self, name: str) -> None:
+    def _unname(self, tag: Tag) -> None:
+        """Let neither an alias nor `latest` name an item: whoever is killed then leaves nothing that names none."""
+        for alias in self.aliases.of(tag):
+            self.aliases.remove(alias)
+        folder = self._root / tag.name
+        if refs.read_latest(folder) in (None, tag.version):
+            refs.write_latest(folder, self._newest(tag.name, but=tag.version))
+
+    def _drop_name(self, name: str) -> None:
         folder = self._root / name
-        newest = refs.read_latest(folder) or self._newest(name)
-        refs.write_latest(folder, newest)
         if not refs.versions(folder) and not os.path.ismount(folder):
             remove(folder)
