@@ -117,18 +117,12 @@ def collect(home: Home, *, temporary: Path, unused_models: bool = False, caches:
         for text, store in _dangling(home).items():
             store.delete_dangling(text)
         for path in _leftovers(home):
-            if path.is_dir():
-                remove(path)
-            else:
-                path.unlink()
+            _discard(path)
         Blobs(home.blobs).sweep(trash)
     for path in _caches(home) if caches else ():
         path.rename(path.with_name(f".{path.name}.{secrets.token_hex(6)}"))
     for path in _half_removed(home):  # here, as a cache may lie on another disk
-        if path.is_dir():
-            remove(path)
-        else:
-            path.unlink(missing_ok=True)
+        _discard(path)
     for path in _old_downloads(home):
         with suppress(FileNotFoundError):
             unlink_unlocked(path)
@@ -138,6 +132,13 @@ def collect(home: Home, *, temporary: Path, unused_models: bool = False, caches:
 def is_forgotten(download: Path) -> bool:
     """Say whether nobody came back within a week for what has arrived of a blob."""
     return _age(download) > _WEEK
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        remove(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _unused_models(home: Home) -> list[Tag]:
