@@ -52,6 +52,7 @@ class FakeRegistry:
     endless: bool = False  # blobs have no end
     takes_blobs: bool = True  # else a mirror
     lists_referrers: bool = False
+    drops_manifests: int | None = None  # what it answers to those that it does not store
     token_at: str | None = None  # where its token service redirects, with ``token_status``
     token_status: int = 307
     token_answer: bytes | None = None  # what it says instead of a token
@@ -207,6 +208,8 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers["Content-Length"]))
         repository, _, name = urlsplit(self.path).path.removeprefix("/v2/").partition("/manifests/")
         document = json.loads(data)
+        if self.fake.drops_manifests:
+            return self._answer(self.fake.drops_manifests)
         if self.fake.misread:
             self.fake.misread -= 1
             return self._answer(400, b'{"errors": [{"code": "DIGEST_INVALID", "message": "no match"}]}')

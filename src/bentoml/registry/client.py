@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from urllib.parse import urljoin, urlsplit
 
-from ..exceptions import BentoMLException, ServiceUnavailable
+from ..exceptions import BentoMLException, NotFound, ServiceUnavailable
 from ..store.digest import Digest
 from .auth import Challenge, Credentials, credentials_for, fetch_token, parse_challenge
 from .documents import MAX_DOCUMENT, Descriptor, MediaType, parsed_document
@@ -170,12 +170,24 @@ class Registry:
             with self.ask("PUT", place, headers, data, expected=(200, 201, 202, 400)) as answer:
                 if answer.status != 400:
                     self._check_digest(answer, Digest.of(data))
+                    self._check_stored(answer, tag, data)
                     return "oci-subject" in answer.headers
                 said = words_of(answer)
             # It reads what it has written, which others may write anew at that moment: the digest is never wrong.
             if "DIGEST_INVALID" not in said or not self.wait(attempt):
                 break
         raise BentoMLException(f"registry `{self.host}` refuses {self._name(place)} (status 400{said})")
+
+    def _check_stored(self, answer: Answer, tag: str, data: bytes) -> None:
+        """Ask again where the registry does not say that it has made something: a proxy may answer 200 to everything."""
+        if answer.status == 201:
+            return
+        with suppress(NotFound):
+            if self.manifest(tag)[0].digest == Digest.of(data):
+                return
+        raise BentoMLException(
+            f"registry `{self.host}` took {self._name(f'manifests/{tag}')}, but does not have it"
+        )
 
     # -- how it is asked
 

@@ -293,6 +293,15 @@ def test_a_registry_that_stores_something_else_is_not_believed(
     assert tags(registry) == set()
 
 
+@pytest.mark.parametrize("status", [200, 202])
+def test_one_that_takes_everything_and_has_nothing_is_not_believed(
+    registry: FakeRegistry, sink: RegistrySink, status: int
+) -> None:
+    registry.drops_manifests = status
+    with pytest.raises(BentoMLException, match=r"took `team/app:1`, but does not have it"):
+        sink.write(IMAGE, [f"{registry.host}/team/app:1"])
+
+
 def test_one_that_is_not_there(sink: RegistrySink) -> None:
     with pytest.raises(ServiceUnavailable, match=r"`127\.0\.0\.1:9` cannot be reached"):
         sink.write(IMAGE, ["127.0.0.1:9/team/app:1"])
