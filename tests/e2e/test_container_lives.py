@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -16,14 +15,6 @@ from typing import Any
 import pytest
 from tests.containers import call, docker, published, started
 from tests.support import Project
-
-from bentoml.builder.oci.bases.rootfs import read_rootfs
-from bentoml.builder.oci.bases.select import open_base
-from bentoml.builder.oci.cache import Cache
-from bentoml.builder.oci.model import Platform
-from bentoml.builder.oci.parts.bytecode import Python
-from bentoml.builder.oci.parts.compiler import local_compiler
-from bentoml.builder.steps.base_compiler import BaseCompiler
 
 pytestmark = pytest.mark.engine
 
@@ -48,6 +39,30 @@ SERVICE = """
             return a + b
 """
 BROKEN = "raise RuntimeError('the weights are gone')\n"
+BOTH = """
+import os, shutil, sys
+from pathlib import Path
+from bentoml.builder.oci.bases.rootfs import read_rootfs
+from bentoml.builder.oci.bases.select import open_base
+from bentoml.builder.oci.cache import Cache
+from bentoml.builder.oci.model import Platform
+from bentoml.builder.oci.parts.bytecode import Python
+from bentoml.builder.oci.parts.compiler import local_compiler
+from bentoml.builder.steps.base_compiler import BaseCompiler
+
+cache = Cache(Path(sys.argv[2]))
+base = open_base("debs:bookworm", platform=Platform(), cache=cache.root, env=os.environ)
+python = Python(read_rootfs(base, cache).release("/usr/bin/python3.11"), "/usr/bin/python3.11")
+own = local_compiler(python.release, cache, os.environ)
+assert own, "`scripts/test` installs it"
+for number, compiler in enumerate([own, BaseCompiler(base, python, os.environ, 2)]):
+    folder = Path(sys.argv[1], str(number))
+    folder.mkdir()
+    sources = sorted(Path(os.__file__).parent.glob("[a-c]*.py"))
+    for place, source in enumerate(sources):
+        shutil.copyfile(source, folder / str(place))
+    compiler.compile(folder, [0] * len(sources))
+"""
 BUILD = "service: service:Worker\ndocker: {python_version: '3.11'}\n"
 IMAGE = "bentoml-test-worker:1"
 BASE = ("--base-image", "debs:bookworm")
@@ -204,28 +219,15 @@ def test_without_a_place_to_write_it_says_so(image: str) -> None:
     assert "/tmp" in ended.stderr and "Traceback" not in ended.stderr
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # the docker SDK leaves a socket open
 @pytest.mark.usefixtures("image")
 def test_the_python_of_a_base_compiles_as_one_of_this_machine_does(project: Project, tmp_path: Path) -> None:
     """So that an image has the same id where the release is not installed: an engine runs the base's own."""
-    cache = Cache(project.home / "cache/oci")
-    base = open_base("debs:bookworm", platform=Platform(), cache=cache.root, env=project.env)
-    rootfs = read_rootfs(base, cache)
-    python = Python(rootfs.release("/usr/bin/python3.11"), "/usr/bin/python3.11")
-    own = local_compiler(python.release, cache, project.env)
-    assert own is not None, "`scripts/test` installs it"
-    made: list[dict[str, bytes]] = []
-    for compiler in (own, BaseCompiler(base, python, project.env, 2)):
-        folder = tmp_path / str(len(made))
-        folder.mkdir()
-        sources = sorted(Path(os.__file__).parent.glob("[a-c]*.py"))
-        for number, source in enumerate(sources):
-            shutil.copyfile(source, folder / str(number))
-        compiler.compile(folder, [0] * len(sources))
-        made.append({path.name: path.read_bytes() for path in folder.glob("*.pyc")})
-    assert made[0] == made[1] and len(made[0]) == len(sources)
+    (tmp_path / "both.py").write_text(BOTH)
+    argv = [sys.executable, str(tmp_path / "both.py"), str(tmp_path), str(project.home / "cache/oci")]
+    done = subprocess.run(argv, env=project.env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    here, there = ({path.name: path.read_bytes() for path in (tmp_path / n).glob("*.pyc")} for n in "01")
+    assert here == there and len(here) > 10
 
 
 @pytest.mark.usefixtures("image")
