@@ -175,6 +175,14 @@ def test_a_secret_is_in_the_environment_alone(bench: Bench) -> None:
     assert "canary" not in " ".join(call["argv"]) + call["dockerfile"]
 
 
+@pytest.mark.parametrize("name", ["TOKEN,src=/etc/passwd", "TOKEN --network=host", "-v", "A=B"])
+def test_a_secret_that_says_more_than_its_name_is_refused(bench: Bench, name: str) -> None:
+    bento = bench.save(envs=({"name": name, "value": "", "stage": "build"},))
+    with pytest.raises(BentoMLException, match=r"bento.yaml: `envs\[0\].name`"):
+        bench.build("podman", bento=bento, env={name: "canary"})
+    assert bench.programs.builds() == []
+
+
 def test_a_secret_without_a_value(bench: Bench) -> None:
     with pytest.raises(BentoMLException, match="needs `TOKEN` while its image is built; set"):
         bench.build("podman", bento=bench.save(envs=SECRET))

@@ -14,6 +14,7 @@ from ...store.bentos import Bento
 from ...store.digest import Digest
 from ...store.staging import Staging
 from ..image.plan import locked_platforms, uses_gpu
+from ..image.recorded import check_recorded
 from .buildkit import VARIABLE, has_mounts
 from .checks import (
     DOCKERFILE,
@@ -60,6 +61,7 @@ def build_with_engine(
         InvalidArgument: a name or an option cannot be understood.
         BentoMLException: the engine cannot be used or fails, a model is missing, or a secret has no value.
     """
+    check_recorded(bento.info)
     options = dict(options or {})
     machine = checked_machine(bento.info, platform, options.pop("platform", None))
     names = checked_names(bento.info, names)
