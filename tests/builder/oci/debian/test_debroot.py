@@ -31,6 +31,12 @@ def test_usr_is_merged(tmp_path: Path) -> None:
     assert "sbin" not in found and not any(path.startswith(("bin/", "lib/")) for path in found)
 
 
+@pytest.mark.parametrize(("command", "program"), [("which", "which.debianutils"), ("awk", "mawk")])
+def test_commands_are_found_as_debian_chooses_them(tmp_path: Path, command: str, program: str) -> None:
+    found = paths([unpacked(tmp_path, "tools", member(f"usr/bin/{program}", mode=0o755))])
+    assert found[f"usr/bin/{command}"] == TarEntry.symlink(f"usr/bin/{command}", program)
+
+
 def test_documentation_is_left_out_and_licences_stay(tmp_path: Path) -> None:
     found = paths([
         unpacked(tmp_path, "demo", member("usr/share/doc/demo/changelog.gz"), member("usr/share/doc/demo/copyright"),

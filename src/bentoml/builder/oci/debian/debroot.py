@@ -31,6 +31,8 @@ _FOLDERS = (
     "media", "mnt", "opt", "srv",
     *(f"usr/local/{name}" for name in ("bin", "etc", "include", "lib", "sbin", "share", "src")),
 )  # fmt: skip
+# Commands of which Debian has several; one of them is chosen by a script.
+_CHOSEN = {"usr/bin/awk": "mawk", "usr/bin/sh": "dash", "usr/bin/which": "which.debianutils"}
 _COPIES = {
     "etc/passwd": "usr/share/base-passwd/passwd.master",
     "etc/group": "usr/share/base-passwd/group.master",
@@ -98,8 +100,9 @@ def _add_links(files: dict[str, TarEntry]) -> None:
     for name in _MERGED:
         if any(path.startswith(f"usr/{name}/") for path in files):
             files[name] = TarEntry.symlink(name, f"usr/{name}")
-    if "usr/bin/dash" in files:
-        files.setdefault("usr/bin/sh", TarEntry.symlink("usr/bin/sh", "dash"))
+    for path, program in _CHOSEN.items():
+        if f"usr/bin/{program}" in files:
+            files.setdefault(path, TarEntry.symlink(path, program))
 
 
 def add_certificates(files: dict[str, TarEntry]) -> None:

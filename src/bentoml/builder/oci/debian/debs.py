@@ -32,6 +32,7 @@ _PACKAGES = (
     "ca-certificates",
     "coreutils",
     "dash",
+    "debianutils",
     "findutils",
     "grep",
     "libc-bin",
