@@ -51,6 +51,16 @@ def test_where_nobody_can_one_line_says_what_to_do(tmp_path: Path, offline: bool
     assert "start an engine" in said and "or make the image with `--no-compile`" in said
 
 
+def test_without_the_docker_sdk_an_engine_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "docker", None)  # as if it were not installed
+    with pytest.raises(BentoMLException, match=r"\(to be asked with `pip install 'bentoml\[docker\]'`\)"):
+        find_compiler(
+            Python("3.11.999", PROGRAM), base(), cache=Cache(tmp_path), env=alone(tmp_path), offline=True
+        )
+
+
 def test_a_base_that_does_not_say_its_release(tmp_path: Path) -> None:
     with pytest.raises(BentoMLException, match=r"`python:test` does not say .* `--no-compile`"):
         find_compiler(Python("", PROGRAM), base(), cache=Cache(tmp_path), env={}, offline=True)

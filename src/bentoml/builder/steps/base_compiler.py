@@ -7,6 +7,7 @@ import re
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ...exceptions import BentoMLException
@@ -93,15 +94,26 @@ def find_compiler(
     if found is None:
         raise BentoMLException(
             f"bytecode is compiled by the release of Python that base `{base.name}` has, {python.release}: this machine has not "
-            f"that one, no engine answers that could run the base's own for {base.platform}, and "
+            f"that one, no engine answers that could run the base's own for {base.platform}{_sdk_hint()}, and "
             f"{'`--offline` fetches none' if offline else 'it cannot be fetched'}; start an engine, install Python "
             f"{python.release} where `uv python find {python.release}` finds it, or make the image with `--no-compile`"
         )
     return found
 
 
+def _sdk_hint() -> str:
+    return "" if _has_sdk() else " (to be asked with `pip install 'bentoml[docker]'`)"
+
+
+def _has_sdk() -> bool:
+    """Say whether containers can be run: an engine that answers is not enough."""
+    return find_spec("docker") is not None
+
+
 def _in_engine(python: Python, base: Base, env: Mapping[str, str]) -> BaseCompiler | None:
     """Return the base's own Python, if an engine answers that runs programs of its platform."""
+    if not _has_sdk():
+        return None
     try:
         with reached(env) as engine:
             info = engine.info()
