@@ -208,17 +208,22 @@ def unique(text: str, name: str) -> Image:
     return small_image(f"{name} base", f"{name} {text}")
 
 
+def ids_of(image: Image) -> set[str]:
+    """Return what an engine may know an image by: its configuration, or its manifest where containerd stores it."""
+    return {str(image.config_descriptor.digest), str(image.manifest_descriptor.digest)}
+
+
 @pytest.mark.engine
 def test_a_real_engine_knows_the_image_by_our_id(name: str) -> None:
     image = unique("one", name)
     EngineSink(os.environ).write(image, [f"{name}:1"])
     with connected(os.environ) as client:
         found = client.images.get(f"{name}:1")
-        assert found.id == str(image.config_descriptor.digest)
+        assert found.id in ids_of(image)
         assert found.attrs["RootFS"]["Layers"] == [str(layer.diff_id) for layer in image.layers]
     EngineSink(os.environ).write(image, [f"{name}:1", f"{name}:2"])
     with connected(os.environ) as client:
-        assert client.images.get(f"{name}:2").id == str(image.config_descriptor.digest)
+        assert client.images.get(f"{name}:2").id == found.id
 
 
 @pytest.mark.engine
@@ -228,7 +233,7 @@ def test_a_real_engine_takes_an_image_without_the_layers_that_it_has(name: str) 
     unread = tuple(replace(layer, blob=NeverRead()) for layer in changed.layers[:-1])
     EngineSink(os.environ).write(replace(changed, layers=(*unread, changed.layers[-1])), [f"{name}:1"])
     with connected(os.environ) as client:
-        assert client.images.get(f"{name}:1").id == str(changed.config_descriptor.digest)
+        assert client.images.get(f"{name}:1").id in ids_of(changed)
 
 
 @pytest.mark.engine
@@ -237,8 +242,8 @@ def test_a_real_engine_pulls_the_same_image_from_loopback(name: str) -> None:
     EngineSink(os.environ, ways=("pull",)).write(image, [f"{name}:1"])
     with connected(os.environ) as client:
         found = client.images.get(f"{name}:1")
-        assert found.id == str(image.config_descriptor.digest)
-        assert found.tags == [f"{name}:1"] and found.attrs["RepoDigests"] == []
+        assert found.id in ids_of(image)
+        assert found.tags == [f"{name}:1"] and "127.0.0.1" not in str(found.attrs["RepoDigests"])
 
 
 @pytest.mark.engine
