@@ -131,18 +131,18 @@ def test_a_reader_that_went_away_is_no_matter_to_speak_of(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_who_is_told_to_end_tidies_up_first(tmp_path: Path, number: int) -> None:
-    home, out = tmp_path / "home", tmp_path / "out"
-    out.mkdir()
-    with ModelStore(Home(home)).create("iris") as model:
-        Path(model.path_of("w")).write_bytes(os.urandom(30_000_000))
-    argv = [sys.executable, "-m", "bentoml", "models", "export", "iris", str(out / "iris.tar.bz2")]
+    here, there = Home(tmp_path / "here"), Home(tmp_path / "there")
+    with ModelStore(here).create("iris") as model:
+        Path(model.path_of("w")).write_bytes(os.urandom(10_000_000))
+    archive = model.export(tmp_path / "iris.tar.bz2")
+    argv = [sys.executable, "-m", "bentoml", "models", "import", archive]
     with subprocess.Popen(
-        argv, env={**os.environ, "BENTOML_HOME": str(home)}, stderr=subprocess.PIPE
-    ) as exporting:
-        while not os.listdir(out):
-            assert exporting.poll() is None
+        argv, env={**os.environ, "BENTOML_HOME": str(there.root)}, stderr=subprocess.PIPE
+    ) as importing:
+        while not any(there.staging.glob("*/item/w")):
+            assert importing.poll() is None
             time.sleep(0.01)
-        exporting.send_signal(number)
-        assert exporting.stderr is not None
-        assert (exporting.wait(), exporting.stderr.read()) == (128 + number, b"")
-    assert os.listdir(out) == []
+        importing.send_signal(number)
+        assert importing.stderr is not None
+        assert (importing.wait(), importing.stderr.read()) == (128 + number, b"")
+    assert os.listdir(there.staging) == []
