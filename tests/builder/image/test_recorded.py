@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bentoml.builder.image.recorded import check_recorded
-from bentoml.exceptions import BentoMLException
+from bentoml.builder.image.recorded import check_recorded, checked_labels
+from bentoml.exceptions import BentoMLException, InvalidArgument
 from bentoml.store.manifest import BentoInfo
 from bentoml.tag import Tag
 
@@ -125,6 +125,13 @@ def test_declared_variables(key: str, change: dict[str, Any]) -> None:
 )
 def test_services(key: str, service: dict[str, Any]) -> None:
     refused(key, services=(service,))
+
+
+def test_labels_that_are_given() -> None:
+    assert checked_labels({"a": "-b ü", "n": 1}) == {"a": "-b ü", "n": "1"}  # type: ignore[dict-item]  # from Python code
+    for text in ("a\nb", "a\0b", "\ud800", ["a"], None):
+        with pytest.raises(InvalidArgument, match=r"`labels\.a`"):
+            checked_labels({"a": text})  # type: ignore[dict-item]  # as above
 
 
 def test_labels() -> None:

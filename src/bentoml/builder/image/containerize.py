@@ -24,7 +24,7 @@ from ..oci.model import Image, ImageIndex, Referrer, Sink
 from .delivery import deliver
 from .plan import ImagePlan, plan_image
 from .platform_image import ImageMaker, PlatformImage, Step, megabytes, requirements_of
-from .recorded import check_recorded
+from .recorded import check_recorded, checked_labels
 from .result import ImageResult
 
 __all__ = ["ImageResult", "containerize"]
@@ -68,7 +68,7 @@ def containerize(
     check_recorded(bento.info)
     codec = _codec(compress_models, wanted)
     plans = [
-        _plan(bento, base, tuple(names) or wanted.names, one, env, labels or {})
+        _plan(bento, base, tuple(names) or wanted.names, one, env, checked_labels(labels or {}))
         for one in _platforms(platform, wanted)
     ]
     bento.check()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from ...exceptions import BentoMLException
+from ...exceptions import BentoMLException, InvalidArgument
 from ...store.manifest import BentoInfo
 from ..build_file.config_docker import VARIABLE
 from ..build_file.fields import Fields
 from ..oci.model import Platform
 
-__all__ = ["check_recorded"]
+__all__ = ["check_recorded", "checked_labels"]
 
 _SHOWN = 10  # mistakes
 _VERSION = re.compile(r"\d+(\.\d+){0,2}", re.ASCII)
@@ -45,6 +46,19 @@ def check_recorded(info: BentoInfo) -> None:
     if mistakes:
         lines = "".join(f"\n  bento.yaml: {mistake}" for mistake in mistakes[:_SHOWN])
         raise BentoMLException(f"no image can be made as bento `{info.tag}` says; build it again:{lines}")
+
+
+def checked_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels that somebody gives to an image, each a line of text.
+
+    Raises:
+        InvalidArgument: one of them is not; the message names it.
+    """
+    mistakes: list[str] = []
+    found = Fields({"labels": labels}, "", mistakes).pairs("labels")
+    if mistakes:
+        raise InvalidArgument("; ".join(mistakes[:_SHOWN]))
+    return found
 
 
 def _read_image(image: Fields) -> None:

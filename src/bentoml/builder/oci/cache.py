@@ -159,7 +159,8 @@ def recipe_layer(
     without them ``checked`` is read, which is ``source`` with whatever makes sure that its files are what they were.
     """
     record_key = _layer_key(key, codec)
-    known, checksum = _recalled(cache, record_key, codec), (cache.recall(record_key) or {}).get("checksum")
+    record = cache.recall(record_key) or {}
+    known, checksum = _known(record, codec), record.get("checksum")
     if known is not None and isinstance(checksum, int):
         diff_id, descriptor = known
         return Layer(diff_id, descriptor, Compressed(Remade(source, checked, checksum), codec), kind, about)
@@ -187,7 +188,7 @@ def kept_layer(
 
 def recalled_layer(cache: Cache, key: object, codec: Codec, kind: LayerKind, about: str = "") -> Layer | None:
     """Return the layer that `kept_layer` keeps under ``key``, or ``None`` when it is not there."""
-    known = _recalled(cache, _layer_key(key, codec), codec)
+    known = _known(cache.recall(_layer_key(key, codec)) or {}, codec)
     if known is None:
         return None
     diff_id, descriptor = known
@@ -214,10 +215,7 @@ def _record(layer: Layer) -> Mapping[str, object]:
     }
 
 
-def _recalled(cache: Cache, key: Digest, codec: Codec) -> tuple[Digest, Descriptor] | None:
-    record = cache.recall(key)
-    if record is None:
-        return None
+def _known(record: Mapping[str, object], codec: Codec) -> tuple[Digest, Descriptor] | None:
     try:
         digest, size = Digest.parse(str(record["digest"])), int(str(record["size"]))
         return Digest.parse(str(record["diff_id"])), Descriptor(codec.media_type, digest, size)
