@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -250,6 +251,49 @@ def test_a_command_that_goes_wrong(
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr and CANARY not in ended.stdout + ended.stderr
     assert "bentoml-steps" not in docker("images") + docker("ps", "--all")
+
+
+def test_a_command_that_is_killed_leaves_no_container(
+    built: tuple[Project, str, list[str]], tmp_path: Path
+) -> None:
+    whole, base, _ = built
+    project = Project(tmp_path, whole.home)
+    source = """
+        import bentoml
+
+        @bentoml.service(image=bentoml.images.Image().run("sleep 300"))
+        class Sleeper:
+            @bentoml.api
+            def go(self) -> int:
+                return 1
+    """
+    project.write(
+        service_py=source, bentofile_yaml="service: service:Sleeper\ndocker: {python_version: '3.11'}\n"
+    )
+    run(project, "build")
+    argv = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "containerize",
+        "sleeper",
+        "--base-image",
+        base,
+        "-t",
+        "bentoml-test-sleeper:1",
+    ]
+    with subprocess.Popen(argv, cwd=project.folder, env=project.env, stderr=subprocess.DEVNULL) as command:
+        until(lambda: "bentoml-steps" in docker("ps"))
+        command.kill()
+    until(lambda: "bentoml-steps" not in docker("ps", "--all"))
+    docker("rmi", *docker("images", "--quiet", "bentoml-steps").split())
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_the_layout_of_the_base_is_read_by_others(built: tuple[Project, str, list[str]]) -> None:
