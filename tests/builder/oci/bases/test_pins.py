@@ -16,7 +16,7 @@ from tests.registry.fake_registry import FakeRegistry
 from bentoml.builder.oci.bases.pins import BaseDigests
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.model import Platform
-from bentoml.exceptions import BentoMLException
+from bentoml.exceptions import BentoMLConfigException, BentoMLException
 from bentoml.registry.auth import Credentials
 from bentoml.store.digest import Digest
 
@@ -47,6 +47,15 @@ def test_the_digest_is_that_of_the_index_where_there_is_one(
     for image in (APP, ARM):
         base = open_base(pinned, platform=image.platform, cache=digests.root, env={})
         assert base.digest == image.root.digest
+
+
+@pytest.mark.parametrize("reference", ["debs:", "debs:Bookworm", "debs:bookworm:a b"])
+def test_what_is_no_base_of_packages_is_a_mistake_of_the_build_file(
+    digests: BaseDigests, reference: str
+) -> None:
+    for _ in range(2):  # and is not remembered as one that did not answer
+        with pytest.raises(BentoMLConfigException, match=f"`docker.base_image`: `{reference}` is not a base"):
+            digests.find(reference, AMD64)
 
 
 def test_a_pin_holds_though_the_tag_moves(registry: FakeRegistry, digests: BaseDigests) -> None:

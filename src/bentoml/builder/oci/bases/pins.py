@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ....exceptions import BentoMLException, ServiceUnavailable
+from ....exceptions import BentoMLConfigException, BentoMLException, InvalidArgument, ServiceUnavailable
 from ....store.digest import Digest
 from ..cache import Cache
 from ..debian.debs import debs_digest
@@ -52,7 +52,8 @@ class BaseDigests:
         """Return the digest, or nothing if it cannot be found, which is told once.
 
         Raises:
-            BentoMLException: it cannot be found, and the user insists.
+            BentoMLConfigException: the reference cannot mean a base made of Debian packages.
+            BentoMLException: the digest cannot be found, and the user insists.
         """
         memory = Digest.of_json({"no-digest": reference})
         if not self.insists and not self.offline and self._is_remembered(memory):
@@ -60,6 +61,8 @@ class BaseDigests:
         try:
             return self._asked(reference, platform)
         except BentoMLException as e:
+            if isinstance(e, InvalidArgument) and reference.startswith(_DEBS):
+                raise BentoMLConfigException(f"`docker.base_image`: {e}") from e
             if self.insists:
                 raise BentoMLException(
                     f"the digest of base image `{reference}` cannot be found: {e}; a build without `--update-base` keeps what the "
