@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...config import Home
@@ -90,11 +90,15 @@ def _in_place(target: Path, format: Format) -> Iterator[Path]:
     _check_replaceable(target, format)
     draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
     try:
-        with nullcontext(draft) if format == "folder" else nameless(draft) as place:
-            yield place
-        if target.is_file():
+        replaces = target.is_file()
+        if format == "folder":
+            yield draft
+            os.rename(draft, target)
+        else:
+            with nameless(draft, target) as place:
+                yield place
+        if replaces:
             logger.info("`%s` was there already, and is replaced", target)
-        os.rename(draft, target)
         fsync_folder(target.parent)
     except OSError as e:
         raise BentoMLException(f"`{target}` cannot be written: {e.strerror or e}") from e

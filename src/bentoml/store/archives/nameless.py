@@ -11,19 +11,25 @@ __all__ = ["nameless"]
 
 
 @contextmanager
-def nameless(draft: Path) -> Iterator[Path]:
-    """Give a path to write a file to, which is called ``draft`` when the block has ended.
+def nameless(draft: Path, target: Path) -> Iterator[Path]:
+    """Give a path to write a file to, which is called ``target`` when the block has ended, instead of what was called so.
 
-    Where the system knows no files without names, it is called so from the beginning.
+    Where the system knows no files without names, it is called ``draft`` until then; and for a moment where something
+    is replaced.
     """
     file = _opened(draft.parent)
     if file is None:
         yield draft
+        os.rename(draft, target)
         return
     try:
         place = f"/proc/self/fd/{file}"
         yield Path(place)
-        _give_name(place, draft)
+        try:
+            _give_name(place, target)
+        except FileExistsError:
+            _give_name(place, draft)
+            os.rename(draft, target)
     finally:
         os.close(file)
 
@@ -38,11 +44,9 @@ def _opened(folder: Path) -> int | None:
         return None
 
 
-def _give_name(place: str, draft: Path) -> None:
-    folder = os.open(draft.parent, os.O_RDONLY)
-    try:
-        os.link(
-            place, draft.name, dst_dir_fd=folder, follow_symlinks=True
-        )  # with a folder, links are followed
+def _give_name(place: str, path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:  # links are followed only with a folder that is open
+        os.link(place, path.name, dst_dir_fd=folder, follow_symlinks=True)
     finally:
         os.close(folder)
