@@ -55,7 +55,7 @@ WORKDIR /home/bentoml
 COPY models/ models/
 COPY wheels/ wheels/
 COPY requirements.txt .
-RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps -r requirements.txt && pip install --no-deps wheels/*.whl
+RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps {index}-r requirements.txt && pip install --no-deps wheels/*.whl
 COPY service.py .
 USER bentoml
 ENTRYPOINT ["bentoml", "serve", "service:Bench"]
@@ -182,7 +182,9 @@ class ByHand:
 
     def project(self, work: Work, number: int, *, more: Sequence[str] = ()) -> None:
         (self.folder / "service.py").write_text(work.service(number))
-        (self.folder / "Dockerfile").write_text(textwrap.dedent(DOCKERFILE.format(base=work.base)))
+        index = f"--extra-index-url {work.index} " if work.index else ""
+        dockerfile = textwrap.dedent(DOCKERFILE.format(base=work.base, index=index))
+        (self.folder / "Dockerfile").write_text(dockerfile)
         python = self.ours.bento() / "env/python"
         shutil.copy(python / "requirements.txt", self.folder / "requirements.txt")
         shutil.rmtree(self.folder / "wheels", ignore_errors=True)
