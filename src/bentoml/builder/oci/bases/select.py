@@ -21,6 +21,9 @@ _LOCAL = {
     "docker-archive": "write `docker-archive:FILE`",
     "rootfs": "write `rootfs:FOLDER` or `rootfs:FILE.tar`",
 }
+_OPENED = {"debs", *_LOCAL} - {
+    "docker"
+}  # `docker:TAG` without slashes is an image of that name in a registry
 _LONGEST = 10_000  # characters
 
 
@@ -47,6 +50,25 @@ def open_base(
         BentoMLException: the place cannot be reached, or gives something else than it says.
     """
     kept = Cache(cache)
+    scheme, rest = _scheme_of(reference)
+    match scheme:
+        case "docker":
+            from .engine import open_engine_image
+
+            return open_engine_image(rest, platform=platform, cache=kept, env=env, offline=offline)
+        case "debs":
+            from ..debian.debs import open_debs
+
+            return open_debs(rest, platform=platform, cache=kept, env=env, offline=offline)
+        case "":
+            return open_registry_image(
+                reference, platform=platform, cache=kept, env=env, offline=offline, watch=watch
+            )
+    return _open_file(scheme, rest, reference, platform, kept)
+
+
+def _scheme_of(reference: str) -> tuple[str, str]:
+    """Split a reference into its scheme, which is empty for a registry, and the rest, which names something."""
     if CONTROL.search(reference) or len(reference) > _LONGEST:
         raise InvalidArgument(
             f"`{ascii(reference[:100])[1:-1]}...` is no base image: it is too long, or more than a line of text"
@@ -54,39 +76,27 @@ def open_base(
     scheme, _, rest = reference.partition(":")
     if scheme in _LOCAL and not rest.removeprefix("//"):
         raise InvalidArgument(f"`{reference}` does not say which image; {_LOCAL[scheme]}")
-    match scheme:
-        case "docker" if rest.startswith("//"):
-            from .engine import open_engine_image
+    if scheme == "docker" and rest.startswith("//"):
+        return scheme, rest.removeprefix("//")
+    return (scheme, rest) if scheme in _OPENED else ("", reference)
 
-            return open_engine_image(
-                rest.removeprefix("//"), platform=platform, cache=kept, env=env, offline=offline
-            )
-        case "debs":
-            from ..debian.debs import open_debs
 
-            return open_debs(rest, platform=platform, cache=kept, env=env, offline=offline)
-        case "oci":
-            from ..layout import open_layout
+def _open_file(scheme: str, rest: str, name: str, platform: Platform, cache: Cache) -> Base:
+    """Open a base that lies on this machine."""
+    if scheme == "rootfs":
+        from .root_tree import open_root_tree
 
-            path, tag = _path_and_tag(rest)
-            return open_layout(path, tag, platform=platform)
-        case "oci-archive":
-            from ..archive import open_oci_archive
+        return open_root_tree(Path(rest), platform=platform, cache=cache)
+    path, tag = _path_and_tag(rest)
+    if scheme == "oci":
+        from ..layout import open_layout
 
-            path, tag = _path_and_tag(rest)
-            return open_oci_archive(path, tag, platform=platform)
-        case "docker-archive":
-            from ..archive import open_docker_archive
+        return open_layout(path, tag, platform=platform)
+    from ..archive import open_docker_archive, open_oci_archive
 
-            path, tag = _path_and_tag(rest)
-            return open_docker_archive(path, tag, name=reference, platform=platform, cache=kept)[0]
-        case "rootfs":
-            from .root_tree import open_root_tree
-
-            return open_root_tree(Path(rest), platform=platform, cache=kept)
-    return open_registry_image(
-        reference, platform=platform, cache=kept, env=env, offline=offline, watch=watch
-    )
+    if scheme == "oci-archive":
+        return open_oci_archive(path, tag, platform=platform)
+    return open_docker_archive(path, tag, name=name, platform=platform, cache=cache)[0]
 
 
 def _path_and_tag(text: str) -> tuple[Path, str | None]:
