@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bentoml.builder.daemon.api import EngineApi
@@ -27,10 +27,13 @@ class RawEngine:
     def serve(self, listener: socket.socket) -> None:
         for reply in self.replies:
             connection, _ = listener.accept()
-            with connection:
+            # Who asked may have heard enough and be gone before the last byte of a reply that is wrong.
+            with connection, suppress(ConnectionError):
                 request = bytearray()
-                while not request.endswith(b"0\r\n\r\n" if b"chunked" in request else b"\r\n\r\n"):
-                    request += connection.recv(1 << 16)
+                while received := connection.recv(1 << 16):
+                    request += received
+                    if request.endswith(b"0\r\n\r\n" if b"chunked" in request else b"\r\n\r\n"):
+                        break
                 self.asked.append(bytes(request))
                 connection.sendall(reply)
 
