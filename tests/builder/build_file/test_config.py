@@ -353,6 +353,17 @@ def test_a_base_image_need_not_lie_in_a_registry(image: str) -> None:
     assert parse_config({"docker": {"base_image": image}}, source="x").docker.base_image == image
 
 
+@pytest.mark.parametrize(
+    "image",
+    ["oci:", "oci://", "oci::1.0", "oci-archive:", "docker-archive:", "rootfs:", "debs:", "docker:"],
+)
+def test_a_base_image_says_which(image: str) -> None:
+    said = mistakes_of({"docker": {"base_image": image}})
+    assert re.search(
+        rf"`docker.base_image` does not say which image; write `{image.partition(':')[0]}:", said
+    )
+
+
 def test_a_model_needs_a_name() -> None:
     assert "`models[0].tag` is empty" in mistakes_of({"models": [""]})
 

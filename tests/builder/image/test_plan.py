@@ -61,10 +61,6 @@ def test_a_bento_that_names_no_base() -> None:
     assert plan(image={"base_image": ""}).base == "python:3.12-slim"
 
 
-def test_a_base_without_a_name_is_refused_by_whoever_opens_it() -> None:
-    assert plan(base="").base == ""
-
-
 def test_the_environment_of_a_container() -> None:
     env = plan(
         image={"env": {"A": "docker", "B": "docker", "LANG": "fr"}},
@@ -254,6 +250,9 @@ def test_packages_of_the_system_stand_before_the_digest_of_their_base() -> None:
         pytest.param({"names": ["UPPER:1"]}, "UPPER:1", id="name"),
         pytest.param({"names": [""]}, "``", id="no name"),
         pytest.param({"names": [f"a@sha256:{'0' * 64}"]}, "digest", id="digest"),
+        pytest.param({"base": ""}, "`` is not an image reference", id="no base"),
+        pytest.param({"base": "oci:"}, "`oci:` does not say which image", id="base without a name"),
+        pytest.param({"base": "a b"}, "`a b` is not an image reference", id="base"),
         pytest.param({"platform": "arm64"}, "`arm64`", id="platform"),
         pytest.param({"env": {"SOURCE_DATE_EPOCH": "today"}}, "SOURCE_DATE_EPOCH is `today`", id="epoch"),
         pytest.param({"env": {"SOURCE_DATE_EPOCH": "-1"}}, "SOURCE_DATE_EPOCH", id="negative epoch"),

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from ...exceptions import InvalidArgument
-from ...registry.reference import Reference
 from ..docker.cuda import CUDA_VERSIONS
+from ..oci.bases.scheme import scheme_of
 from .fields import Fields
 
 __all__ = ["DOCKER_KEYS", "PYTHON_VERSION", "VARIABLE", "Distro", "DockerConfig", "read_docker"]
@@ -22,7 +22,6 @@ Distro = Literal["debian", "alpine", "ubi8", "amazonlinux"]
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"(?!docker://(?![A-Za-z0-9]))[A-Za-z0-9][\w./:@~+-]*", re.ASCII)
-_ELSEWHERE = re.compile(r"docker://|(oci|oci-archive|docker-archive|rootfs|debs):")  # than in a registry
 _SYSTEM_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:~_=-]*")
 PYTHON_VERSION = re.compile(r"3\.(1[1-9])(\.\d+)?")
 _FILE = re.compile(r"(?!/|~|(.*/)?\.\.(/|$)).+")
@@ -78,9 +77,9 @@ def read_docker(fields: Fields) -> DockerConfig:
 
 def _base_image(fields: Fields) -> str:
     text = fields.text("base_image", _IMAGE, "it looks like `registry/repository:tag`, without spaces")
-    if text and not _ELSEWHERE.match(text):
+    if text:
         try:
-            Reference.parse(text)
+            scheme_of(text)
         except InvalidArgument as e:
             fields.mistake("base_image", str(e).replace(f"`{text}` ", "", 1))
     return text

@@ -10,6 +10,7 @@ from typing import Any
 from ...exceptions import BentoMLException, InvalidArgument
 from ...registry.reference import Reference
 from ...store.manifest import BentoInfo
+from ..oci.bases.scheme import scheme_of
 from ..oci.model import Platform
 from ..oci.parts.place import BENTO, HEALTH, HOME, HUB, UID, VENV
 
@@ -94,7 +95,7 @@ def plan_image(
     ``requirements`` are those that will be installed: they say which CUDA a service for GPUs needs of the driver.
 
     Raises:
-        InvalidArgument: a name, the platform or the epoch is not well formed.
+        InvalidArgument: a name, the base, the platform or the epoch is not well formed.
         BentoMLException: the bento asks for what cannot be done without running something in the image, or was locked
             for another platform.
     """
@@ -102,6 +103,7 @@ def plan_image(
     is_given, machine = base is not None, _platform(info, platform)
     if base is None:
         base = _base(image, machine)
+    scheme_of(base)  # here, where no engine was asked for anything
     _check_feasible(info, base)
     names = tuple(names) or (str(info.tag),)
     for name in names:

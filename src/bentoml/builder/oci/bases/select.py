@@ -5,26 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ....exceptions import InvalidArgument
 from ....store.archives.watch import Watch
-from ...build_file.fields import CONTROL
 from ..cache import Cache
 from ..model import Base, Platform
 from .pull import open_registry_image
+from .scheme import scheme_of
 
 __all__ = ["open_base"]
-
-_LOCAL = {
-    "docker": "write `docker://NAME:TAG`",
-    "oci": "write `oci:FOLDER`",
-    "oci-archive": "write `oci-archive:FILE`",
-    "docker-archive": "write `docker-archive:FILE`",
-    "rootfs": "write `rootfs:FOLDER` or `rootfs:FILE.tar`",
-}
-_OPENED = {"debs", *_LOCAL} - {
-    "docker"
-}  # `docker:TAG` without slashes is an image of that name in a registry
-_LONGEST = 10_000  # characters
 
 
 def open_base(
@@ -50,7 +37,7 @@ def open_base(
         BentoMLException: the place cannot be reached, or gives something else than it says.
     """
     kept = Cache(cache)
-    scheme, rest = _scheme_of(reference)
+    scheme, rest = scheme_of(reference)
     match scheme:
         case "docker":
             from .engine import open_engine_image
@@ -65,20 +52,6 @@ def open_base(
                 reference, platform=platform, cache=kept, env=env, offline=offline, watch=watch
             )
     return _open_file(scheme, rest, reference, platform, kept)
-
-
-def _scheme_of(reference: str) -> tuple[str, str]:
-    """Split a reference into its scheme, which is empty for a registry, and the rest, which names something."""
-    if CONTROL.search(reference) or len(reference) > _LONGEST:
-        raise InvalidArgument(
-            f"`{ascii(reference[:100])[1:-1]}...` is no base image: it is too long, or more than a line of text"
-        )
-    scheme, _, rest = reference.partition(":")
-    if scheme in _LOCAL and not rest.removeprefix("//"):
-        raise InvalidArgument(f"`{reference}` does not say which image; {_LOCAL[scheme]}")
-    if scheme == "docker" and rest.startswith("//"):
-        return scheme, rest.removeprefix("//")
-    return (scheme, rest) if scheme in _OPENED else ("", reference)
 
 
 def _open_file(scheme: str, rest: str, name: str, platform: Platform, cache: Cache) -> Base:
