@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bentoml.exceptions import InvalidArgument
-from bentoml.paths import atomic_write, under, write_atomic
+from bentoml.paths import atomic_write, nameless, under, write_atomic
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,85 @@ def test_a_circle_of_links_is_no_path(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(InvalidArgument, match="leads nowhere"):
         under(tmp_path, "a")
+
+
+@pytest.mark.parametrize("name", ["file", "ü" * 100, "x" * 255], ids=len)
+def test_a_draft_has_no_name_that_a_killed_writer_could_leave(tmp_path: Path, name: str) -> None:
+    with atomic_write(tmp_path / name) as file:
+        file.write(b"half")
+        file.flush()
+        assert os.listdir(tmp_path) == []
+    with atomic_write(tmp_path / name) as file:
+        file.write(b"whole")
+        file.flush()
+        assert os.listdir(tmp_path) == [name]
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes() == b"whole"
+
+
+def test_nothing_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomic(tmp_path / "file", b"new")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def write(folder: Path, flag: int | None, *, fails: bool = False) -> list[str]:
+    """Write a file; return the names that were there before its end."""
+    with nameless(folder / "draft", folder / "file", mode=0o640, flag=flag) as place:
+        place.write_bytes(b"whole")
+        names = sorted(os.listdir(folder))
+        if fails:
+            raise RuntimeError
+    return names
+
+
+SYSTEMS = pytest.mark.parametrize(
+    ("flag", "drafts"), [(os.O_TMPFILE, []), (None, ["draft"])], ids=["without names", "with names"]
+)
+
+
+@SYSTEMS
+def test_a_file_is_called_so_once_it_is_whole(tmp_path: Path, flag: int | None, drafts: list[str]) -> None:
+    umask = os.umask(0o027)
+    try:
+        assert write(tmp_path, flag) == drafts
+    finally:
+        os.umask(umask)
+    assert os.listdir(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"whole"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+@SYSTEMS
+def test_it_takes_the_place_of_what_is_called_so(tmp_path: Path, flag: int | None, drafts: list[str]) -> None:
+    (tmp_path / "file").write_bytes(b"older")
+    assert write(tmp_path, flag) == [*drafts, "file"]
+    assert os.listdir(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+@SYSTEMS
+def test_an_error_leaves_what_was_there(tmp_path: Path, flag: int | None, drafts: list[str]) -> None:
+    (tmp_path / "file").write_bytes(b"older")
+    with pytest.raises(RuntimeError):
+        write(tmp_path, flag, fails=True)
+    assert os.listdir(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"older"
+
+
+def test_a_draft_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "draft").write_bytes(b"another's")
+    with pytest.raises(FileExistsError):
+        write(tmp_path, None)
+    assert (tmp_path / "draft").read_bytes() == b"another's"
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no-such"):
+        write(tmp_path / "no-such", os.O_TMPFILE)
+
+
+def test_a_file_system_that_has_no_such_files_is_asked_for_one_with_a_name() -> None:
+    with pytest.raises(OSError, match="draft"):
+        write(Path("/proc/self/fdinfo"), os.O_TMPFILE)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from .exceptions import InvalidArgument
 
-__all__ = ["atomic_write", "fsync_folder", "under", "write_atomic"]
+__all__ = ["atomic_write", "fsync_folder", "nameless", "under", "write_atomic"]
+
+_NAMELESS: int | None = getattr(os, "O_TMPFILE", None)
+_FILES = "/proc/self/fd"
+_DRAFT_NAME = 50  # characters of a target's name: a name has at most 255 bytes
 
 
 def under(root: Path, untrusted: str | os.PathLike[str]) -> Path:
@@ -38,19 +42,62 @@ def under(root: Path, untrusted: str | os.PathLike[str]) -> Path:
 
 @contextmanager
 def atomic_write(target: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
-    """Open a file beside ``target``; when the block ends without an error it is synced and takes target's place."""
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            draft.unlink()
-        raise
+    """Open a file that is synced and takes target's place when the block ends without an error."""
+    draft = target.with_name(f".{target.name[:_DRAFT_NAME]}.{secrets.token_hex(6)}")
+    with nameless(draft, target, mode=mode) as place, open(place, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
     fsync_folder(target.parent)
+
+
+@contextmanager
+def nameless(draft: Path, target: Path, *, mode: int = 0o666, flag: int | None = _NAMELESS) -> Iterator[Path]:
+    """Give a path to write a file to, which is called ``target`` when the block has ended, instead of what was called so.
+
+    A process that is killed leaves nothing of it. Where the system knows no files without names (``flag`` is what it
+    calls them), it is called ``draft`` until then; and for a moment where something is replaced.
+    """
+    file = _opened(draft.parent, flag, mode)
+    if file is None:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    try:
+        yield draft if file is None else Path(_FILES, str(file))
+        if file is None:
+            os.rename(draft, target)
+        else:
+            _give_name(file, draft, target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def _opened(folder: Path, flag: int | None, mode: int) -> int | None:
+    if flag is None or not os.path.isdir(_FILES):
+        return None
+    try:
+        return os.open(folder, flag | os.O_RDWR, mode)
+    except OSError:  # of a file system that has none, or what the next attempt will say
+        return None
+
+
+def _give_name(file: int, draft: Path, target: Path) -> None:
+    try:
+        _link(file, target)
+    except FileExistsError:  # a link takes no place that is taken, a rename does
+        _link(file, draft)
+        os.rename(draft, target)
+
+
+def _link(file: int, path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:  # links are followed only with a folder that is open
+        os.link(Path(_FILES, str(file)), path.name, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def write_atomic(target: Path, data: bytes, *, mode: int = 0o644) -> None:
