@@ -114,6 +114,9 @@ def _by_dockerfile(
     )  # fmt: skip
     if as_json:
         print_json(made.to_json())
+    elif made.files:
+        _print_success(made)
+        print(made.place)
     else:
         _print(made, made.runner)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .model import Request
-from .options import Option, each, option_words
+from .options import Option, each, option_words, outputs
 
 __all__ = ["buildah", "buildctl", "buildx", "docker"]
 
@@ -89,11 +89,7 @@ def _context(name: str, place: str) -> list[str]:
 
 def _id_file(request: Request) -> dict[str, Option]:
     """Return where the engine leaves the id of the image: BuildKit refuses to where plain files come of it instead."""
-    outputs = (
-        dict(word.partition("=")[::2] for word in text.split(","))
-        for text in each("output", request.options.get("output"))
-    )
-    if any(output.get("type", "local") in _FILES for output in outputs):
+    if any(output.get("type", "local") in _FILES for output in outputs(request.options)):
         return {}
     return {"iidfile": request.id_file}
 

@@ -73,7 +73,7 @@ class Engine:
 class EngineImage:
     """What an engine made: of which bento, under which names, with which id (none where it is no image of the engine's own).
 
-    ``runner`` is the program that runs it.
+    ``runner`` is the program that runs it; ``files`` are where it was written to instead of into the engine.
     """
 
     tag: Tag
@@ -82,6 +82,7 @@ class EngineImage:
     place: str
     runner: str
     uses_gpu: bool = False
+    files: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return what was made for programs."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...exceptions import InvalidArgument
 
-__all__ = ["Option", "each", "option_words", "parse_options"]
+__all__ = ["Option", "each", "option_words", "outputs", "parse_options"]
 
 Option = str | int | Path | Sequence[str] | Mapping[str, str] | None  # a bool is an int
 
@@ -80,6 +80,14 @@ def each(key: str, value: Option) -> Iterator[str]:
         if "\0" in text:
             raise InvalidArgument(f"option `{key}` holds a NUL character")
         yield text
+
+
+def outputs(options: Mapping[str, Option]) -> list[dict[str, str]]:
+    """Return what each `output` says, by its keys; a path alone is a folder for the files of the image."""
+    return [
+        dict(word.partition("=")[::2] for word in text.split(",")) if "=" in text else {"dest": text}
+        for text in each("output", options.get("output"))
+    ]
 
 
 def _checked(key: str) -> str:
