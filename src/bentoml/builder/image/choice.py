@@ -19,6 +19,10 @@ _FEATURES = (
     "all", "aws", "grpc", "grpc-channelz", "grpc-reflection", "io", "io-file", "io-image", "io-json", "io-pandas",
     "monitor-otlp", "tracing", "tracing-jaeger", "tracing-otlp", "tracing-zipkin", "triton",
 )  # fmt: skip
+_IN_BUILD_FILE = {
+    "--base-image": "docker.base_image", "base_image": "docker.base_image",
+    "--compile": "docker.compile", "--no-compile": "docker.compile", "bytecode": "docker.compile",
+}  # fmt: skip
 
 
 def is_for_engine(
@@ -44,9 +48,15 @@ def is_for_engine(
     if said:
         raise InvalidArgument(
             f"{', '.join(said)}: that is for images that are made without an engine, but backend `{backend}` builds the "
-            "bento's Dockerfile here; take no other backend and no options of a build command"
+            f"bento's Dockerfile here; {_instead(ours)}take no other backend and no options of a build command"
         )
     return True
+
+
+def _instead(ours: Mapping[str, object]) -> str:
+    """Say which keys of a build file mean the same, to the Dockerfile as well."""
+    keys = [f"`{_IN_BUILD_FILE[name]}`" for name, value in ours.items() if value and name in _IN_BUILD_FILE]
+    return f"say it by {' and '.join(keys)} in the build file and build the bento again, or " if keys else ""
 
 
 def _has_docker(env: Mapping[str, str]) -> bool:
