@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,27 @@ def assert_same(one: Model | Bento, other: Model | Bento) -> None:
     """Compare two items by what lies on the disk."""
     assert (one.tag, one.digest, one.info.labels) == (other.tag, other.digest, other.info.labels)
     assert scan(Path(one.path), skip=one.info.FILE) == scan(Path(other.path), skip=one.info.FILE)
+
+
+@pytest.mark.parametrize("small", [0, 300], ids=["few", "many"])
+def test_a_model_that_is_deleted_meanwhile_is_said_to_be(
+    registry: FakeRegistry, here: Home, small: int
+) -> None:
+    model, store = save_model(here, small=small), ModelStore(here)
+
+    def delete(count: int) -> None:
+        if store.tags():
+            store.delete(model.tag)
+
+    with pytest.raises(NotFound, match=f"^model `{model.tag}` was deleted while it was read$"):
+        pushed(registry, here, model, threads=1, told=delete)
+
+
+def test_a_bento_whose_model_is_deleted_meanwhile(registry: FakeRegistry, here: Home) -> None:
+    model = save_model(here)
+    bento = save_bento(here, model)
+    with pytest.raises(NotFound, match=f"^model `{model.tag}` was deleted while it was read$"):
+        pushed(registry, here, bento, expected=lambda count: shutil.rmtree(model.path))
 
 
 @pytest.mark.parametrize("small", [0, 3, 300], ids=["few", "some", "many"])

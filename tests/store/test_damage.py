@@ -86,6 +86,32 @@ def test_a_damaged_blob_is_never_given_to_a_new_item(models: ModelStore, save: S
     assert models.get("one") == again and os.path.samefile(again.path_of("a"), two.path_of("b"))
 
 
+@pytest.mark.parametrize(
+    ("mode", "change", "what"),
+    [
+        (0o644, 0o100, "can be executed, which it could not when it was stored"),
+        (0o755, 0o111, "cannot be executed, which it could when it was stored"),
+    ],
+    ids=["gained", "lost"],
+)
+def test_an_executable_bit_that_changed_is_named_and_mended_by_saving(
+    models: ModelStore, mode: int, change: int, what: str
+) -> None:
+    def save() -> Model:
+        with models.create("iris:v1") as model:
+            Path(model.path_of("run.sh")).write_text("exit")
+            Path(model.path_of("run.sh")).chmod(mode)
+        return model
+
+    file = Path(save().path_of("run.sh"))
+    file.chmod(file.stat().st_mode ^ change)
+    assert [str(damage) for damage in models.verify()] == [f"model `iris:v1`: `run.sh` {what}"]
+    models.get("iris").check()  # its bytes are what was stored, and that a copy kept no modes stops nobody
+    other = save()
+    assert (models.verify(), bool(file.stat().st_mode & 0o100)) == ([], mode == 0o755)
+    assert other.digest == models.get("iris").digest
+
+
 def test_what_the_time_does_not_tell_is_found_by_reading(models: ModelStore, save: Save) -> None:
     model = save("iris", FILES)
     flip_unseen(model.path_of("model.pkl"))

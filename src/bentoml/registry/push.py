@@ -12,6 +12,7 @@ from ..config import Home
 from ..exceptions import BentoMLException, InvalidArgument, NotFound
 from ..store.bentos import Bento
 from ..store.digest import Digest
+from ..store.items import reading
 from ..store.manifest import Manifest
 from ..store.models import Model, ModelStore
 from .artifact import EMPTY, SHARD, Artifact, ItemKind, ModelAt, pieces
@@ -66,7 +67,8 @@ def push(item: Model | Bento, place: Reference, how: Pushing) -> Pushed:
 
     Raises:
         InvalidArgument: one of the tags is none.
-        NotFound: a model that the bento needs is not in the store, or the registry does not know the repository.
+        NotFound: a model that the bento needs is not in the store, something is deleted meanwhile, or the registry does not
+            know the repository.
         ServiceUnavailable: the registry cannot be reached.
         BentoMLException: the item is damaged, or the registry has another one under its tag and ``how.force`` is not set.
     """
@@ -74,9 +76,9 @@ def push(item: Model | Bento, place: Reference, how: Pushing) -> Pushed:
         raise InvalidArgument(f"`{how.threads}` threads cannot push anything; give 1 or more")
     tags = tuple(dict.fromkeys(checked_tag(tag) for tag in (place.tag or "latest", *how.tags)))
     models = [] if isinstance(item, Model) else ModelStore(how.home).needed_by(item.info)
-    for each in (item, *models):
-        each.check()
-    with _pusher(place, how, (item, *models)) as pusher:
+    with reading(item, *models), _pusher(place, how, (item, *models)) as pusher:
+        for each in (item, *models):
+            each.check()
         try:
             found = pusher.push(item, tags, models)
         except OtherContent:  # what no time of change has told

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .content import STAMP, wrong_content
+from .content import STAMP, is_executable, wrong_content
 from .staging import remove
 from .tree import Entry
 
@@ -36,12 +36,12 @@ class Blobs:
         return self.root / "sha256" / name[:2] / name
 
     def holds(self, entry: Entry) -> bool:
-        """Say whether the content is here; a blob that was perhaps written to is read."""
+        """Say whether the content is here, with its mode; a blob that was perhaps written to is read."""
         try:
             found = self.path(entry).stat()
         except FileNotFoundError:
             return False
-        if found.st_size != entry.size:
+        if (found.st_size, is_executable(found.st_mode)) != (entry.size, entry.executable):
             return False
         return found.st_mtime_ns == STAMP or wrong_content(self.path(entry), entry) is None
 

@@ -12,15 +12,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 from .tree import Entry
 
-__all__ = ["CHANGED", "STAMP", "put_stamp", "take_stamp", "unreadable", "wrong_content"]
+__all__ = ["CHANGED", "STAMP", "is_executable", "put_stamp", "take_stamp", "unreadable", "wrong_content"]
 
 CHANGED = "has other content than what was stored"
 STAMP = 1_000_000_000 * 10**9  # 2001-09-09 01:46:40 UTC, even for file systems that count by two seconds
+
+
+def is_executable(mode: int) -> bool:
+    """Say whether a file of this mode is a program: whether its owner may run it."""
+    return bool(mode & stat.S_IXUSR)
 
 
 def put_stamp(file: Path | int) -> None:

@@ -18,7 +18,7 @@ from types import TracebackType
 
 from ..exceptions import BentoMLException
 from ..tag import Tag
-from .content import CHANGED, STAMP, unreadable, wrong_content
+from .content import CHANGED, STAMP, is_executable, unreadable, wrong_content
 from .manifest import Manifest
 from .tree import Entry
 
@@ -27,6 +27,8 @@ __all__ = ["Damage", "Reading", "find_damage", "foreign_files", "said"]
 _SECOND = 10**9
 _NAMED = 20  # files that a message names
 _BYTECODE = "__pycache__"
+_EXECUTABLE = "can be executed, which it could not when it was stored"
+_NOT_EXECUTABLE = "cannot be executed, which it could when it was stored"
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
@@ -83,11 +85,14 @@ def said(found: list[Damage], commands: str) -> str:
     return f"{kind} `{tag}` is damaged: {files}{more}; save it again, or delete it with `{commands} delete {tag}`"
 
 
-def find_damage(folder: Path, info: Manifest, reading: Reading | None = None) -> list[Damage]:
+def find_damage(
+    folder: Path, info: Manifest, reading: Reading | None = None, *, modes: bool = False
+) -> list[Damage]:
     """Return what is wrong with an item: its manifest, and each file that is missing, of another size or content.
 
-    With ``reading`` all files are read, otherwise those that were perhaps written to. Nothing is known of an item of
-    BentoML 1.x whose manifest has no digest yet.
+    With ``reading`` all files are read, otherwise those that were perhaps written to. With it, or with ``modes``, a file is
+    damaged, too, that can be executed and could not, or the other way round: who only loads an item takes no offence at that,
+    as not every copy and file system keeps it. Nothing is known of an item of BentoML 1.x whose manifest has no digest yet.
     """
     if info.digest is None:
         return []
@@ -96,9 +101,9 @@ def find_damage(folder: Path, info: Manifest, reading: Reading | None = None) ->
     with suppress(BentoMLException):  # its list of files cannot be read, as has been said
         if reading is None:
             with Reading() as own:
-                wrong += _wrong_files(folder, info, own, _known_times(folder / info.FILE))
+                wrong += _wrong_files(folder, info, own, _known_times(folder / info.FILE), modes)
         else:
-            wrong += _wrong_files(folder, info, reading, known=())
+            wrong += _wrong_files(folder, info, reading, known=(), modes=True)
     return [Damage(info.KIND, info.tag, path, what) for path, what in wrong]
 
 
@@ -122,10 +127,10 @@ def _known_times(manifest: Path) -> tuple[int, ...]:
 
 
 def _wrong_files(
-    folder: Path, info: Manifest, reading: Reading, known: tuple[int, ...]
+    folder: Path, info: Manifest, reading: Reading, known: tuple[int, ...], modes: bool
 ) -> Iterator[tuple[str, str]]:
     """Yield each file that is not as it was stored, in their order."""
-    verdicts = [(entry, _verdict(str(folder), entry, reading, known)) for entry in info.files.entries]
+    verdicts = [(entry, _verdict(str(folder), entry, reading, known, modes)) for entry in info.files.entries]
     for entry, verdict in verdicts:
         said = verdict.result() if isinstance(verdict, Future) else verdict
         if said and isinstance(verdict, Future):  # by another name of it, perhaps, which is gone by now
@@ -147,7 +152,7 @@ def foreign_files(folder: Path, info: Manifest) -> Iterator[Damage]:
 
 
 def _verdict(
-    folder: str, entry: Entry, reading: Reading, known: tuple[int, ...]
+    folder: str, entry: Entry, reading: Reading, known: tuple[int, ...], modes: bool
 ) -> str | Future[str | None] | None:
     file = os.path.join(folder, entry.path)
     try:
@@ -162,4 +167,6 @@ def _verdict(
         return "is not a file"
     if found.st_size != entry.size:
         return f"has {found.st_size} bytes instead of {entry.size}"
+    if modes and is_executable(found.st_mode) != entry.executable:
+        return _NOT_EXECUTABLE if entry.executable else _EXECUTABLE
     return reading.begin(file, found, entry) if found.st_mtime_ns not in known else None

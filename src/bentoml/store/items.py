@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..exceptions import BentoMLException, NotFound
 from ..paths import under
 from ..tag import Tag
 from .damage import Damage, Reading, find_damage, said
 from .digest import Digest
+from .inodes import generation
 from .manifest import Manifest
 from .scan import folder_size, scan
 from .tree import Tree
 
-__all__ = ["InfoT", "Item"]
+__all__ = ["InfoT", "Item", "reading"]
 
 InfoT = TypeVar("InfoT", bound=Manifest)
 
@@ -60,14 +62,16 @@ class Item(Generic[InfoT]):
         """The files; hashed now for an item of BentoML 1.x, whose manifest does not list them."""
         return self.info.files if self.info.digest else scan(self._folder, skip=self.info.FILE)
 
-    def check(self, *, thoroughly: bool = False) -> None:
+    def check(self, *, thoroughly: bool = False, modes: bool = False) -> None:
         """Make sure that the files are what was stored; those that were perhaps written to since are read, or all.
+
+        With ``modes``, that the same of them can be executed, too, which all that is thorough looks at (see `find_damage`).
 
         Raises:
             NotFound: it was deleted.
             BentoMLException: some are not; the message names them.
         """
-        found = self.damage() if thoroughly else find_damage(self._folder, self.info)
+        found = self.damage() if thoroughly else find_damage(self._folder, self.info, modes=modes)
         if found and not self._folder.exists():
             raise NotFound(f"{self.info.KIND} `{self.tag}` was deleted while it was looked at")
         if found:
@@ -131,3 +135,21 @@ class Item(Generic[InfoT]):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(tag="{self.tag}", path="{self.path}")'
+
+
+@contextmanager
+def reading(*items: Item[Any]) -> Iterator[None]:
+    """Read items in the block: what fails there because somebody deleted or replaced one of them meanwhile is said so.
+
+    Raises:
+        NotFound: one is not what it was when the block began, and the block failed.
+    """
+    before = [generation(Path(item.path)) for item in items]
+    try:
+        yield
+    except (BentoMLException, OSError) as e:
+        for item, was in zip(items, before, strict=True):
+            if (now := generation(Path(item.path))) != was or not now:
+                what = "replaced" if now else "deleted"
+                raise NotFound(f"{item.info.KIND} `{item.tag}` was {what} while it was read") from e
+        raise

@@ -23,6 +23,7 @@ from ..tag import Tag
 from . import refs
 from .bentos import Bento
 from .blobs import MODE
+from .content import is_executable
 from .digest import Digest
 from .items import InfoT
 from .manifest import BentoInfo, Manifest, ModelInfo
@@ -192,7 +193,7 @@ def _restore_modes(folder: Path, listed: Tree) -> None:
         with suppress(OSError):  # what is missing is named later
             found = os.lstat(file)
             is_ours = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
-            if is_ours and bool(found.st_mode & stat.S_IXUSR) != entry.executable:
+            if is_ours and is_executable(found.st_mode) != entry.executable:
                 os.chmod(under(folder, entry.path), MODE[entry.executable])
 
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from ..exceptions import InvalidArgument
 from ..paths import fsync_folder
 from .blobs import MODE, Blobs
-from .content import put_stamp
+from .content import is_executable, put_stamp
 from .digest import Digest
 from .tree import Entry, Tree
 
@@ -153,14 +153,14 @@ def _entry(found: _Found) -> Entry:
         raise InvalidArgument(
             f"`{found.path}` was written to while it was read; close it before it is stored"
         )
-    return Entry(found.path, found.size, digest, executable=bool(found.mode & stat.S_IXUSR))
+    return Entry(found.path, found.size, digest, executable=is_executable(found.mode))
 
 
 def _known(found: _Found, entry: Entry | None, blobs: Blobs) -> Entry | None:
     """Return the entry of a file that need not be read, if nobody else can have written to it."""
     if entry is None or found.link is not None:
         return None
-    if (entry.size, entry.executable) != (found.size, bool(found.mode & stat.S_IXUSR)):
+    if (entry.size, entry.executable) != (found.size, is_executable(found.mode)):
         return None
     return entry if found.names == 1 or blobs.is_at(found.file, entry) else None
 
@@ -184,7 +184,7 @@ def _owned(found: _Found) -> _Found:
         copy = found.file.with_name(f".{secrets.token_hex(8)}")
         shutil.copyfile(found.file, copy)
         os.replace(copy, found.file)
-    mode = MODE[bool(found.mode & stat.S_IXUSR)]
+    mode = MODE[is_executable(found.mode)]
     os.chmod(found.file, mode)
     put_stamp(found.file)  # before it is read: what is written from now on shows
     return replace(found, mode=mode, names=1)

@@ -137,7 +137,7 @@ class Shelf(Catalog[InfoT]):
         stored = self._read_fully(tag)
         if stored is None:
             return False
-        damage = find_damage(self._folder(tag), stored)
+        damage = find_damage(self._folder(tag), stored, modes=True)
         if any(one.path == self._kind.FILE for one in damage):  # so that its digest says nothing
             return False
         existing = Item(self._folder(tag), stored).digest

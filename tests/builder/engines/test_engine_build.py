@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,9 @@ from bentoml.builder.docker.dockerfile import DockerfileSpec, render
 from bentoml.builder.engines.build import build_with_engine
 from bentoml.builder.engines.known import ENGINES, engine_of, is_healthy
 from bentoml.builder.engines.model import EngineImage
+from bentoml.builder.engines.options import Option
 from bentoml.config import Home
-from bentoml.exceptions import BentoMLException, InvalidArgument
+from bentoml.exceptions import BentoMLException, InvalidArgument, NotFound
 from bentoml.store.bentos import Bento
 
 ID = "sha256:" + "a" * 64
@@ -71,6 +75,26 @@ def test_no_byte_of_the_store_is_copied(bench: Bench) -> None:
         assert call["files"][f"models/{bench.model.tag.path()}/{entry.path}"] == inode
 
 
+def test_a_program_of_the_bento_that_is_none_any_more_is_refused(bench: Bench) -> None:
+    file = Path(bench.model.path_of("words.txt"))
+    file.chmod(0o555)
+    with pytest.raises(BentoMLException, match=r"`words\.txt` can be executed, which it could not when"):
+        bench.build("podman")
+    assert bench.programs.builds() == []
+
+
+def test_a_model_that_is_deleted_meanwhile_is_said_to_be(bench: Bench) -> None:
+    @contextmanager
+    def step(_: str) -> Iterator[None]:
+        shutil.rmtree(bench.model.path)
+        yield
+
+    with pytest.raises(NotFound, match=f"^model `{bench.model.tag}` was deleted while it was read$"):
+        bench.build("podman", step=step)
+    assert bench.programs.builds() == []
+    assert list(bench.home.staging.iterdir()) == []
+
+
 def test_without_a_name_it_is_called_like_the_bento(bench: Bench) -> None:
     assert bench.build("podman").names == (str(bench.bento.tag),)
 
@@ -99,7 +123,26 @@ def test_pushing(bench: Bench) -> None:
 def test_an_image_that_goes_elsewhere_has_no_id(bench: Bench) -> None:
     bench.programs.add("podman", "")
     result = bench.build("podman", options={"output": "type=local,dest=x"})
-    assert (result.id, result.place) == (None, "podman made it")
+    assert (result.id, result.place, result.files) == (None, "podman wrote `x`", ("x",))
+
+
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        ({"output": "type=oci,dest=x.tar"}, ("x.tar",)),
+        ({"output": ("folder", "type=docker,dest=y")}, ("folder", "y")),
+        ({"output": ("type=oci,dest=x", "type=docker")}, ()),
+        ({"output": "type=image,push=true"}, ()),
+        ({"output": "type=oci,dest=x", "load": True}, ()),
+        ({"push": True}, ()),
+        ({}, ()),
+    ],
+    ids=str,
+)
+def test_an_image_that_the_engine_has_is_no_file(
+    bench: Bench, options: dict[str, Option], files: tuple[str, ...]
+) -> None:
+    assert bench.build("buildx", options=options).files == files
 
 
 @pytest.mark.parametrize("value", ["0", "false", "F"])

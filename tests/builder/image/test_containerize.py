@@ -142,6 +142,30 @@ def test_a_damaged_cache_is_noticed_and_made_anew(bench: Bench, caplog: pytest.L
         assert path
 
 
+def test_a_bento_that_is_deleted_before_is_said_to_be(bench: Bench) -> None:
+    bento = save_bento(bench.home, bench.wheels)
+    shutil.rmtree(bento.path)
+    with pytest.raises(NotFound, match=f"^bento `{bento.tag}` was deleted while it was read$"):
+        bench.make(bento)
+
+
+@pytest.mark.parametrize("moment", ["Opening the base", "Packing the models", "Installing the packages"])
+@pytest.mark.parametrize("which", ["bento", "model"])
+def test_what_is_deleted_meanwhile_is_said_to_be(bench: Bench, which: str, moment: str) -> None:
+    model = save_model(bench.home)
+    bento = save_bento(bench.home, bench.wheels, models=(model,))
+    deleted = bento if which == "bento" else model
+
+    @contextmanager
+    def step(words: str) -> Iterator[None]:
+        if words.startswith(moment):
+            shutil.rmtree(deleted.path)
+        yield
+
+    with pytest.raises(NotFound, match=f"^{which} `{deleted.tag}` was deleted while it was read$"):
+        bench.make(bento, step=step)
+
+
 def test_a_changed_line_makes_one_new_layer(bench: Bench) -> None:
     model = save_model(bench.home)
     bench.make(save_bento(bench.home, bench.wheels, models=(model,), source="a = 1\n"))

@@ -16,11 +16,12 @@ import pytest
 from tests.store.saving import Save
 
 from bentoml.config import Home
-from bentoml.exceptions import BentoMLException
+from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.store.archives.exporting import export
 from bentoml.store.archives.formats import Format
 from bentoml.store.archives.importing import import_item
 from bentoml.store.archives.places import open_place
+from bentoml.store.archives.watch import Unwatched
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.store.models import Model, ModelStore
@@ -59,6 +60,31 @@ def test_what_goes_out_comes_in(iris: Model, tmp_path: Path, format: str) -> Non
     assert received.item.info.creation_time.year > 2000, "that of its arrival"
     (again,) = import_item(Model, open_place(path), home=elsewhere)
     assert not again.is_new
+
+
+class Deleting(Unwatched):
+    """Delete a model when its size is known and nothing is written, and perhaps store another one under its tag."""
+
+    def __init__(self, models: ModelStore, tag: Tag, again: bool) -> None:
+        self._models, self._tag, self._again = models, tag, again
+
+    def expect(self, count: int) -> None:
+        """Expect so many bytes, once."""
+        self._models.delete(self._tag)
+        if self._again:
+            with self._models.create(self._tag) as model:
+                Path(model.path_of("other")).touch()
+
+
+@pytest.mark.parametrize(("again", "what"), [(False, "deleted"), (True, "replaced")])
+@pytest.mark.parametrize("format", ["tar", "zip", "folder"])
+def test_what_is_deleted_meanwhile_is_said_to_be(
+    iris: Model, models: ModelStore, tmp_path: Path, format: str, again: bool, what: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(NotFound, match=f"^model `{iris.tag}` was {what} while it was read$"):
+        export(iris, open_place(tmp_path / "out/x"), format, watch=Deleting(models, iris.tag, again))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from ...exceptions import BentoMLException
 from ...process import follow
 from ...store.bentos import Bento
 from ...store.digest import Digest
+from ...store.items import reading
 from ...store.staging import Staging
 from ..image.plan import locked_platforms, uses_gpu
 from ..image.recorded import check_recorded
@@ -27,7 +28,7 @@ from .checks import (
 from .context import make_context, take_packages
 from .known import is_healthy
 from .model import Engine, EngineImage, Request
-from .options import Option
+from .options import Option, outputs
 from .plain_dockerfile import without_mounts
 
 __all__ = ["build_with_engine"]
@@ -59,6 +60,7 @@ def build_with_engine(
 
     Raises:
         InvalidArgument: a name or an option cannot be understood.
+        NotFound: the bento or a model is deleted meanwhile.
         BentoMLException: the engine cannot be used or fails, a model is missing, or a secret has no value.
     """
     check_recorded(bento.info)
@@ -73,15 +75,28 @@ def build_with_engine(
     if secrets and not mounts:
         raise BentoMLException(_no_secrecy(bento, secrets))
     env = {**engine.env, **env, **secrets, VARIABLE: "1" if mounts else "0"}
-    with Staging(home).folder() as scratch, step(f"Building `{bento.tag}` with {engine.name}"):
+    with (
+        reading(bento, *models),
+        Staging(home).folder() as scratch,
+        step(f"Building `{bento.tag}` with {engine.name}"),
+    ):
         context = make_context(scratch / "context", bento, models)
         if machine is not None:
             take_packages(context, machine, locked_platforms(bento.info))
         file = context / DOCKERFILE
         request = Request(context, file, names, machine, scratch, tuple(secrets), options)
         made = _made(engine, request if mounts else _plain(engine, request), env, as_root=as_root, tell=tell)
-    place = f"{engine.name} has {made}" if made else f"{engine.name} made it"
-    return EngineImage(bento.tag, names, made, place, engine.runner, uses_gpu(bento.info))
+    files = _files(options)
+    done = f"wrote {listed(files)}" if files else f"has {made}" if made else "made it"
+    place = f"{engine.name} {done}"
+    return EngineImage(bento.tag, names, made, place, engine.runner, uses_gpu(bento.info), files)
+
+
+def _files(options: Mapping[str, Option]) -> tuple[str, ...]:
+    """Return where the options put the image as files, if they put it nowhere else."""
+    places = [output.get("dest", "") for output in outputs(options)]
+    is_elsewhere = bool(options.get("load") or options.get("push")) or not all(places)
+    return () if is_elsewhere else tuple(places)
 
 
 def _made(

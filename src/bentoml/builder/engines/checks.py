@@ -63,8 +63,8 @@ def checked_models(bento: Bento, home: Home, *, thoroughly: bool) -> list[Model]
     models = ModelStore(home).needed_by(bento.info)
     for model in models:
         model.check_trusted()  # in the image, nothing tells any more where it came from
-        model.check(thoroughly=thoroughly)
-    bento.check(thoroughly=thoroughly)
+        model.check(thoroughly=thoroughly, modes=True)  # which the engine copies with the files
+    bento.check(thoroughly=thoroughly, modes=True)
     if not Path(bento.path_of(DOCKERFILE)).is_file():
         raise BentoMLException(
             f"bento `{bento.tag}` holds no `{DOCKERFILE}`; build it again with `bentoml build`"

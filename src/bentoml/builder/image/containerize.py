@@ -15,6 +15,7 @@ from ...config import Home
 from ...exceptions import InvalidArgument
 from ...store.archives.watch import Watch
 from ...store.bentos import Bento
+from ...store.items import reading
 from ...store.models import Model, ModelStore
 from ..backends.output import Kind, Output, parse_output
 from ..backends.select import open_sink
@@ -62,15 +63,17 @@ def containerize(
 
     Raises:
         InvalidArgument: a name, the platform or the output cannot be understood.
+        NotFound: the bento or a model is not there, or deleted meanwhile.
         BentoMLException: a model or wheel is missing, the base or the sink cannot be reached, or the base does not fit.
     """
     wanted = output if isinstance(output, Output) else parse_output(output)
     check_recorded(bento.info)
     codec = _codec(compress_models, wanted)
-    plans = [
-        _plan(bento, base, tuple(names) or wanted.names, one, env, checked_labels(labels or {}))
-        for one in _platforms(platform, wanted)
-    ]
+    with reading(bento):
+        plans = [
+            _plan(bento, base, tuple(names) or wanted.names, one, env, checked_labels(labels or {}))
+            for one in _platforms(platform, wanted)
+        ]
     bento.check()
     models = _models(bento, ModelStore(home))
     if verify:
@@ -81,16 +84,8 @@ def containerize(
     compiles = bool(bento.info.image.get("compile")) if bytecode is None else bytecode
     maker = ImageMaker(bento, models, codec, Cache(home.cache / "oci"), env, offline, step, watch, compiles)
     has_sbom = wanted.kind == "registry" if sbom is None else sbom
-
-    damages: set[str] = set()
-    while True:
-        try:
-            return _made(maker, plans, sink, wanted.kind, has_sbom)
-        except DamagedCache as e:
-            if e.damage in damages:
-                raise
-            damages.add(e.damage)
-            logger.warning("%s; making it anew", e.damage)
+    with reading(bento, *models):
+        return _made_in_the_end(maker, plans, sink, wanted.kind, has_sbom)
 
 
 def _platforms(text: str | None, output: Output) -> list[str | None]:
@@ -156,6 +151,21 @@ def _check_reach(output: Output, names: Sequence[str], env: Mapping[str, str]) -
 
         for name in names:
             check_place(name)
+
+
+def _made_in_the_end(
+    maker: ImageMaker, plans: Sequence[ImagePlan], sink: Sink, kind: Kind, has_sbom: bool
+) -> ImageResult:
+    """Make the image and write it, once more for each thing in the cache that is found to be damaged."""
+    damages: set[str] = set()
+    while True:
+        try:
+            return _made(maker, plans, sink, kind, has_sbom)
+        except DamagedCache as e:
+            if e.damage in damages:
+                raise
+            damages.add(e.damage)
+            logger.warning("%s; making it anew", e.damage)
 
 
 def _made(

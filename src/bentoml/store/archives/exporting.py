@@ -16,6 +16,7 @@ from ...config import Home
 from ...exceptions import BentoMLException
 from ...paths import fsync_folder
 from ..bentos import Bento
+from ..items import reading
 from ..models import Model
 from ..receive import staged
 from ..staging import remove
@@ -24,6 +25,7 @@ from .formats import NATIVE, Format, by_name, by_suffix
 from .nameless import nameless
 from .packing import pack
 from .places import LocalPlace, Place, RemotePlace, WebPlace
+from .tar import TarEntry
 from .watch import Unwatched, Watch
 
 __all__ = ["export"]
@@ -46,6 +48,7 @@ def export(
 
     Raises:
         ValueError: there is no such format.
+        NotFound: the item or a model is deleted meanwhile.
         BentoMLException: the item or a model is damaged, or the place cannot be written.
     """
     if isinstance(place, WebPlace):
@@ -53,17 +56,28 @@ def export(
             f"`{place.name}` cannot be written to; give a path, or a URL of ftp, s3, gs, ..."
         )
     target, format = _target(item, place, output_format)
-    for part in (item, *models):
-        part.check()
-    entries, watch = contents(item, models), watch or Unwatched()
+    if format == "folder" and not isinstance(target, LocalPlace):
+        raise BentoMLException(
+            "a folder can only be written to this machine; choose a format that is one file"
+        )
+    with reading(item, *models):
+        for part in (item, *models):
+            part.check()
+        return _written(contents(item, models), target, format, watch or Unwatched(), item)
+
+
+def _written(
+    entries: Sequence[TarEntry],
+    target: LocalPlace | RemotePlace,
+    format: Format,
+    watch: Watch,
+    item: Model | Bento,
+) -> str:
+    """Write it to its place, which is returned; what goes elsewhere is made in the store of the item before."""
     if isinstance(target, LocalPlace):
         with _in_place(target.path, format) as draft:
             pack(entries, format, draft, watch)
         return str(target.path)
-    if format == "folder":
-        raise BentoMLException(
-            "a folder can only be written to this machine; choose a format that is one file"
-        )
     with staged(Home(Path(item.path).parents[2])) as folder:
         pack(entries, format, folder / "archive", watch)
         return target.put(folder / "archive")
