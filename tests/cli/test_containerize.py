@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.builder.engines.programs import Programs
 from tests.builder.handmade import base, offline, save_bento, save_model
 from tests.registry.fake_registry import FakeRegistry, running
 
@@ -121,6 +122,7 @@ def test_without_an_engine_another_way_is_offered(bench: Bench) -> None:
         pytest.param(("greeter", *ON_BASE, "--platform", "nonsense"), 2, "nonsense", id="no platform"),
         pytest.param(("greeter", "--backend", "dockr"), 2, "`dockr` is not known", id="backend"),
         pytest.param(("greeter", *ON_BASE, "--backend", "podman"), 2, "`--base-image`: that is for", id="engine's base"),
+        pytest.param(("greeter", "--compile", "--opt", "no-cache"), 2, "say it by `docker.compile` in the build file", id="engine's bytecode"),
         pytest.param(("greeter", *ON_BASE, "--enable-features", "io,nonsense"), 2, "`nonsense`", id="feature"),
         pytest.param(("greeter", *ON_BASE, "--label", "=x"), 2, "`--label =x` is no label", id="label"),
         pytest.param(("greeter", *ON_BASE, "--push"), 2, "several places", id="two places"),
@@ -139,6 +141,25 @@ def test_bad_input(bench: Bench, arguments: tuple[str, ...], code: int, message:
     assert message in said
     assert "Traceback" not in said
     assert not (bench.root / "image").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "last"),
+    [
+        ("output=type=oci,dest=image.tar", "docker wrote `image.tar`"),
+        ("no-cache", "    docker run --rm -p 3000:3000 a:1"),
+    ],
+)
+def test_what_an_engine_made_is_what_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, option: str, last: str
+) -> None:
+    (bench.root / "bin").mkdir()
+    Programs(bench.root / "bin").add("docker")
+    monkeypatch.setenv("PATH", str(bench.root / "bin"))
+    code, printed, said = bench.containerize("greeter", "-t", "a:1", "--opt", option)
+    assert code == 0, said
+    assert printed.splitlines()[0].startswith("Successfully built Bento container")
+    assert printed.splitlines()[-1] == last
 
 
 @pytest.mark.parametrize("output", ["nonsense", "type=oci", "type=tarball,dest=x", "dest=image"])
