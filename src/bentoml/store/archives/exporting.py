@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ...config import Home
 from ...exceptions import BentoMLException
-from ...paths import fsync_folder
+from ...paths import fsync_folder, nameless
 from ..bentos import Bento
 from ..items import reading
 from ..models import Model
@@ -22,7 +22,6 @@ from ..receive import staged
 from ..staging import remove
 from .contents import contents
 from .formats import NATIVE, Format, by_name, by_suffix
-from .nameless import nameless
 from .packing import pack
 from .places import LocalPlace, Place, RemotePlace, WebPlace
 from .tar import TarEntry
