@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -144,6 +146,42 @@ def test_two_may_fetch_the_same_blob_at_once(
     in_parallel([lambda target=target: fetch(target) for target in targets], threads=6, flow=Flow())  # type: ignore[misc]
     assert all(target.read_bytes() == DATA for target in targets)
     assert [bool(target.stat().st_mode & 0o100) for target in targets] == [False, True] * 3
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from bentoml.registry.documents import Descriptor
+from bentoml.registry.partials import Partials
+from bentoml.store.digest import Digest
+
+class There:
+    host = "there"
+    def blob(self, descriptor, start=0):
+        yield b"whole"[start:]
+
+folder = Path(sys.argv[1])
+blob, partials = Descriptor("x", Digest.of(b"whole"), 5), Partials(folder / "partial")
+left = folder / "partial" / blob.digest.hex
+left.parent.mkdir()
+left.write_bytes(b"wh")
+left.chmod(int(sys.argv[2], 8))
+partials.fetch(There(), blob, folder / "blob", lambda count: None)
+partials.drop([blob])
+"""
+AS_A_USER = [
+    "setpriv",
+    "--bounding-set=-dac_override,-dac_read_search",
+    "--inh-caps=-dac_override,-dac_read_search",
+]
+
+
+@pytest.mark.parametrize("mode", ["400", "0"], ids=["read-only", "of another user"])
+def test_what_is_left_and_may_not_be_written_is_left_alone(tmp_path: Path, mode: str) -> None:
+    rights = AS_A_USER if os.getuid() == 0 else []
+    subprocess.run([*rights, sys.executable, "-c", FETCH, str(tmp_path), mode], check=True)
+    assert (tmp_path / "blob").read_bytes() == b"whole"
+    assert len(list((tmp_path / "partial").iterdir())) == (mode == "0"), "what can be locked is dropped"
 
 
 def test_a_blob_that_another_process_is_at_is_not_dropped(client: Registry, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Partials:
         whole = {descriptor.digest.hex for descriptor in descriptors}
         with suppress(FileNotFoundError):
             for path in self._folder.iterdir():
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError, PermissionError):
                     if path.name.partition(".")[0] in whole or is_forgotten(path):
                         unlink_unlocked(path)
 
@@ -69,14 +69,19 @@ class Partials:
         number = 0
         while True:
             path = self._folder / (descriptor.digest.hex + (f".{number}" if number else ""))
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            number += 1
+            try:
+                file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            except PermissionError:
+                if not path.exists():
+                    raise
+                continue  # another user's: that of `sudo`, say
             try:
                 if try_lock(file, path):
                     yield path, file
                     return
             finally:
                 os.close(file)
-            number += 1
 
 
 def _state(file: int, size: int) -> tuple[hashlib._Hash, int]:

@@ -82,7 +82,7 @@ def try_lock(file: int, path: Path) -> bool:
 
 def unlink_unlocked(path: Path) -> None:
     """Remove a file, unless somebody holds its lock."""
-    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         if try_lock(file, path):
             path.unlink()
