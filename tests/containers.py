@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.request
@@ -11,22 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["call", "docker", "free_port", "published", "running", "started", "wait_ready"]
+from tests.support import free_port
+
+__all__ = ["call", "docker", "published", "running", "started", "wait_ready"]
 
 
-def docker(*arguments: str, timeout: float = 60) -> str:
+def docker(*arguments: str, timeout: float = 300) -> str:
     """Run the engine's own client; a failure is the test's."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}{done.stderr}"
     return done.stdout
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @contextmanager
@@ -61,7 +54,7 @@ def published(
         yield container, wait_ready(container, f"http://127.0.0.1:{here}")
 
 
-def wait_ready(container: str, address: str, timeout: float = 30) -> str:
+def wait_ready(container: str, address: str, timeout: float = 120) -> str:
     """Return the address once a service there is ready."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -79,5 +72,5 @@ def call(address: str, route: str, **values: object) -> Any:
     request = urllib.request.Request(
         f"{address}/{route}", json.dumps(values).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import re
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Queue
 from textwrap import dedent
@@ -31,7 +33,7 @@ class Project:
             (self.folder / f"{stem}.{suffix}").write_text(dedent(text))
         return self
 
-    def bentoml(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def bentoml(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
         return subprocess.run(
             [sys.executable, "-m", "bentoml", *arguments],
@@ -46,7 +48,7 @@ class Project:
         return sorted(str(p) for p in kept if p.parts[0] != "cache")
 
     @contextmanager
-    def serve(self, *arguments: str, timeout: float = 30) -> Iterator[str]:
+    def serve(self, *arguments: str, timeout: float = 120) -> Iterator[str]:
         """Serve on a free port until the block ends; gives the address."""
         server = subprocess.Popen(
             [sys.executable, "-m", "bentoml", "serve", *arguments, "--port", "0"],
@@ -61,9 +63,17 @@ class Project:
             yield _address(lines, self.log, timeout)
         finally:
             server.terminate()
-            server.wait(timeout=30)
-            reader.join(timeout=10)
+            server.wait(timeout=120)
+            reader.join(timeout=60)
             server.stdout.close()
+
+
+def free_port() -> int:
+    """Return a port that nobody uses now, of those that systems give to nobody who asks for just any."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _read(stream: Iterator[str], put: Callable[[str], None], log: list[str]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,20 +30,23 @@ def test_other_texts_stay_as_they_are() -> None:
 
 
 def test_what_a_program_leaves_running_is_not_waited_for() -> None:
-    code = "import subprocess, sys; subprocess.Popen(['sleep', '3']); print('done')"
-    began = time.monotonic()
-    assert run([sys.executable, "-c", code]) == "done\n"
-    assert time.monotonic() - began < 2
+    code = "import subprocess, sys; print(subprocess.Popen(['sleep', '100']).pid)"
+    os.kill(int(run([sys.executable, "-c", code])), signal.SIGKILL)
 
 
-def test_each_line_is_told_when_it_comes() -> None:
-    told: list[tuple[str, float]] = []
-    code = f"import sys, time; print('{URL}', flush=True); time.sleep(0.3); sys.exit('it failed')"
+def test_each_line_is_told_when_it_comes(tmp_path: Path) -> None:
+    """The program goes on only once it was told of its first line."""
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        (tmp_path / "told").touch()
+
+    wait = "while not os.path.exists(sys.argv[1]): time.sleep(0.01)"
+    code = f"import os, sys, time\nprint('{URL}', flush=True)\n{wait}\nsys.exit('it failed')"
     with pytest.raises(CommandFailed, match=r"(?s)exit code 1\n.*it failed") as raised:
-        follow([sys.executable, "-c", code], tell=lambda line: told.append((line, time.monotonic())))
-    (first, early), (second, late) = told
-    assert (first, second) == ("https://***@example.org/simple", "it failed")
-    assert late - early > 0.2
+        follow([sys.executable, "-c", code, str(tmp_path / "told")], tell=tell)
+    assert told == ["https://***@example.org/simple", "it failed"]
     assert "secret" not in str(raised.value)
 
 
@@ -53,5 +59,5 @@ def test_following_what_is_not_there_or_is_stopped() -> None:
 
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        follow([sys.executable, "-uc", "import time; print(1); time.sleep(9)"], tell=stop)
-    assert time.monotonic() - began < 5
+        follow([sys.executable, "-uc", "import time; print(1); time.sleep(100)"], tell=stop)
+    assert time.monotonic() - began < 60

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -174,11 +173,11 @@ def test_streams_come_as_they_are_made(client: bentoml.SyncHTTPClient) -> None:
     ends = client.ends()
     stream.close()
     assert wait_for(lambda: client.ends() == ends + 1), "the service's generator goes on"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 40, "of a hundred seconds"
 
 
 def wait_for(condition: Any) -> bool:
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 30
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.01)
     return bool(condition())
@@ -252,7 +251,7 @@ def test_settings() -> None:
         bentoml.testing.client(Writer, settings={"traffic": {"timeout": 0.1}}) as client,
         pytest.raises(BentoMLException, match=r"Not able to process the request in 0\.1 seconds") as caught,
     ):
-        client.slow(seconds=5)
+        client.slow(seconds=10)
     assert caught.value.error_code == 504
     with bentoml.testing.client(Writer) as client:
         assert client.slow(seconds=0.15) == "done", "the service itself has the settings that it had"
@@ -260,19 +259,21 @@ def test_settings() -> None:
 
 def test_a_limit_of_requests() -> None:
     with bentoml.testing.client(Writer, settings={"traffic": {"max_concurrency": 1}}) as client:
-        busy = threading.Thread(target=client.slow, kwargs={"seconds": 0.2})
-        busy.start()
-        time.sleep(0.05)
+        busy = client.count(until=10_000)
+        next(busy)
         with pytest.raises(BentoMLException, match="Too many requests"):
             client.slow(seconds=0)
-        busy.join()
+        busy.close()
 
 
 def test_a_token_and_a_timeout() -> None:
-    with bentoml.testing.client(Writer, token="mine", timeout=0.1) as client:
+    with bentoml.testing.client(Writer, token="mine") as client:
         assert client.token() == "Bearer mine"
-        with pytest.raises(RequestTimeout, match=r"did not answer within 0\.1 seconds"):
-            client.slow(seconds=0.3)
+    with (
+        bentoml.testing.client(Writer, timeout=0.1) as client,
+        pytest.raises(RequestTimeout, match=r"did not answer within 0\.1 seconds"),
+    ):
+        client.slow(seconds=0.5)
 
 
 def test_async() -> None:
@@ -286,8 +287,10 @@ def test_async() -> None:
             stream = client.count(until=10_000)
             assert await anext(stream) == "0 "
             await stream.aclose()
-            await asyncio.sleep(0.05)
-            assert await client.ends() == 2
+            deadline = time.monotonic() + 30
+            while (ends := await client.ends()) < 2 and time.monotonic() < deadline:
+                await asyncio.sleep(0.01)
+            assert ends == 2
             with pytest.raises(InvalidArgument, match="not today"):
                 await client.refuse()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support import free_port
 
 from bentoml.builder.check import Checked, check_project
 from bentoml.builder.described.describe import Description
@@ -51,12 +52,6 @@ class Trial:
     def found(self, port: int | None = None, described: Description | None = GREETER) -> list[str]:
         findings = self.check(port, described).findings
         return [f"{one.level} {one.about}: {one.message} | {one.fix}" for one in findings]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

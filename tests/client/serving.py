@@ -39,4 +39,4 @@ def serving(
             yield address
         finally:
             server.should_exit = True
-            thread.join(timeout=10)
+            thread.join(timeout=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,9 @@ Image = PIL.Image.Image
 class Params(BaseModel):
     prompt: str
     steps: int = 25
+
+
+OVER = threading.Event()  # the tests are: nobody sleeps any longer
 
 
 @bentoml.service(traffic={"timeout": 20})
@@ -93,9 +97,7 @@ class Everything:
 
     @bentoml.api
     def slow(self, seconds: float) -> str:
-        import time
-
-        time.sleep(seconds)
+        OVER.wait(seconds)
         return "done"
 
     @bentoml.api
@@ -111,7 +113,10 @@ class Everything:
 def url() -> Iterator[str]:
     service: Any = Everything  # a class to the type checker, which does not see what class decorators return
     with serving(create_app(service, options=AppOptions(access_log=False)), lifespan="on") as address:
-        yield address
+        try:
+            yield address
+        finally:
+            OVER.set()
 
 
 @pytest.fixture
@@ -254,7 +259,7 @@ def test_the_token_is_the_given_one(url: str, monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_answer_that_comes_too_late(url: str) -> None:
     with (
-        bentoml.SyncHTTPClient(url, timeout=0.2) as client,
+        bentoml.SyncHTTPClient(url) as client,
         pytest.raises(ServiceUnavailable, match=f"`{url}` did not answer within 0.2 seconds"),
     ):
-        client.slow(seconds=0.4)
+        client.with_options(timeout=0.2).slow(seconds=30)

@@ -455,16 +455,16 @@ def test_streams(client: bentoml.SyncHTTPClient) -> None:
 
 def test_tasks(client: bentoml.SyncHTTPClient) -> None:
     task = client.double.submit(number=2)
-    assert task.wait(timeout=5) == task.get() == client.double.get(task.id) == 4
+    assert task.wait(timeout=60) == task.get() == client.double.get(task.id) == 4
     assert task.get_status().value == "completed"
-    assert task.retry().wait(timeout=5) == 4
+    assert task.retry().wait(timeout=60) == 4
     with pytest.raises(InvalidArgument, match="negative"):
-        client.double.submit(-1).wait(timeout=5)
+        client.double.submit(-1).wait(timeout=60)
     assert client.double(3) == 6
 
 
 def test_the_array_that_a_task_ends_with_keeps_its_type(client: bentoml.SyncHTTPClient) -> None:
-    halves = client.halve.submit(np.array([1, 2], dtype="float32")).wait(timeout=5)
+    halves = client.halve.submit(np.array([1, 2], dtype="float32")).wait(timeout=60)
     assert halves.tolist() == [0.5, 1.0] and halves.dtype == np.float32
 
 

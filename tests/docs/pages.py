@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,8 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.support import free_port
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -107,7 +108,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "project"
         self.folder.mkdir()
-        self.port = _free_port()
+        self.port = free_port()
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         own = {"PATH": path, "BENTOML_HOME": str(folder / "home"), "BENTOML_PORT": str(self.port)}
         self.env = {**os.environ, **own, "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -165,7 +166,7 @@ class _Server:
 
     def until_ready(self) -> str:
         """Return what it has said when it is ready, or has ended."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and self._process.poll() is None:
             if any(" ready: " in line for line in self._log):
                 return "".join(self._log)
@@ -176,7 +177,7 @@ class _Server:
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(timeout=60)
-        self._reader.join(timeout=10)
+        self._reader.join(timeout=60)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -194,10 +195,3 @@ def _lines(text: str) -> list[str]:
     for pattern, word in _VARIABLE:
         text = pattern.sub(word, text)
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port

@@ -42,7 +42,7 @@ def real_registry(folder: Path, *, htpasswd: str = "") -> Iterator[str]:
 
 def _wait_for(host: str) -> None:
     name, _, port = host.partition(":")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection((name, int(port)), timeout=1).close()

@@ -1,6 +1,7 @@
 """A worker for the tests of the supervisor: the real protocol and server around a tiny application, no user code.
 
-The identifier is a list of wishes: ``workers=2``, ``fail=import``, ``fail=start``, ``fail=restart``, ``marks=FOLDER``.
+The identifier is a list of wishes: ``workers=2``, ``fail=import``, ``fail=start``, ``fail=restart``, ``marks=FOLDER``,
+``hold=restart`` (a worker that starts again does so when there is a mark ``go``).
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ def main() -> None:
     if serve.deploy:
         mark(marks, "deployed")
         channel.send(Deployed())
-    if fail == "start" or (fail == "restart" and len(list(marks.glob("load-*"))) > 1):
+    again = len(list(marks.glob(f"load-{order.index}-*"))) > 1
+    while again and wishes.get("hold") == "restart" and not (marks / "go").exists():
+        time.sleep(0.01)
+    if fail == "start" or (fail == "restart" and again):
         give_up(channel, 3, "Traceback: cannot start")
     if fail == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -77,7 +81,7 @@ def mark(folder: Path, name: str) -> None:
 
 
 def tiny_app(marks: Path, index: int) -> ASGIApp:
-    """Answer with the process id, after ``/<seconds>``."""
+    """Answer with the process id, after ``/<seconds>``, or for ``/go`` when there is a mark of that name."""
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -87,7 +91,10 @@ def tiny_app(marks: Path, index: int) -> ASGIApp:
             await send({"type": "lifespan.shutdown.complete"})
             return
         mark(marks, "request")
-        await asyncio.sleep(float(scope["path"].strip("/") or 0))
+        wish = scope["path"].strip("/") or "0"
+        while wish == "go" and not (marks / "go").exists():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0 if wish == "go" else float(wish))
         body = str(os.getpid()).encode()
         headers: list[Any] = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -26,17 +26,18 @@ class Bench:
     def __init__(self) -> None:
         self.ran: list[Any] = []
         self.gate = threading.Event()
+        self.waits = threading.Event()
 
     def clear(self) -> None:
         """Begin another test; who still waits for the gate of the last one may go on."""
         self.gate.set()
-        self.ran, self.gate = [], threading.Event()
+        self.ran, self.gate, self.waits = [], threading.Event(), threading.Event()
 
 
 BENCH = Bench()
 
 
-@bentoml.service(traffic={"timeout": 0.5}, threads=3)
+@bentoml.service(threads=3)
 class Jobs:
     @bentoml.task
     def double(self, n: int) -> int:
@@ -46,11 +47,12 @@ class Jobs:
     @bentoml.task(route="/deep/gated")
     def gated(self, n: int = 0) -> str:
         BENCH.ran.append(n)
-        assert BENCH.gate.wait(10)
+        assert BENCH.gate.wait(60)
         return f"done {n}"
 
     @bentoml.task
     async def waiting(self, seconds: float = 60) -> str:
+        BENCH.waits.set()
         try:
             await asyncio.sleep(seconds)
         except asyncio.CancelledError:
@@ -111,7 +113,7 @@ def status(client: Client, path: str, id: str) -> str:
 
 
 def until(client: Client, path: str, id: str, *wanted: str) -> str:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while (now := status(client, path, id)) not in wanted:
         assert time.monotonic() < end, f"{path} is {now}"
         time.sleep(0.005)
@@ -124,7 +126,7 @@ def result(client: Client, path: str, id: str) -> Any:
 
 
 def until_true(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)

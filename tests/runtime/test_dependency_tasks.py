@@ -44,9 +44,9 @@ def studio(**dependency: Any) -> Any:
         def paint(self) -> dict[str, Any]:
             paint = self.painter.paint
             task = paint.submit(words=["a"], unknown=1)
-            words = task.wait(5)
+            words = task.wait(60)
             again = task.retry()
-            assert again.id != task.id and again.wait(5) == words
+            assert again.id != task.id and again.wait(60) == words
             assert paint.get(task.id) == words == paint(words=["a"])
             return {"status": paint.get_status(task.id), "kind": type(words).__name__, "words": words}
 
@@ -56,7 +56,7 @@ def studio(**dependency: Any) -> Any:
             short = await painter.sketch.submit()
             long = await painter.to_async.sketch.submit(60)
             sync = await painter.to_async.paint.submit(["b"])
-            got = [await short.wait(5), await sync.wait(5)]
+            got = [await short.wait(60), await sync.wait(60)]
             await long.cancel()
             return [*got, await long.get_status(), await painter.sketch(0)]
 
@@ -105,12 +105,12 @@ def test_without_its_class(url: str) -> None:
 
         @bentoml.api
         def call(self) -> list[Any]:
-            return [self.painter.to_sync.paint.submit(words=["a"]).wait(5)]
+            return [self.painter.to_sync.paint.submit(words=["a"]).wait(60)]
 
         @bentoml.api
         async def acall(self) -> list[Any]:
             task = await self.painter.to_async.sketching.submit(0)
-            return [await task.wait(5)]
+            return [await task.wait(60)]
 
     with served(Caller) as app:
         assert app.ask("/call", {}).json() == [["a"]]

@@ -99,7 +99,7 @@ def failed(app: Served, kind: str) -> Any:
     id = app.ask("/task/submit", {"kind": kind}).json()["task_id"]
 
     async def result() -> Any:
-        for _ in range(100):
+        for _ in range(3000):
             reply = await app.request("/task/get", method="GET", query=f"task_id={id}")
             if reply.status != 400:
                 return reply

@@ -61,7 +61,7 @@ def test_a_dropped_answer_leaves_no_file(tmp_path: Path) -> None:
         @bentoml.task
         def labour(self, text: str) -> str:
             entered.set()
-            leave.wait(10)
+            leave.wait(60)
             return text * 2
 
         @bentoml.task
@@ -78,7 +78,7 @@ def test_a_dropped_answer_leaves_no_file(tmp_path: Path) -> None:
         for path in ("/labour", "/stubborn"):
             entered.clear()
             id = submit(client, path, json={"text": "x" * 100_000})
-            assert entered.wait(10)
+            assert entered.wait(60)
             assert client.put(f"{path}/cancel?task_id={id}").status_code == 200
             leave.set()
             assert status(client, path, id) == "canceled"
@@ -101,9 +101,17 @@ def test_a_result_whose_file_somebody_deleted(tmp_path: Path) -> None:
         assert again.status_code == 503
 
 
-def test_the_time_limit_of_requests_is_not_that_of_tasks(client: Client) -> None:
-    assert client.post("/waiting", json={"seconds": 30}).status_code == 504
-    assert result(client, "/waiting", submit(client, "/waiting", json={"seconds": 0.7})).text == "slept"
+def test_the_time_limit_of_requests_is_not_that_of_tasks() -> None:
+    @bentoml.service(traffic={"timeout": 0.5})
+    class Hasty:
+        @bentoml.task
+        async def waiting(self, seconds: float) -> str:
+            await asyncio.sleep(seconds)
+            return "slept"
+
+    with client_of(Hasty) as client:
+        assert client.post("/waiting", json={"seconds": 30}).status_code == 504
+        assert result(client, "/waiting", submit(client, "/waiting", json={"seconds": 0.7})).text == "slept"
 
 
 def test_the_time_limit_of_tasks() -> None:
@@ -130,7 +138,9 @@ def test_as_many_at_once_as_the_service_says() -> None:
             nonlocal now, most
             now += 1
             most = max(most, now)
-            await asyncio.sleep(0.02)
+            while most < 3:
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)  # for a fourth one to come
             now -= 1
 
     with client_of(Several) as client:
@@ -164,12 +174,12 @@ def test_submissions_count_as_requests_and_tasks_do_not() -> None:
         @bentoml.task
         def labour(self) -> str:
             entered.set()
-            leave.wait(10)
+            leave.wait(60)
             return "done"
 
     with client_of(Narrow) as client:
         id = submit(client, "/labour")
-        assert entered.wait(10)
+        assert entered.wait(60)
         other = submit(client, "/labour")
         assert client.put(f"/labour/cancel?task_id={other}").status_code == 200
         entered.clear()
@@ -178,7 +188,7 @@ def test_submissions_count_as_requests_and_tasks_do_not() -> None:
         leave.clear()
         with ThreadPoolExecutor(1) as pool:
             direct = pool.submit(client.post, "/labour", json={})
-            assert entered.wait(10)
+            assert entered.wait(60)
             answer = client.post("/labour/submit", json={})
             leave.set()
             assert direct.result().text == "done"
@@ -240,14 +250,15 @@ def test_tasks_wait_for_the_next_server(tmp_path: Path) -> None:
 
 def test_what_runs_when_the_server_ends_gets_its_time(tmp_path: Path) -> None:
     place = Place("test", tmp_path / "tasks.db", tmp_path)
-    with client_of(Jobs, place, grace=5) as client:
-        id = submit(client, "/waiting", json={"seconds": 0.2})
-        until(client, "/waiting", id, "in_progress")
+    with client_of(Jobs, place, grace=60) as client:
+        id = submit(client, "/deep/gated", json={"n": 1})
+        until(client, "/deep/gated", id, "in_progress")
         other = submit(client, "/double", json={"n": 2})
         client.app.end()  # type: ignore[attr-defined]  # the application of a worker has it
-    assert BENCH.ran == [], "nothing new was begun"
+        BENCH.gate.set()
+    assert BENCH.ran == [1], "nothing new was begun"
     with client_of(Jobs, place) as client:
-        assert status(client, "/waiting", id) == "completed"
+        assert status(client, "/deep/gated", id) == "completed"
         assert result(client, "/double", other).json() == 4
 
 

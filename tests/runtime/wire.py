@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from tests.runtime.instant import run_instantly
 from uvicorn.server import ServerState
 
 from bentoml.runtime.http.protocol import Connection, Connections
@@ -108,7 +109,7 @@ def talk(
     limits: Limits | None = None,
     keep_alive: float = 5,
 ) -> None:
-    """Run a conversation; nothing may be left behind when its connection is lost."""
+    """Run a conversation, in which nobody waits; nothing may be left behind when its connection is lost."""
 
     async def main() -> None:
         spoken = Talk(app, limits or Limits(), keep_alive)
@@ -120,7 +121,7 @@ def talk(
         assert not spoken.state.connections
         assert not spoken.state.tasks
 
-    asyncio.run(main())
+    run_instantly(main())
 
 
 @asynccontextmanager

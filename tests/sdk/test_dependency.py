@@ -236,14 +236,15 @@ def test_as_many_threads_as_the_dependency_allows() -> None:
 
 
 def test_a_caller_that_gives_up_goes_on_and_the_thread_keeps_its_place() -> None:
-    release, ran = threading.Event(), []
+    entered, release, ran = threading.Event(), threading.Event(), []
 
     @bentoml.service(threads=1)
     class Slow:
         @bentoml.api
         def wait(self) -> None:
             ran.append("first")
-            release.wait(5)
+            entered.set()
+            release.wait(60)
             ran.append("end of first")
 
         @bentoml.api
@@ -251,8 +252,11 @@ def test_a_caller_that_gives_up_goes_on_and_the_thread_keeps_its_place() -> None
             ran.append("second")
 
     async def call(user: Any) -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(user.slow.to_async.wait(), 0.02)
+        waiting = asyncio.ensure_future(user.slow.to_async.wait())
+        assert await asyncio.to_thread(entered.wait, 60)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
         second = asyncio.create_task(user.slow.to_async.quick())
         await asyncio.sleep(0.01)
         assert ran == ["first"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.runtime.instant import run_instantly
+
 from bentoml.runtime.http.deadlines import Deadlines
 
 NEVER = float("inf")
@@ -36,7 +38,7 @@ def watched(*things: Thing, seconds: float = 0.2) -> list[str]:
         for thing in things:
             deadlines.remove(thing)
 
-    asyncio.run(main())
+    run_instantly(main())
     return errors
 
 

@@ -115,25 +115,27 @@ def test_connections_spread_over_the_workers(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_replaced_while_the_others_serve(start: Start) -> None:
-    with start("workers=2") as server:
+def test_a_killed_worker_is_replaced_while_the_others_serve(start: Start, tmp_path: Path) -> None:
+    with start("workers=2 hold=restart") as server:
         url, (first, second) = server.url(), server.pids()
         os.kill(first, signal.SIGKILL)
         server.said(r"worker 1 \(process \d+\) was ended by signal SIGKILL; it starts again in 0.5 s")
         assert {int(get(url)) for _ in range(20)} == {second}  # nobody waits for the dead one
+        (tmp_path / "go").touch()
         new = int(server.said(r"worker 1 \(process (\d+)\) is ready"))
         until(lambda: new in {int(get(url)) for _ in range(5)}, lambda: "the new worker does not answer")
         assert new != first
 
 
 @pytest.mark.slow
-def test_the_only_worker_dies_and_the_port_refuses_until_it_is_back(start: Start) -> None:
-    with start() as server:
+def test_the_only_worker_dies_and_the_port_refuses_until_it_is_back(start: Start, tmp_path: Path) -> None:
+    with start("hold=restart") as server:
         url = server.url()
         os.kill(server.pids()[0], signal.SIGKILL)
         server.said("starts again")
         with pytest.raises(ConnectionRefusedError):
             get(url)
+        (tmp_path / "go").touch()
         server.said("is ready")
         assert get(url)
 
@@ -152,13 +154,14 @@ def test_a_worker_that_cannot_start_again_is_tried_again_and_again(start: Start)
 def test_a_signal_lets_requests_end_and_refuses_new_ones(
     start: Start, tmp_path: Path, number: signal.Signals
 ) -> None:
-    with start("workers=2") as server, ThreadPoolExecutor(1) as thread:
+    with start("workers=2 timeout=60") as server, ThreadPoolExecutor(1) as thread:
         url = server.url()
-        answer = thread.submit(get, url, "/2")
+        answer = thread.submit(get, url, "/go")
         begun(tmp_path)
         server.process.send_signal(number)
         until(lambda: refuses(url), lambda: "it goes on listening")
         assert not answer.done()
+        (tmp_path / "go").touch()
         assert int(answer.result()) in server.pids()
         assert server.wait() == 0
     assert marks(tmp_path, "shutdown") == 2
@@ -167,11 +170,11 @@ def test_a_signal_lets_requests_end_and_refuses_new_ones(
 @pytest.mark.slow
 def test_requests_that_take_too_long_are_cut(start: Start, tmp_path: Path) -> None:
     with start("timeout=1") as server, ThreadPoolExecutor(1) as thread:
-        answer = thread.submit(get, server.url(), "/30")
+        answer = thread.submit(get, server.url(), "/600")
         begun(tmp_path)
         start_of_end = time.monotonic()
         assert server.stop() == 0
-        assert 0.9 < time.monotonic() - start_of_end < 10
+        assert time.monotonic() - start_of_end > 0.9
         with pytest.raises(OSError):
             answer.result()
 
@@ -179,7 +182,7 @@ def test_requests_that_take_too_long_are_cut(start: Start, tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_second_signal_ends_at_once(start: Start, tmp_path: Path) -> None:
     with start() as server, ThreadPoolExecutor(1) as thread:
-        answer = thread.submit(get, server.url(), "/30")
+        answer = thread.submit(get, server.url(), "/600")
         begun(tmp_path)
         server.process.send_signal(signal.SIGINT)
         server.said("Stopping")

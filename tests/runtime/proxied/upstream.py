@@ -28,7 +28,12 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         os._exit(3)
     if scope["path"] == "/slow":
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        for number in range(100):
+        while (await receive())["more_body"]:
+            pass
+        gone = asyncio.create_task(receive())
+        for number in range(3000):
+            if gone.done():
+                return
             await send({"type": "http.response.body", "body": b"%d " % number, "more_body": True})
             await asyncio.sleep(0.02)
         await send({"type": "http.response.body", "body": b"end"})

@@ -75,7 +75,7 @@ def test_who_cannot_be_reached_is_told_once_and_asked_again_later(
     started = time.monotonic()
     for _ in range(3):
         assert digests.find(f"{nobody}/team/app:1", AMD64) is None
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10, "nothing like the minutes in which others are asked again"
     (said,) = caplog.messages
     assert f"`{nobody}/team/app:1`" in said and "cannot be reached" in said and "--update-base" in said
     (file,) = (digests.root / "records").iterdir()
@@ -116,7 +116,7 @@ def test_one_who_accepts_and_says_nothing_is_not_waited_for(digests: BaseDigests
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         started = time.monotonic()
         assert digests.find(f"{host}/team/app:1", AMD64) is None
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 30, "others have a minute"
 
 
 def test_a_login_is_used(registry: FakeRegistry, digests: BaseDigests, tmp_path: Path) -> None:
