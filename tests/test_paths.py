@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bentoml.exceptions import InvalidArgument
-from bentoml.paths import atomic_write, nameless, under, write_atomic
+from bentoml.paths import atomic_write, name_problem, nameless, under, write_atomic
 
 
 @pytest.mark.parametrize(
@@ -155,3 +155,9 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_a_file_system_that_has_no_such_files_is_asked_for_one_with_a_name() -> None:
     with pytest.raises(OSError, match="draft"):
         write(Path("/proc/self/fdinfo"), os.O_TMPFILE)
+
+
+def test_where_names_are_not_utf_8_the_setting_is_to_be_changed_not_the_name() -> None:
+    assert "rename" in name_problem("utf-8") and "rename" in name_problem()
+    said = name_problem("ascii")
+    assert "`ascii`" in said and "PYTHONUTF8=1" in said and "rename" not in said

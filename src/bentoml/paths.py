@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import BinaryIO
 
 from .exceptions import InvalidArgument
 
-__all__ = ["atomic_write", "fsync_folder", "nameless", "under", "write_atomic"]
+__all__ = ["atomic_write", "fsync_folder", "name_problem", "nameless", "under", "write_atomic"]
 
 _NAMELESS: int | None = getattr(os, "O_TMPFILE", None)
 _FILES = "/proc/self/fd"
@@ -38,6 +39,14 @@ def under(root: Path, untrusted: str | os.PathLike[str]) -> Path:
     if resolved != base and base not in resolved.parents:
         raise InvalidArgument(f"path {text!r} leaves its folder; give a path inside it")
     return resolved
+
+
+def name_problem(encoding: str | None = None) -> str:
+    """Say of a name that cannot be one of a file what is wrong with it, or with how this Python takes names."""
+    encoding = encoding or sys.getfilesystemencoding()
+    if encoding == "utf-8":
+        return "is not UTF-8; rename the file"
+    return f"cannot be said in `{encoding}`, as which this Python takes names of files; set PYTHONUTF8=1"
 
 
 @contextmanager

@@ -146,3 +146,25 @@ def test_who_is_told_to_end_tidies_up_first(tmp_path: Path, number: int) -> None
         assert importing.stderr is not None
         assert (importing.wait(), importing.stderr.read()) == (128 + number, b"")
     assert os.listdir(there.staging) == []
+
+
+@pytest.mark.parametrize("command", ["build .", "models export words words.bentomodel", "models verify"])
+def test_names_that_the_encoding_of_this_machine_lacks(tmp_path: Path, command: str) -> None:
+    home = Home(tmp_path / "home")
+    with ModelStore(home).create("words") as model:
+        Path(model.path_of("größe.txt")).write_text("1")
+    (tmp_path / "bentofile.yaml").write_text("service: größe:Service\n")
+    (tmp_path / "größe.py").write_text("")
+    ascii_only = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", *command.split()],
+        cwd=tmp_path,
+        env={**os.environ, "BENTOML_HOME": str(home.root), **ascii_only},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "Error" in done.stderr and "PYTHONUTF8=1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "rename" not in done.stderr
+    assert not (tmp_path / "words.bentomodel").exists()

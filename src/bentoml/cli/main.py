@@ -13,6 +13,7 @@ import typer
 
 from .. import __version__
 from ..exceptions import BentoMLException, StateException
+from ..paths import name_problem
 from ._table import CommandTable, Entry, options_of
 
 __all__ = ["COMMANDS", "root_table", "run"]
@@ -102,6 +103,10 @@ def run(argv: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         _drop_output()
         sys.exit(1)
+    except UnicodeEncodeError as e:
+        if sys.getfilesystemencoding() == "utf-8":
+            raise
+        _fail(f"{_failed(args)}{e.object!r} {name_problem()}")
     except OSError as e:  # the disk is full, a file cannot be read: not a mistake in this program
         _drop_output()
         logging.getLogger("bentoml").debug("", exc_info=e)

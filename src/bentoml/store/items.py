@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ..exceptions import BentoMLException, NotFound
-from ..paths import under
+from ..paths import name_problem, under
 from ..tag import Tag
 from .damage import Damage, Reading, find_damage, said
 from .digest import Digest
@@ -71,7 +71,10 @@ class Item(Generic[InfoT]):
             NotFound: it was deleted.
             BentoMLException: some are not; the message names them.
         """
-        found = self.damage() if thoroughly else find_damage(self._folder, self.info, modes=modes)
+        try:
+            found = self.damage() if thoroughly else find_damage(self._folder, self.info, modes=modes)
+        except UnicodeEncodeError as e:
+            raise BentoMLException(f"{self.info.KIND} `{self.tag}`: {e.object!r} {name_problem()}") from e
         if found and not self._folder.exists():
             raise NotFound(f"{self.info.KIND} `{self.tag}` was deleted while it was looked at")
         if found:

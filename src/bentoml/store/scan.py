@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from ..exceptions import InvalidArgument
-from ..paths import fsync_folder
+from ..paths import fsync_folder, name_problem
 from .blobs import MODE, Blobs
 from .content import is_executable, put_stamp
 from .digest import Digest
@@ -116,7 +116,7 @@ def _walk(root: Path, skip: str, prefix: str = "") -> Iterator[_Found]:
 
 def _check_name(path: str) -> None:
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
-        raise InvalidArgument(f"file name {path!r} holds control characters or is not UTF-8; rename the file")
+        raise InvalidArgument(f"file name {path!r} holds control characters or {name_problem()}")
 
 
 def _inner_link(root: Path, path: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...exceptions import BentoMLException, InvalidArgument
-from ...paths import under
+from ...paths import name_problem, under
 from ..build_file.documents import read_text
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _source_file(path: str, entry: os.DirEntry[str]) -> SourceFile:
     try:
         path.encode()
     except UnicodeEncodeError as e:
-        raise BentoMLException(f"the name of {path!r} is not UTF-8; rename the file or exclude it") from e
+        raise BentoMLException(f"the name of {path!r} {name_problem()} or exclude it") from e
     status = entry.stat(follow_symlinks=False)
     mode = status.st_mode
     if stat.S_ISLNK(mode):
