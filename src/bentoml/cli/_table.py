@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from ._coerce import spare_conversion
 from ._names import name_as_usual
+from ._short import short_usage_errors
 
 __all__ = ["CommandTable", "Entry", "options_of", "run_command"]
 
@@ -49,6 +50,14 @@ class CommandTable(TyperGroup):
         for param in params:
             spare_conversion(param)
         return params
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with short_usage_errors():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with short_usage_errors():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [name for name, entry in self.table.items() if not entry.hidden]

@@ -14,6 +14,7 @@ import typer
 from .. import __version__
 from ..exceptions import BentoMLException, StateException
 from ..paths import name_problem
+from ._short import shortened
 from ._table import CommandTable, Entry, options_of
 
 __all__ = ["COMMANDS", "root_table", "run"]
@@ -115,7 +116,7 @@ def run(argv: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"Error: {message}", file=sys.stderr)
+    print(f"Error: {shortened(message)}", file=sys.stderr)
     sys.exit(1)
 
 
