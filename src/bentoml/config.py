@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["Home", "environment", "set_variables"]
 
@@ -20,8 +20,7 @@ def set_variables(variables: Mapping[str, str]) -> None:
     os.environ.update(variables)
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(NamedTuple):
     """Name each place under ``$BENTOML_HOME``; nothing is created before it is needed.
 
     The layout of ``models`` and ``bentos`` is that of BentoML 1.x, so that both can read one store.

@@ -183,16 +183,16 @@ BUNDLE = Descriptor(
         lambda good: [*good, OTHER],
         lambda good: [*good, *good],
         lambda good: [*good] * 10_000,
-        lambda good: [replace(good[0], size=5)],
-        lambda good: [replace(good[0], size=1 << 60)],
-        lambda good: [replace(good[0], media_type="text/html")],
-        lambda good: [replace(good[0], media_type="application/vnd.bentoml.shard.v1")],
-        lambda good: [replace(OTHER, media_type="application/vnd.bentoml.shard.v1", annotations={"vnd.bentoml.file": str(good[0].digest)})],
+        lambda good: [good[0]._replace(size=5)],
+        lambda good: [good[0]._replace(size=1 << 60)],
+        lambda good: [good[0]._replace(media_type="text/html")],
+        lambda good: [good[0]._replace(media_type="application/vnd.bentoml.shard.v1")],
+        lambda good: [OTHER._replace(media_type="application/vnd.bentoml.shard.v1", annotations={"vnd.bentoml.file": str(good[0].digest)})],
         lambda good: [*good, BUNDLE],
         lambda good: [BUNDLE],
-        lambda good: [replace(BUNDLE, annotations={"vnd.bentoml.count": "-1"})],
-        lambda good: [replace(BUNDLE, annotations={"vnd.bentoml.count": "9" * 5000})],
-        lambda good: [replace(BUNDLE, size=1 << 60)],
+        lambda good: [BUNDLE._replace(annotations={"vnd.bentoml.count": "-1"})],
+        lambda good: [BUNDLE._replace(annotations={"vnd.bentoml.count": "9" * 5000})],
+        lambda good: [BUNDLE._replace(size=1 << 60)],
     ],
     ids=[
         "none", "more", "twice", "very-often", "short", "huge", "type", "no-shard", "few-shards", "bundle-more", "bundle-small",
@@ -237,7 +237,7 @@ def member(name: str, size: int, kind: bytes = tarfile.REGTYPE, link: str = "") 
     ids=["content", "name", "path", "more", "symlink", "hardlink", "device", "empty", "garbage", "cut"],
 )
 def test_a_bundle_that_does_not_hold_its_files(registry: FakeRegistry, home: Home, tar: bytes) -> None:
-    described = replace(BUNDLE, digest=Digest.of(tar), size=len(tar))
+    described = BUNDLE._replace(digest=Digest.of(tar), size=len(tar))
     forged(registry, {"f": b"f"}, layers=lambda good: [described])
     registry.blobs[str(described.digest)] = tar
     refused(registry, home, "bundle|has not the content")
@@ -247,7 +247,7 @@ def test_a_bundle_that_is_right_is_taken(registry: FakeRegistry, home: Home, tmp
     (tmp_path / "f").write_bytes(b"f")
     tar = pack(tmp_path, [entry("f", b"f")])
     (tmp_path / "f").unlink()
-    described = replace(BUNDLE, digest=Digest.of(tar), size=len(tar))
+    described = BUNDLE._replace(digest=Digest.of(tar), size=len(tar))
     forged(registry, {"f": b"f"}, layers=lambda good: [described])
     registry.blobs[str(described.digest)] = tar
     item = pull("model", Reference.parse(f"{registry.host}/team/evil:1"), Pulling(home, {})).item

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,14 +46,14 @@ def place(registry: FakeRegistry, name: str) -> Reference:
 def pushed(
     registry: FakeRegistry, home: Home, item: Model | Bento, name: str | None = None, **how: object
 ) -> Pushed:
-    options = replace(Pushing(home, {}, transport=quick), **how)  # type: ignore[arg-type]
+    options = Pushing(home, {}, transport=quick)._replace(**how)  # type: ignore[arg-type]
     return push(item, place(registry, name or f"team/{item.tag.name}:{item.tag.version}"), options)
 
 
 def pulled(
     registry: FakeRegistry, home: Home, item: Model | Bento, name: str | None = None, **how: object
 ) -> Pulled:
-    options = replace(Pulling(home, {}, transport=quick), **how)  # type: ignore[arg-type]
+    options = Pulling(home, {}, transport=quick)._replace(**how)  # type: ignore[arg-type]
     kind = "model" if isinstance(item, Model) else "bento"
     return pull(kind, place(registry, name or f"team/{item.tag.name}:{item.tag.version}"), options)  # type: ignore[arg-type]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +124,7 @@ def build_project(
         bentofile = folder / bentofile
     config = load_config(project, bentofile)
     if bentofile is not None:
-        options = replace(options, lock_file=bentofile.resolve().parent / LOCK_FILE)
+        options = options._replace(lock_file=bentofile.resolve().parent / LOCK_FILE)
     given = {"service": service, "name": name, "args": dict(args or {})}
     return build_bento(project, _overridden(config, given), home=home, env=env, options=options)
 
@@ -151,8 +150,7 @@ def build_from_arguments(
 def _overridden(config: BuildConfig, given: Mapping[str, Any]) -> BuildConfig:
     """Return the configuration with other values, checked as those of a build file are."""
     checked = parse_config({key: value for key, value in given.items() if value}, source="the command")
-    return replace(
-        config,
+    return config._replace(
         service=checked.service or config.service,
         name=checked.name or config.name,
         args={**config.args, **checked.args},

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..config import Home
 from ..store.bentos import Bento, BentoStore
@@ -38,8 +39,7 @@ __all__ = ["build"]
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What a project asks for by its build file and its service, read and checked; nothing was fetched for it yet."""
 
     config: BuildConfig
@@ -142,8 +142,8 @@ def _with_one_cuda(asked: _Asked, info: BentoInfo, pins: str) -> tuple[_Asked, B
     )
     image = {key: value for key, value in info.image.items() if key != "cuda_version"}
     image["base_image"] = base_image_of(docker.distro, docker.python_version)
-    plain = replace(asked.config, docker=replace(docker, cuda_version=""))
-    return replace(asked, config=plain), replace(info, image=image)
+    plain = asked.config._replace(docker=docker._replace(cuda_version=""))
+    return asked._replace(config=plain), replace(info, image=image)
 
 
 def _stored(job: Job, asked: _Asked, info: BentoInfo, locked: Locked, files: Sequence[SourceFile]) -> Bento:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ..config import Home
 from .packages.lock import LockMode
@@ -17,8 +17,7 @@ LOCK_FILE = "bentofile.lock"
 Step = Callable[[str], AbstractContextManager[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
+class BuildOptions(NamedTuple):
     """How to build, which is no part of the project: the version, the machine to lock for, and what to do with the lock.
 
     ``labels`` go before those of the build file and of the service; ``lock_file`` is by default that of the project;
@@ -27,7 +26,7 @@ class BuildOptions:
     """
 
     version: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     platform: str = "linux"
     offline: bool = False
     lock_mode: LockMode = "reuse"
@@ -39,8 +38,7 @@ class BuildOptions:
 DEFAULTS = BuildOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """What is built, with which store and environment variables, and how."""
 
     project: Path

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..store.digest import Digest
 from ..store.staging import Staging
@@ -34,8 +33,7 @@ from .packages.uv_resolver import UvResolver
 __all__ = ["Locked", "lock_packages", "lock_request", "pack", "with_base"]
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(NamedTuple):
     """What is installed: the content of `requirements.txt` for each platform, and the wheels that lie beside it."""
 
     pins: Mapping[str, str]
@@ -74,7 +72,7 @@ def lock_packages(
     Raises:
         BentoMLException: there is no solution, or the lock would change and may not.
     """
-    own = {one: replace(packed, wheels=fitting(packed.wheels, one, python_version)) for one in platforms}
+    own = {one: packed._replace(wheels=fitting(packed.wheels, one, python_version)) for one in platforms}
     if not requirements.is_locked:
         text = _as_written(requirements, packed)
         return Locked({platform.image: text for platform in platforms}, _files(packed.wheels))

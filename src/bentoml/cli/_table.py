@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -21,8 +20,7 @@ __all__ = ["CommandTable", "Entry", "options_of", "run_command"]
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """Say where a command is and what one line tells of it; ``group`` is the name that errors show.
 
     An entry with ``commands`` is a group of these, and has no module of its own.
@@ -33,7 +31,7 @@ class Entry:
     attribute: str = "app"
     group: str = "bentoml-cli"
     hidden: bool = False
-    commands: Mapping[str, Entry] = field(default_factory=dict)
+    commands: Mapping[str, Entry] = {}
 
 
 class CommandTable(TyperGroup):

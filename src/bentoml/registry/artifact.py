@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..exceptions import BentoMLException
 from ..store.digest import Digest, canonical_json
@@ -38,8 +37,7 @@ EMPTY = Descriptor(  # what a manifest without layers has for one
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What one layer holds: ``size`` bytes from ``start`` on of all files ``entries``, which are equal; or, in a
     bundle, small files one after the other."""
 
@@ -66,24 +64,21 @@ class Piece:
         return Descriptor(_FILE_TYPE, digest, size, notes)
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """A layer, and what it holds."""
 
     descriptor: Descriptor
     piece: Piece
 
 
-@dataclass(frozen=True, slots=True)
-class ModelAt:
+class ModelAt(NamedTuple):
     """A model that a bento needs, which lies as an artifact of its own in the same repository."""
 
     tag: Tag
     manifest: Descriptor
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(NamedTuple):
     """The manifest of an item in a registry."""
 
     kind: ItemKind

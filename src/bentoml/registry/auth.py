@@ -11,8 +11,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from ..exceptions import BentoMLException
@@ -34,8 +34,7 @@ _HELPER_SECONDS = 60.0
 _MAX_ANSWER = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """A name and a secret; without a name the secret is a refresh token."""
 
     username: str
@@ -50,8 +49,7 @@ class Credentials:
         return f"Credentials({self.username!r}, ...)"
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(NamedTuple):
     """What a 401 asks for: the scheme in lower case, and its parameters."""
 
     scheme: str

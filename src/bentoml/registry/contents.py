@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..exceptions import BentoMLException
 from ..store.digest import Digest
@@ -28,8 +27,7 @@ class Content(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Bytes:
+class Bytes(NamedTuple):
     """Content that is held in memory."""
 
     data: bytes
@@ -39,8 +37,7 @@ class Bytes:
         yield self.data[start : start + size]
 
 
-@dataclass(frozen=True, slots=True)
-class _FilePart:
+class _FilePart(NamedTuple):
     path: Path
     start: int
 
@@ -57,8 +54,7 @@ class _FilePart:
             raise BentoMLException(f"`{self.path}` has become shorter while it was read")
 
 
-@dataclass(frozen=True, slots=True)
-class _Bundle:
+class _Bundle(NamedTuple):
     folder: Path
     piece: Piece
 

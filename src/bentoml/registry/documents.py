@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..exceptions import BentoMLException
 from ..store.digest import Digest
@@ -39,14 +39,13 @@ class MediaType:
     DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(NamedTuple):
     """Point to content: what it is, its digest, its size in bytes."""
 
     media_type: str
     digest: Digest
     size: int
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = {}
 
     def to_json(self) -> dict[str, object]:
         """Return the descriptor as the specification writes it."""

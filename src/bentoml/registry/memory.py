@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..store.digest import Digest
 from ..store.locks import try_lock
@@ -39,8 +40,7 @@ class Note:
                 os.pwrite(self._file, json.dumps(text).encode() if text else b"", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """Short texts by key, a file each, in a folder that is made with the first."""
 
     folder: Path

@@ -7,7 +7,6 @@ repository) is given, or stands in ``BENTOML_REGISTRY``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..exceptions import BentoMLException, InvalidArgument
 from ..tag import Tag
@@ -36,7 +35,7 @@ def push_place(tag: Tag, repository: str | None, registry: str | None, env: Mapp
     if place.digest is not None:
         raise InvalidArgument(f"`{repository}` has a digest, which follows from what is pushed; leave it out")
     named = place.tag if _has_tag(repository) else None
-    return replace(place, tag=named or tag.version or "latest")
+    return place._replace(tag=named or tag.version or "latest")
 
 
 def pull_place(text: str, registry: str | None, env: Mapping[str, str]) -> Reference:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ..config import Home
 from ..exceptions import BentoMLException, InvalidArgument, NotFound
@@ -37,8 +37,7 @@ _NAMED = 10
 _COMMAND = {"model": "`bentoml models pull`", "bento": "`bentoml pull`"}
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(NamedTuple):
     """The item in the store, what came in with it, and the bytes that were fetched for it."""
 
     item: Model | Bento
@@ -51,8 +50,7 @@ class Pulled:
         return any(each.is_new for each in self.received)
 
 
-@dataclass(frozen=True)
-class Pulling:
+class Pulling(NamedTuple):
     """How to pull: with whose credentials, how much at a time; ``told`` and ``expected`` are as in `Pushing`."""
 
     home: Home
@@ -66,8 +64,7 @@ class Pulling:
     transport: Callable[[], Transport] = Transport
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(NamedTuple):
     """An item that is not in the store: its artifact, its manifest as it is and as it reads."""
 
     artifact: Artifact

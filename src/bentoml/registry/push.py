@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ..config import Home
 from ..exceptions import BentoMLException, InvalidArgument, NotFound
@@ -31,8 +32,7 @@ __all__ = ["Pushed", "Pushing", "push"]
 THREADS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(NamedTuple):
     """Where an item is, under which digest, and what had to be sent for it."""
 
     item: Model | Bento
@@ -46,8 +46,7 @@ class Pushed:
         return f"{self.place}@{self.digest}"
 
 
-@dataclass(frozen=True)
-class Pushing:
+class Pushing(NamedTuple):
     """How to push: with whose credentials, how much at a time; ``told`` is called with the bytes that were moved, and
     ``expected`` with those that will be."""
 
@@ -171,7 +170,7 @@ class _Pusher:
             layer.descriptor.digest: (layer.descriptor, content_of(folder, layer.piece)) for layer in layers
         }
         blobs[artifact.config.digest] = (artifact.config, Bytes(config))
-        artifact = replace(artifact, layers=tuple(layer.descriptor for layer in layers))
+        artifact = artifact._replace(layers=tuple(layer.descriptor for layer in layers))
         if not layers:
             blobs[EMPTY.digest] = (EMPTY, Bytes(b"{}"))
         if self._how.expected is not None:

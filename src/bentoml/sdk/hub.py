@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..exceptions import BentoMLException, MissingDependencyException, NotFound
 
@@ -17,8 +16,7 @@ __all__ = ["Snapshot", "commit_of", "fetch", "files_of", "find_pin", "is_commit"
 _NOT_HERE = FileNotFoundError  # what the library raises for files that are not in the cache
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Files of a model at a revision; ``include`` and ``exclude`` are patterns, ``cache`` is the library's own by default."""
 
     model_id: str

@@ -12,10 +12,9 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..exceptions import BentoMLException, NotFound
 from ..paths import atomic_write, fsync_folder
@@ -29,8 +28,7 @@ logger = logging.getLogger(__name__)
 MARK = "@"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Alias:
+class Alias(NamedTuple):
     """Name an item of the store by ``name@alias``; both parts follow the grammar of tags."""
 
     name: str
@@ -72,8 +70,7 @@ def parse_taglike(taglike: str | Tag) -> str | Tag:
     return Tag.from_taglike(taglike)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """Say when an alias was moved, from which version to which; None is where it began or ended."""
 
     time: datetime

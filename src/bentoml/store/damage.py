@@ -11,10 +11,10 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
+from typing import NamedTuple
 
 from ..exceptions import BentoMLException
 from ..tag import Tag
@@ -32,8 +32,7 @@ _NOT_EXECUTABLE = "cannot be executed, which it could when it was stored"
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(NamedTuple):
     """Say what is wrong with one file of an item: its path in the item, and what; ``str()`` says it to people."""
 
     kind: str

@@ -7,9 +7,8 @@ import json
 import re
 from base64 import b32encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 __all__ = ["Digest", "canonical_json"]
 
@@ -18,8 +17,7 @@ _CHUNK = 1 << 20
 _VERSION_LENGTH = 16
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(NamedTuple):
     """Name content by its sha256, as 64 lower-case hexadecimal characters; ``str()`` gives ``sha256:<hex>``."""
 
     hex: str

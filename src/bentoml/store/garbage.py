@@ -14,9 +14,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..config import Home
 from ..exceptions import BentoMLException
@@ -43,8 +42,7 @@ _WEEK = 7 * _DAY
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{12}")  # of `paths.atomic_write`
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One thing that nobody needs: what it is, what it is called, and the bytes that its removal gives back."""
 
     kind: Kind

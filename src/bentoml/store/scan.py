@@ -9,9 +9,9 @@ import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import NamedTuple
 
 from ..exceptions import InvalidArgument
 from ..paths import fsync_folder, name_problem
@@ -25,8 +25,7 @@ __all__ = ["durable_copy", "folder_size", "scan", "sync_folders", "take"]
 _THREADS = min(os.cpu_count() or 1, 8)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     path: str  # relative to the folder that is scanned, with `/`
     file: Path
     size: int
@@ -187,7 +186,7 @@ def _owned(found: _Found) -> _Found:
     mode = MODE[is_executable(found.mode)]
     os.chmod(found.file, mode)
     put_stamp(found.file)  # before it is read: what is written from now on shows
-    return replace(found, mode=mode, names=1)
+    return found._replace(mode=mode, names=1)
 
 
 def _sync(file: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..exceptions import BentoMLException
 from .digest import Digest, canonical_json
@@ -14,8 +14,7 @@ __all__ = ["Entry", "Tree"]
 _NEWLINE = "\n"  # and nothing else that `splitlines` takes for one
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One file: its path (relative, with ``/``), size in bytes and content.
 
     ``link`` is the target of a symbolic link, relative to it; its size is 0 and its digest that of the target's text.
@@ -51,8 +50,7 @@ class Entry:
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(NamedTuple):
     """The files of an item, sorted by path. Folders have no identity of their own: an empty one is not kept."""
 
     entries: tuple[Entry, ...] = ()

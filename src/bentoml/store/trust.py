@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..config import Home
 from ..exceptions import BentoMLException
@@ -23,8 +23,7 @@ __all__ = ["Receipt", "Trust"]
 _NAMED = 5  # files that a message names
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Say of an item with pickled content where it came from, which files hold it, and whether it is trusted."""
 
     origin: str
@@ -79,14 +78,14 @@ class Trust:
         receipt = self.receipt(digest)
         if receipt is None or receipt.is_trusted:
             return receipt
-        trusted = replace(receipt, is_trusted=True)
+        trusted = receipt._replace(is_trusted=True)
         self._write(digest, trusted)
         return trusted
 
     def _write(self, digest: Digest, receipt: Receipt) -> None:
         with self._staging.publishing():  # so that what is half written was left by the dead
             self._root.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._file(digest), json.dumps(asdict(receipt)).encode())
+            write_atomic(self._file(digest), json.dumps(receipt._asdict()).encode())
 
     def _file(self, digest: Digest) -> Path:
         return self._root / digest.hex

@@ -10,7 +10,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -101,7 +101,7 @@ def test_the_containerd_store_pulls_the_blobs_that_it_lacks(engine: FakeEngine) 
 
 def test_a_layer_that_cannot_be_read_ends_the_pull_with_its_own_error(engine: FakeEngine) -> None:
     engine.containerd = True
-    broken = replace(IMAGE, layers=(replace(IMAGE.layers[0], blob=Unreadable()), *IMAGE.layers[1:]))
+    broken = IMAGE._replace(layers=(IMAGE.layers[0]._replace(blob=Unreadable()), *IMAGE.layers[1:]))
     with pytest.raises(BentoMLException, match="the file is gone"):
         sink(engine).write(broken, ["app:1"])
     assert engine.tags == {} and engine.loads == []
@@ -230,8 +230,8 @@ def test_a_real_engine_knows_the_image_by_our_id(name: str) -> None:
 def test_a_real_engine_takes_an_image_without_the_layers_that_it_has(name: str) -> None:
     EngineSink(os.environ).write(unique("one", name), [f"{name}:1"])
     changed = unique("two", name)
-    unread = tuple(replace(layer, blob=NeverRead()) for layer in changed.layers[:-1])
-    EngineSink(os.environ).write(replace(changed, layers=(*unread, changed.layers[-1])), [f"{name}:1"])
+    unread = tuple(layer._replace(blob=NeverRead()) for layer in changed.layers[:-1])
+    EngineSink(os.environ).write(changed._replace(layers=(*unread, changed.layers[-1])), [f"{name}:1"])
     with connected(os.environ) as client:
         assert client.images.get(f"{name}:1").id in ids_of(changed)
 

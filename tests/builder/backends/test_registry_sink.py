@@ -6,7 +6,6 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -81,8 +80,8 @@ def test_a_second_push_sends_nothing(registry: FakeRegistry, sink: RegistrySink)
     sink.write(IMAGE, [f"{registry.host}/team/app:1"])
     before = registry.received
     del registry.seen[:]
-    unread = tuple(replace(layer, blob=Pieces(())) for layer in IMAGE.layers)
-    sink.write(replace(IMAGE, layers=unread), [f"{registry.host}/team/app:2"])
+    unread = tuple(layer._replace(blob=Pieces(())) for layer in IMAGE.layers)
+    sink.write(IMAGE._replace(layers=unread), [f"{registry.host}/team/app:2"])
     assert registry.received == before
     assert [method for method, _, _ in registry.seen] == ["GET", "PUT"]
 
@@ -157,7 +156,7 @@ def test_a_login_is_that_of_docker(
         sink.write(IMAGE, [name])
     auths = {"auths": {registry.host: {"auth": b64encode(b"me:secret").decode()}}}
     (tmp_path / "config.json").write_text(json.dumps(auths))
-    replace(sink, env={"DOCKER_CONFIG": str(tmp_path)}).write(IMAGE, [name])
+    sink._replace(env={"DOCKER_CONFIG": str(tmp_path)}).write(IMAGE, [name])
     assert tags(registry) == {"team/app/1"}
 
 
@@ -278,7 +277,7 @@ def test_a_layer_that_is_not_what_it_was_is_never_part_of_an_image(
         bytes(good.descriptor.size),
         bytes(good.descriptor.size - 1),
     ):
-        broken = replace(IMAGE, layers=(replace(good, blob=Pieces((bad,))), *IMAGE.layers[1:]))
+        broken = IMAGE._replace(layers=(good._replace(blob=Pieces((bad,))), *IMAGE.layers[1:]))
         with pytest.raises(BentoMLException, match=r"not what you said|has become shorter"):
             sink.write(broken, [f"{registry.host}/team/app:1"])
         assert tags(registry) == set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,29 +16,32 @@ from bentoml.builder.backends.select import open_sink
 from bentoml.builder.oci.bases.select import open_base
 from bentoml.builder.oci.model import Platform, Sink
 from bentoml.exceptions import BentoMLException, InvalidArgument
+from bentoml.store.archives.watch import Unwatched
 
 IMAGE = small_image("one", "two")
+NOBODY = Unwatched()
 
 
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        (None, EngineSink({})),
-        ("type=docker", EngineSink({})),
+        (None, EngineSink({}, watch=NOBODY)),
+        ("type=docker", EngineSink({}, watch=NOBODY)),
         ("type=oci,dest=out", LayoutSink(Path("out"))),
         ("dest=/a=b,type=oci", LayoutSink(Path("/a=b"))),
-        ("type=oci-archive,dest=a.tar", ArchiveSink(Path("a.tar"), "oci")),
-        ("type=docker-archive,dest=a.tar", ArchiveSink(Path("a.tar"), "docker")),
-        ("type=docker,dest=a.tar", ArchiveSink(Path("a.tar"), "docker")),
-        ("type=oci,dest=a.tar", ArchiveSink(Path("a.tar"), "oci")),
+        ("type=oci-archive,dest=a.tar", ArchiveSink(Path("a.tar"), "oci", NOBODY)),
+        ("type=docker-archive,dest=a.tar", ArchiveSink(Path("a.tar"), "docker", NOBODY)),
+        ("type=docker,dest=a.tar", ArchiveSink(Path("a.tar"), "docker", NOBODY)),
+        ("type=oci,dest=a.tar", ArchiveSink(Path("a.tar"), "oci", NOBODY)),
         ("type=oci,dest=a.tar,tar=false", LayoutSink(Path("a.tar"))),
-        ("type=oci,dest=out,tar=true", ArchiveSink(Path("out"), "oci")),
-        ("type=oci,dest=-", ArchiveSink(Path("-"), "oci")),
-        ("type=image,name=a:1", EngineSink({})),
+        ("type=oci,dest=out,tar=true", ArchiveSink(Path("out"), "oci", NOBODY)),
+        ("type=oci,dest=-", ArchiveSink(Path("-"), "oci", NOBODY)),
+        ("type=image,name=a:1", EngineSink({}, watch=NOBODY)),
     ],
 )
 def test_outputs(output: str | None, expected: Sink) -> None:
-    assert open_sink(output, env={}) == expected
+    sink = open_sink(output, env={}, watch=NOBODY)
+    assert (type(sink), sink) == (type(expected), expected)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_failed_archive_leaves_the_old_one(tmp_path: Path) -> None:
     sink.write(IMAGE, ["app:1"])
     before = (tmp_path / "a.tar").read_bytes()
     size = IMAGE.layers[0].descriptor.size
-    broken = replace(IMAGE, layers=(replace(IMAGE.layers[0], blob=Pieces((bytes(size),))),))
+    broken = IMAGE._replace(layers=(IMAGE.layers[0]._replace(blob=Pieces((bytes(size),))),))
     with pytest.raises(BentoMLException, match="is damaged"):
         sink.write(broken, ["app:1"])
     assert (tmp_path / "a.tar").read_bytes() == before

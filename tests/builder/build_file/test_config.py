@@ -299,7 +299,7 @@ def test_the_example_is_what_the_parser_reads(tmp_path: Path) -> None:
         "cuda_version",
     }  # the first two are no keys, the last gives way to `base_image`
     for part, plain in ((config, default), (config.python, default.python), (config.docker, default.docker)):
-        for name in sorted(part.__dataclass_fields__.keys() - not_shown):
+        for name in sorted({*part._fields} - not_shown):
             assert getattr(part, name) != getattr(plain, name), f"the example does not show `{name}`"
     assert load_config(tmp_path, EXAMPLE).service == "service:Iris"
     shown = set(re.findall(r"^ *#? *(\w+):", EXAMPLE.read_text(), re.MULTILINE))
@@ -308,7 +308,7 @@ def test_the_example_is_what_the_parser_reads(tmp_path: Path) -> None:
 
 def test_the_reference_has_a_row_for_each_key() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", REFERENCE.read_text(), re.MULTILINE)
-    keys = [key for key in BuildConfig.__dataclass_fields__ if key not in ("python", "docker")]
+    keys = [key for key in BuildConfig._fields if key not in ("python", "docker")]
     assert sorted(rows) == sorted([*keys, *PYTHON_KEYS, *DOCKER_KEYS, *CONDA_KEYS])
 
 

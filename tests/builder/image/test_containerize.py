@@ -14,7 +14,6 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -395,7 +394,7 @@ def test_a_base_with_a_virtual_environment_where_ours_will_lie(bench: Bench) -> 
     below, link = base(), TarEntry.symlink("app/.venv/bin/python3.11", "/usr/local/bin/python3.11")
     config = {**below.config, "config": {"Env": ["PATH=/app/.venv/bin:/usr/local/bin"]}}
     run = RunConfig("0", "/", ("python3",))
-    image = assemble(replace(below, config=config), [layer([link])], run, epoch=0)
+    image = assemble(below._replace(config=config), [layer([link])], run, epoch=0)
     write_layout(bench.root / "with-venv", image, ["base:1"])
     bento = save_bento(bench.home, bench.wheels)
     containerize(
@@ -452,8 +451,8 @@ def test_packages_that_cannot_be_had_leave_nothing(bench: Bench) -> None:
 
 
 def test_one_image_for_several_platforms(bench: Bench) -> None:
-    arm = replace(
-        base(), platform=Platform("linux", "arm64"), config={**base().config, "architecture": "arm64"}
+    arm = base()._replace(
+        platform=Platform("linux", "arm64"), config={**base().config, "architecture": "arm64"}
     )
     images = [assemble(below, [], RunConfig("0", "/", ("python3",)), epoch=0) for below in (base(), arm)]
     write_layout(bench.root / "base", ImageIndex(tuple(images)), ["base:1"])

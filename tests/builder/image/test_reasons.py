@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.builder.oci.images import small_layer
 
@@ -12,7 +10,7 @@ from bentoml.builder.oci.model import Layer, LayerKind
 
 
 def layer(kind: LayerKind, about: str) -> Layer:
-    return replace(small_layer(about), kind=kind, about=about)
+    return small_layer(about)._replace(kind=kind, about=about)
 
 
 LAYERS = [
@@ -31,7 +29,7 @@ FACTS = Facts("base", "lock", "wheels", ("iris:1", "org/bert@0123"), IDS)
 def without(number: int, **changes: object) -> Facts:
     """Return what was before, when the layer with this number was another one."""
     ids = (*IDS[:number], "sha256:other", *IDS[number + 1 :])
-    return replace(FACTS, layers=ids, **changes)  # type: ignore[arg-type]  # fields of Facts
+    return FACTS._replace(layers=ids, **changes)  # type: ignore[arg-type]  # fields of Facts
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bentoml.builder.oci.blobs import PlainBlob
 from bentoml.builder.oci.codec import gzip_codec, layer_of, stored_codec, zstd_codec
@@ -54,7 +54,7 @@ def zstd_image() -> Image:
     """Return an image whose lower layer is compressed with zstd, as some bases are."""
     image = small_image("above")
     weights = layer_of(PlainBlob(image.layers[0].blob), zstd_codec(), "base", "weights")
-    return replace(image, layers=(weights, *image.layers[1:]))
+    return image._replace(layers=(weights, *image.layers[1:]))
 
 
 def content(image: Image | Base) -> list[bytes]:

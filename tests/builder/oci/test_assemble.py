@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,11 +20,11 @@ RUN = RunConfig(
     ports=("3000/tcp",),
     labels={"mine": "yes"},
 )
-MINE = replace(layer([]), kind="source", about="bento iris:1")
+MINE = layer([])._replace(kind="source", about="bento iris:1")
 
 
 def config_of(*layers: Layer, epoch: int = 0, **changes: Any) -> dict[str, Any]:
-    image = assemble(replace(base(env=("A=0", "B=x=y")), **changes), layers, RUN, epoch=epoch)
+    image = assemble(base(env=("A=0", "B=x=y"))._replace(**changes), layers, RUN, epoch=epoch)
     loaded: dict[str, Any] = json.loads(image.config)
     return loaded
 
@@ -41,7 +40,7 @@ def test_how_it_runs() -> None:
 
 
 def test_the_health_check_is_that_of_the_bento() -> None:
-    image = assemble(base(), [], replace(RUN, health=("/ask", "3000")), epoch=0)
+    image = assemble(base(), [], RUN._replace(health=("/ask", "3000")), epoch=0)
     check = json.loads(image.config)["config"]["Healthcheck"]
     assert check["Test"] == ["CMD", "/ask", "3000"]
     assert check["Interval"] == 10_000_000_000, "nanoseconds"
@@ -87,4 +86,4 @@ def test_too_many_layers_are_refused() -> None:
 
 def test_the_environment_of_a_base() -> None:
     assert base_environment(base(env=("B=x=y",)))["B"] == "x=y"
-    assert base_environment(replace(base(), config={})) == {}
+    assert base_environment(base()._replace(config={})) == {}

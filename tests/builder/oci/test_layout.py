@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,7 +116,7 @@ def test_an_attempt_that_was_cut_short_is_taken_up(tmp_path: Path) -> None:
 def test_a_layer_that_changed_since_leaves_no_image_and_can_be_tried_again(tmp_path: Path) -> None:
     top = IMAGE.layers[-1]
     data = b"".join(top.blob.chunks())
-    broken = replace(IMAGE, layers=(*IMAGE.layers[:-1], replace(top, blob=Pieces((data[:-1], b"X")))))
+    broken = IMAGE._replace(layers=(*IMAGE.layers[:-1], top._replace(blob=Pieces((data[:-1], b"X")))))
     with pytest.raises(BentoMLException, match="no longer those of"):
         write_layout(tmp_path, broken, ["app:1"])
     assert not (tmp_path / "index.json").exists()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def test_a_lock_is_made_once(tmp_path: Path) -> None:
     file, resolver = tmp_path / "bentofile.lock", FakeResolver(PINS)
     assert lock_requirements(REQUEST, file, resolver) == PINS
     before = file.stat()
-    again = replace(REQUEST, requirements=("anyio", "numpy"), indexes=Indexes(index_url="https://elsewhere"))
+    again = REQUEST._replace(requirements=("anyio", "numpy"), indexes=Indexes(index_url="https://elsewhere"))
     assert lock_requirements(again, file, resolver) == PINS
     assert lock_requirements(again, file, resolver, "locked") == PINS
     assert file.stat().st_mtime_ns == before.st_mtime_ns
@@ -45,8 +44,8 @@ def test_a_lock_is_made_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        replace(REQUEST, requirements=("numpy",)),
-        replace(REQUEST, declared=Indexes(index_url="https://x")),
+        REQUEST._replace(requirements=("numpy",)),
+        REQUEST._replace(declared=Indexes(index_url="https://x")),
     ],
     ids=["requirements", "index"],
 )
@@ -63,8 +62,8 @@ def test_other_inputs_are_resolved_anew_with_the_old_pins_preferred(
 def test_another_platform_or_python_has_an_entry_of_its_own(tmp_path: Path) -> None:
     file, resolver = tmp_path / "bentofile.lock", FakeResolver(PINS, "a==1\n", "b==1\n")
     lock_requirements(REQUEST, file, resolver)
-    lock_requirements(replace(REQUEST, platform=LockPlatform.parse("linux/arm64")), file, resolver)
-    lock_requirements(replace(REQUEST, python_version="3.12"), file, resolver)
+    lock_requirements(REQUEST._replace(platform=LockPlatform.parse("linux/arm64")), file, resolver)
+    lock_requirements(REQUEST._replace(python_version="3.12"), file, resolver)
     assert list(Lock.parse(file.read_text()).entries) == [
         "aarch64-manylinux_2_36-python3.11",
         "x86_64-manylinux_2_36-python3.11",
@@ -74,7 +73,7 @@ def test_another_platform_or_python_has_an_entry_of_its_own(tmp_path: Path) -> N
 
 
 def test_what_another_build_locked_meanwhile_is_kept(tmp_path: Path) -> None:
-    file, other = tmp_path / "bentofile.lock", replace(REQUEST, python_version="3.12")
+    file, other = tmp_path / "bentofile.lock", REQUEST._replace(python_version="3.12")
 
     class Slow:
         def resolve(self, request: LockRequest) -> str:
@@ -112,7 +111,7 @@ def test_locked_fails_where_the_lock_would_change(tmp_path: Path) -> None:
     lock_requirements(REQUEST, file, resolver)
     before = file.read_bytes()
     with pytest.raises(BentoMLException, match="other requirements"):
-        lock_requirements(replace(REQUEST, requirements=("x",)), file, resolver, mode)
+        lock_requirements(REQUEST._replace(requirements=("x",)), file, resolver, mode)
     assert file.read_bytes() == before
 
 
@@ -152,7 +151,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_hashes_of_the_requirements_are_kept(tmp_path: Path) -> None:
-    request = replace(REQUEST, requirements=(f"numpy --hash=sha256:{'f' * 64}",))
+    request = REQUEST._replace(requirements=(f"numpy --hash=sha256:{'f' * 64}",))
     with pytest.raises(BentoMLException, match="none of the hashes"):
         lock_requirements(request, tmp_path / "bentofile.lock", FakeResolver(PINS))
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,12 @@ REQUEST = LockRequest(
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (replace(REQUEST, platform=ELSEWHERE), "resolves for the machine that it runs on"),
-        (replace(REQUEST, python_version="3.99"), "needs Python 3.99"),
-        (replace(REQUEST, platform=replace(HERE, libc="unknown-linux-musl")), "has another C library"),
-        (replace(REQUEST, offline=True), "knows nothing of `--offline`"),
+        (REQUEST._replace(platform=ELSEWHERE), "resolves for the machine that it runs on"),
+        (REQUEST._replace(python_version="3.99"), "needs Python 3.99"),
+        (REQUEST._replace(platform=HERE._replace(libc="unknown-linux-musl")), "has another C library"),
+        (REQUEST._replace(offline=True), "knows nothing of `--offline`"),
         (
-            replace(REQUEST, sources=UvSources((NamedIndex("a", "https://h"),))),
+            REQUEST._replace(sources=UvSources((NamedIndex("a", "https://h"),))),
             r"knows nothing of `\[\[tool\.uv\.index\]\]`",
         ),
     ],
@@ -50,8 +49,7 @@ def test_it_pins_with_hashes_and_without_addresses(tmp_path: Path) -> None:
     for name, version in [("app", "1.0"), ("app", "2.0"), ("lib", "1.0"), ("bentoml", "1.4")]:
         wheel(folder, name, version)
     own = packed_wheel(wheel(tmp_path / "own", "own"), said="own")
-    request = replace(
-        REQUEST,
+    request = REQUEST._replace(
         requirements=("app", "lib", "bentoml"),
         wheels=(own,),
         constraints=("app<2",),
@@ -64,4 +62,4 @@ def test_it_pins_with_hashes_and_without_addresses(tmp_path: Path) -> None:
     assert pins.count("--hash=sha256:") == 2
     assert str(tmp_path) not in pins
     with pytest.raises(BentoMLException, match=r"(?s)pip-tools cannot resolve the requirements:.*none"):
-        PipToolsResolver(env).resolve(replace(request, requirements=("none",)))
+        PipToolsResolver(env).resolve(request._replace(requirements=("none",)))

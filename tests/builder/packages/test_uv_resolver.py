@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,7 @@ def test_a_wheel_of_the_project_is_locked_with_what_it_requires(tmp_path: Path) 
     folder = tmp_path / "wheels"
     wheel(folder, "lib", "1.0")
     own = packed_wheel(wheel(tmp_path, "my_own", "2.0", requires="lib"), said="own")
-    asked = replace(request(folder), wheels=(own,))
+    asked = request(folder)._replace(wheels=(own,))
     file = tmp_path / "bentofile.lock"
     pins = lock_requirements(asked, file, UvResolver(environment(tmp_path)))
     assert names(pins) == ["lib==1.0", "my-own==2.0"]
@@ -91,8 +90,8 @@ def test_a_wheel_of_the_project_is_locked_with_what_it_requires(tmp_path: Path) 
 def test_a_wheel_that_the_marker_leaves_out_stays_out(tmp_path: Path) -> None:
     folder = tmp_path / "wheels"
     wheel(folder, "lib", "1.0")
-    own = replace(packed_wheel(wheel(tmp_path, "own"), said="own"), marker="sys_platform == 'win32'")
-    pins = UvResolver(environment(tmp_path)).resolve(replace(request(folder, "lib"), wheels=(own,)))
+    own = packed_wheel(wheel(tmp_path, "own"), said="own")._replace(marker="sys_platform == 'win32'")
+    pins = UvResolver(environment(tmp_path)).resolve(request(folder, "lib")._replace(wheels=(own,)))
     assert split_wheels(pins, (own,)) == (pins, ())
     assert names(pins) == ["lib==1.0"]
 
@@ -100,7 +99,7 @@ def test_a_wheel_that_the_marker_leaves_out_stays_out(tmp_path: Path) -> None:
 def test_a_wheel_for_another_machine_is_refused(tmp_path: Path) -> None:
     own = packed_wheel(wheel(tmp_path, "own", tag="cp311-cp311-manylinux_2_28_aarch64"), said="own")
     with pytest.raises(BentoMLException, match="cannot be resolved for x86_64"):
-        UvResolver(environment(tmp_path)).resolve(replace(request(tmp_path / "none"), wheels=(own,)))
+        UvResolver(environment(tmp_path)).resolve(request(tmp_path / "none")._replace(wheels=(own,)))
 
 
 def test_constraints_and_prereleases(tmp_path: Path) -> None:
@@ -109,14 +108,14 @@ def test_constraints_and_prereleases(tmp_path: Path) -> None:
         wheel(folder, "lib", version)
     resolver, asked = UvResolver(environment(tmp_path)), request(folder, "lib")
     assert names(resolver.resolve(asked)) == ["lib==2.0"]
-    assert names(resolver.resolve(replace(asked, constraints=("lib<2", "other==1")))) == ["lib==1.0"]
-    assert names(resolver.resolve(replace(asked, prereleases=True))) == ["lib==3.0rc1"]
+    assert names(resolver.resolve(asked._replace(constraints=("lib<2", "other==1")))) == ["lib==1.0"]
+    assert names(resolver.resolve(asked._replace(prereleases=True))) == ["lib==3.0rc1"]
     assert (
         len(
             {
                 asked.inputs,
-                replace(asked, constraints=("lib<2",)).inputs,
-                replace(asked, prereleases=True).inputs,
+                asked._replace(constraints=("lib<2",)).inputs,
+                asked._replace(prereleases=True).inputs,
             }
         )
         == 3

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,4 +77,4 @@ def test_a_base_that_does_not_say_its_release(tmp_path: Path) -> None:
 )
 def test_which_engine_runs_the_python_of_a_base(said: dict[str, object], expected: bool) -> None:
     assert runs(said, Platform()) is expected
-    assert runs(said, replace(Platform(), architecture="s390x")) is False
+    assert runs(said, Platform()._replace(architecture="s390x")) is False

@@ -8,7 +8,6 @@ import os
 import random
 import tarfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +59,7 @@ ODD = b"\xff\n=\0 12 \xc3\xa9"
 
 @pytest.mark.parametrize("capability", [CAPABILITY, ODD], ids=["real", "odd"])
 def test_a_file_keeps_its_capabilities(capability: bytes) -> None:
-    entry = replace(TarEntry.file("app/" + "long" * 40, b"x"), capability=capability)
+    entry = TarEntry.file("app/" + "long" * 40, b"x")._replace(capability=capability)
     with tarfile.open(fileobj=io.BytesIO(packed(Tar.of([entry, TarEntry.file("b", b"y")])))) as tar:
         first, second = tar
         assert first.pax_headers == {
@@ -71,11 +70,11 @@ def test_a_file_keeps_its_capabilities(capability: bytes) -> None:
 
 
 def test_the_bytes_of_capabilities_are_pinned() -> None:
-    entry = replace(TarEntry.file("app/run", b"x"), capability=CAPABILITY)
+    entry = TarEntry.file("app/run", b"x")._replace(capability=CAPABILITY)
     digest = hashlib.sha256(packed(Tar.of([entry]))).hexdigest()
     assert digest == "76771710c320c59f1538f7885dac98dbcc9b481984bbbe095c0368a8eed33beb"
     with pytest.raises(ValueError, match="only a file has capabilities"):
-        Tar.of([replace(TarEntry.folder("app"), capability=CAPABILITY)])
+        Tar.of([TarEntry.folder("app")._replace(capability=CAPABILITY)])
 
 
 def test_order_umask_and_time_zone_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:

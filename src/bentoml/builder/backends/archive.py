@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ...exceptions import InvalidArgument
 from ...paths import atomic_write
@@ -21,13 +20,12 @@ from .output import STDOUT
 __all__ = ["ArchiveSink"]
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveSink:
+class ArchiveSink(NamedTuple):
     """Write an image to a file, which takes its name when it is whole; ``-`` is stdout."""
 
     file: Path
     form: Literal["oci", "docker"]
-    watch: Watch = field(default_factory=Unwatched, compare=False)
+    watch: Watch = Unwatched()
 
     def write(
         self, image: Image | ImageIndex, names: Sequence[str], referrers: Sequence[Referrer] = ()

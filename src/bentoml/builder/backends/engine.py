@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, takewhile
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ...exceptions import BentoMLException, InvalidArgument
 from ...registry.reference import Reference
@@ -26,15 +25,14 @@ _MOST_INSPECTED = 50
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSink:
+class EngineSink(NamedTuple):
     """Load images into the engine that ``DOCKER_HOST`` in ``env`` names.
 
     ``ways`` are tried in turn; without them, those that suit the engine.
     """
 
     env: Mapping[str, str]
-    watch: Watch = field(default_factory=Unwatched, compare=False)
+    watch: Watch = Unwatched()
     ways: tuple[Way, ...] = ()
 
     def write(
@@ -87,8 +85,7 @@ class EngineSink:
         raise problem
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """The lowest layers of an image that an engine has in another one; ``has_chains`` is known where that one tells it."""
 
     layers: frozenset[Digest] = frozenset()

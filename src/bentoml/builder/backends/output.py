@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ...exceptions import InvalidArgument
 from ...nearest import nearest
@@ -20,8 +19,7 @@ _FORMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """A place for an image; ``dest`` is a folder or file, ``names`` are those that it was given there."""
 
     kind: Kind = "docker"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException, InvalidArgument, NotFound
 from ...registry.client import Registry
@@ -45,8 +46,7 @@ def check_place(name: str) -> Reference:
     return place
 
 
-@dataclass(frozen=True, slots=True)
-class RegistrySink:
+class RegistrySink(NamedTuple):
     """Push images to where their names lead, with the logins of `docker login`.
 
     ``memory`` knows which repository of a registry has a blob, from where it is mounted instead of being sent.
@@ -54,7 +54,7 @@ class RegistrySink:
 
     env: Mapping[str, str]
     memory: Memory
-    watch: Watch = field(default_factory=Unwatched, compare=False)
+    watch: Watch = Unwatched()
     transport: Callable[[], Transport] = Transport
 
     def note_origins(self, layers: Iterable[Layer]) -> None:
@@ -104,7 +104,7 @@ def _by_repository(places: Iterable[Reference]) -> dict[Reference, list[str]]:
     """Return the tags of each repository."""
     found: dict[Reference, list[str]] = {}
     for place in places:
-        found.setdefault(replace(place, tag=None), []).append(place.tag or "latest")
+        found.setdefault(place._replace(tag=None), []).append(place.tag or "latest")
     return found
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from ...exceptions import BentoMLConfigException, InvalidArgument
 from ...paths import under
@@ -63,8 +62,7 @@ _BUILD_KEYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EnvVar:
+class EnvVar(NamedTuple):
     """An environment variable; one of stage ``build`` is a secret whose value is never part of a bento."""
 
     name: str
@@ -72,22 +70,21 @@ class EnvVar:
     stage: Stage = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class BuildConfig:
+class BuildConfig(NamedTuple):
     """Everything that a build file can say; ``name`` empty means the service's own name."""
 
     service: str = ""
     name: str = ""
     description: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     models: tuple[ModelSpec, ...] = ()
     envs: tuple[EnvVar, ...] = ()
-    args: Mapping[str, Any] = field(default_factory=dict)
-    python: PythonConfig = field(default_factory=PythonConfig)
-    docker: DockerConfig = field(default_factory=DockerConfig)
-    conda: CondaConfig = field(default_factory=CondaConfig)
+    args: Mapping[str, Any] = {}
+    python: PythonConfig = PythonConfig()
+    docker: DockerConfig = DockerConfig()
+    conda: CondaConfig = CondaConfig()
 
 
 def load_config(folder: Path, file: Path | None = None) -> BuildConfig:
@@ -106,7 +103,7 @@ def load_config(folder: Path, file: Path | None = None) -> BuildConfig:
         return parse_config(data, source=file.name, folder=folder)
     data = _from_pyproject(data, has_src=(folder / "src").is_dir())
     config = parse_config(data, source=file.name, folder=folder)
-    return replace(config, python=replace(config.python, is_pyproject=True))
+    return config._replace(python=config.python._replace(is_pyproject=True))
 
 
 def _with_files(data: Mapping[str, Any], folder: Path, mistakes: list[str]) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..packages.requirements import problem_of
 from ..packages.sources import parse_source
@@ -20,8 +19,7 @@ _RULE = "it looks like `numpy`, `numpy=2` or `channel::numpy>=2`"
 CONDA_KEYS = ("environment_yml", "channels", "dependencies", "pip")
 
 
-@dataclass(frozen=True, slots=True)
-class CondaConfig:
+class CondaConfig(NamedTuple):
     """What conda installs; ``environment_yml`` is the path of a file that says it, whose content `parse_config` puts here."""
 
     channels: tuple[str, ...] = ()

@@ -6,8 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from ...exceptions import InvalidArgument
 from ..docker.cuda import CUDA_VERSIONS
@@ -32,8 +31,7 @@ DOCKER_KEYS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class DockerConfig:
+class DockerConfig(NamedTuple):
     """What lies under the Python packages in the image; an empty ``base_image`` means the distribution's own.
 
     ``setup_script`` and ``dockerfile_template`` are paths of files of the project; ``compile`` says whether bytecode lies
@@ -45,7 +43,7 @@ class DockerConfig:
     python_version: str = f"{sys.version_info.major}.{sys.version_info.minor}"
     cuda_version: str = ""
     system_packages: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
     setup_script: str = ""
     dockerfile_template: str = ""
     compile: bool = False

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from ..packages.pip_args import read_pip_args
 from ..packages.requirements import problem_of
@@ -32,8 +31,7 @@ PYTHON_KEYS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class PythonConfig:
+class PythonConfig(NamedTuple):
     """What Python packages are installed, and where they come from.
 
     ``lock_file`` is a lock of another tool, whose pins are taken; ``wheels`` are files of the project; ``pip_args`` are

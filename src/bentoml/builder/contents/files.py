@@ -8,9 +8,8 @@ import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...exceptions import BentoMLException, InvalidArgument
 from ...paths import name_problem, under
@@ -32,8 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.*-]+")
 ScanDir = Callable[[str], "os._ScandirIterator[str]"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """A file of a project: its path in the bento's `src`, where it is now, what it is, and its size in bytes."""
 
     path: str
@@ -89,7 +87,7 @@ def without_src(files: Sequence[SourceFile]) -> list[SourceFile]:
         if link is not None:
             target = os.path.normpath(os.path.join(os.path.dirname(file.path), link)).removeprefix("src/")
             link = os.path.relpath(target, os.path.dirname(path) or ".")
-        moved[path] = replace(file, path=path, link=link)
+        moved[path] = file._replace(path=path, link=link)
     return sorted(moved.values())
 
 
@@ -113,8 +111,7 @@ def copy_files(files: Sequence[SourceFile], target: Path) -> None:
         destination.chmod(0o755 if file.executable else 0o644)
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(NamedTuple):
     """Patterns such as `*.py`, which mean a path if one of its parts fits: they do without the library of all others."""
 
     names: re.Pattern[str]
@@ -139,8 +136,7 @@ def _spec(patterns: Iterable[str], source: str) -> GitIgnoreSpec:
         raise InvalidArgument(f"{source}: {e}; the patterns are those of .gitignore") from e
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
+class _Rules(NamedTuple):
     """The exclude rules that hold in one folder: each with the folder that its patterns are relative to."""
 
     specs: tuple[tuple[str, GitIgnoreSpec], ...] = ()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...store import document
 from ...store.manifest import BentoInfo
@@ -29,8 +28,7 @@ _RARE = ("env/docker/setup_script", "env/docker/Dockerfile.template", "env/conda
 _OWN_BASES = ("debs:", "oci:", "oci-archive:", "docker-archive:", "rootfs:")
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """All that the files of a bento depend on, but for the project's own files."""
 
     info: BentoInfo

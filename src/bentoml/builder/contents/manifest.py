@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ...exceptions import InvalidArgument
@@ -50,7 +49,7 @@ def bento_info(
         NotFound: a model is not in the store.
     """
     declared = parse_config({"labels": description.labels, "envs": description.envs}, source="the service")
-    envs = {variable.name: asdict(variable) for variable in [*config.envs, *declared.envs]}
+    envs = {variable.name: variable._asdict() for variable in [*config.envs, *declared.envs]}
     return BentoInfo(
         tag=tag,
         service=description.service,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException, NotFound
 from ...store.aliases import Alias
@@ -18,8 +18,7 @@ _TERM = re.compile(r"(label|metadata):([^=\s]+)(?:=(\S*))?")
 _RULE = "it is one or more of `label:KEY`, `label:KEY=VALUE`, `metadata:KEY`, `metadata:KEY=VALUE`, with spaces between them"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
+class ModelSpec(NamedTuple):
     """A model that the bento needs: its tag or alias of the store, and another name under which its code may ask for it.
 
     ``filter`` says what the labels and metadata of the one that is taken have to be: the newest of those that fit.

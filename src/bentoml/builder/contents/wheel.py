@@ -8,10 +8,10 @@ import re
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 
@@ -26,8 +26,7 @@ _SELF = re.compile(r"bentoml\[([^\]]*)\]")
 _BUILD_ONLY = re.compile(r"(uv)\b")  # 60 MB that no service calls: an image serves, it builds nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Wheel:
+class Wheel(NamedTuple):
     """A wheel as a file: its name and its bytes."""
 
     name: str

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 
@@ -21,8 +21,7 @@ _NO_CONTEXT = ("", "default")
 _CERTIFICATE = "cert.pem"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """The address of an engine; ``variables`` are those that the docker SDK reads besides, for what the context says of TLS."""
 
     host: str

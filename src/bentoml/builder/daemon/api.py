@@ -9,9 +9,8 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...exceptions import BentoMLException
 from .address import address_of
@@ -49,11 +48,10 @@ def reached(env: Mapping[str, str]) -> Iterator[EngineApi]:
         raise unreachable(host, "there is no such socket")
     wire = SocketWire(path)
     version = EngineApi(wire, host).version()
-    yield EngineApi(replace(wire, root=f"/v{version}") if version else wire, host)
+    yield EngineApi(wire._replace(root=f"/v{version}") if version else wire, host)
 
 
-@dataclass(frozen=True, slots=True)
-class EngineApi:
+class EngineApi(NamedTuple):
     """One engine; ``host`` is its name in errors. Each call raises `Refused` where the engine does not do what is asked."""
 
     wire: Wire

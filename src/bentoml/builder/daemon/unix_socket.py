@@ -8,9 +8,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from ...exceptions import BentoMLException
@@ -28,8 +28,7 @@ class _Broken(Exception):
     """What came is no reply, or not all of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SocketWire:
+class SocketWire(NamedTuple):
     """Speak to the engine that listens at the socket ``path``; ``root`` goes before each path of a request."""
 
     path: str

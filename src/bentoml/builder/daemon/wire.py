@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...exceptions import BentoMLException
 
@@ -14,8 +13,7 @@ __all__ = ["SECONDS", "Reply", "Wire", "unreachable"]
 SECONDS = 600  # of silence, after which an engine counts as gone: it may be moving gigabytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What an engine answered; ``chunks`` is its body as it comes, to be read once. Names of ``headers`` are in lower case."""
 
     status: int

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...exceptions import BentoMLConfigException, InvalidArgument
 from ...paths import under
@@ -16,14 +15,13 @@ from ..build_file.documents import read_document, read_script
 __all__ = ["ImageSteps", "image_steps", "with_image"]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSteps:
+class ImageSteps(NamedTuple):
     """What runs in the image before and after the Python packages, the scripts of it by name, and what they find there."""
 
     commands: tuple[str, ...] = ()
     post_commands: tuple[str, ...] = ()
     build_include: tuple[str, ...] = ()
-    scripts: Mapping[str, str] = field(default_factory=dict)
+    scripts: Mapping[str, str] = {}
 
     def manifest(self) -> dict[str, Any]:
         """Return what `bento.yaml` says of it."""
@@ -49,10 +47,8 @@ def with_image(config: BuildConfig, image: Mapping[str, Any], project: Path) -> 
     declared = parse_config({"docker": docker}, source="the service's image").docker
     own, default = config.docker, DockerConfig()
     python = config.python
-    return replace(
-        config,
-        docker=replace(
-            own,
+    return config._replace(
+        docker=own._replace(
             base_image=own.base_image or ("" if own.cuda_version else declared.base_image),
             distro=declared.distro if own.distro == default.distro else own.distro,
             python_version=declared.python_version
@@ -61,8 +57,7 @@ def with_image(config: BuildConfig, image: Mapping[str, Any], project: Path) -> 
             system_packages=tuple(dict.fromkeys((*declared.system_packages, *own.system_packages))),
             compile=own.compile or image["bytecode"],
         ),
-        python=replace(
-            python,
+        python=python._replace(
             image_requirements=_requirements(config, image, project),
             lock_file=image["lock_file"] or python.lock_file,
             lock_packages=python.lock_packages and image["lock_python_packages"],

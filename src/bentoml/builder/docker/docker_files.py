@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLConfigException, InvalidArgument
 from ...paths import under
@@ -14,8 +14,7 @@ from ..build_file.documents import read_script, read_text
 __all__ = ["DockerFiles", "read_docker_files"]
 
 
-@dataclass(frozen=True, slots=True)
-class DockerFiles:
+class DockerFiles(NamedTuple):
     """The text of the files that the `docker` section names; empty where it names none."""
 
     setup_script: str = ""

@@ -6,10 +6,10 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import PurePosixPath
 from string import Template
+from typing import NamedTuple
 
 from ...tag import Tag
 from ..build_file.config_docker import Distro
@@ -61,8 +61,7 @@ RUN /app/.venv/bin/python -m compileall -q -j 0 -x '/(tests?|idlelib|lib2to3|tur
     || echo 'not all of Python could be compiled'"""  # Python's own library: pip compiles what it installs
 
 
-@dataclass(frozen=True, slots=True)
-class DockerfileSpec:
+class DockerfileSpec(NamedTuple):
     """What the Dockerfile of a bento depends on. ``secrets`` are the names of variables that only the build sees.
 
     With ``brings_python`` the base has no Python of the wanted version, and one is put into the image; with ``compiles``
@@ -72,7 +71,7 @@ class DockerfileSpec:
     base_image: str
     distro: Distro = "debian"
     python_version: str = "3.11"
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
     secrets: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     models: tuple[Tag, ...] = ()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 
 from ...config import Home
 from ...exceptions import InvalidArgument
@@ -123,7 +122,7 @@ def _plan(
 ) -> ImagePlan:
     pins = requirements_of(bento, platform or "").read_text("utf-8")
     plan = plan_image(bento.info, base=base, names=names, platform=platform, env=env, requirements=pins)
-    return replace(plan, labels={**plan.labels, **labels})
+    return plan._replace(labels={**plan.labels, **labels})
 
 
 def _models(bento: Bento, store: ModelStore) -> list[Model]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...store.digest import Digest
 from ...tag import Tag
@@ -15,8 +16,7 @@ from .result import ImageLayer
 __all__ = ["Delivered", "deliver"]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """Where an image is now, and its layers, those of all platforms one after the other."""
 
     place: str
@@ -40,7 +40,7 @@ def deliver(
     """
     watched = [_watched(one) for one in image.images]
     place = sink.write(
-        replace(image, images=tuple(watched)) if isinstance(image, ImageIndex) else watched[0],
+        image._replace(images=tuple(watched)) if isinstance(image, ImageIndex) else watched[0],
         names,
         referrers,
     )
@@ -70,7 +70,7 @@ class _Watched:
 
 
 def _watched(image: Image) -> Image:
-    return replace(image, layers=tuple(replace(layer, blob=_Watched(layer.blob)) for layer in image.layers))
+    return image._replace(layers=tuple(layer._replace(blob=_Watched(layer.blob)) for layer in image.layers))
 
 
 def _told(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..oci.bases.rootfs import RootFS, read_rootfs
 from ..oci.cache import Cache
@@ -20,7 +19,7 @@ def tell_missing(needs: Needs, rootfs: RootFS, base: Base, after: Sequence[Layer
     """Warn of libraries that packages need and neither a base (whose ``rootfs`` is known) nor the layers ``after`` have."""
     lacking = list(missing(needs, rootfs.libraries, base.name))
     if lacking and after:
-        whole = read_rootfs(replace(base, layers=(*base.layers, *after)), cache)
+        whole = read_rootfs(base._replace(layers=(*base.layers, *after)), cache)
         lacking = list(missing(needs, whole.libraries, base.name))
     for line in lacking:
         logger.warning(line)

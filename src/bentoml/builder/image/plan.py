@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...exceptions import BentoMLException, InvalidArgument
 from ...registry.reference import Reference
@@ -46,8 +45,7 @@ _AMAZON = "amazonlinux:2"  # has no Python that a bento could use
 _NEEDS_DOCKERFILE = ("conda", "dockerfile_template")
 
 
-@dataclass(frozen=True, slots=True)
-class ImagePlan:
+class ImagePlan(NamedTuple):
     """Say upon what to build, for which machine, under which names, and how a container runs.
 
     ``env`` and ``labels`` are added to those of the base; ``PATH`` follows from the base's. ``step_env`` is what the steps
@@ -62,10 +60,10 @@ class ImagePlan:
     names: tuple[str, ...]
     epoch: int
     system_packages: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    step_env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
+    step_env: Mapping[str, str] = {}
     secrets: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     user: str = f"{UID}:{UID}"
     working_dir: str = f"/{BENTO}/src"  # where a bento runs, in a container or not
     entrypoint: tuple[str, ...] = (f"/{BENTO}/env/docker/entrypoint.sh",)

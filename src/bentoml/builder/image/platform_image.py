@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 from ...store.archives.tar import Tar, TarEntry
@@ -42,8 +42,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WHEELS = "env/python/wheels/"
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformImage:
+class PlatformImage(NamedTuple):
     """An image, the base that it is built upon, and what both were made of."""
 
     image: Image
@@ -51,8 +50,7 @@ class PlatformImage:
     facts: Facts
 
 
-@dataclass(frozen=True)
-class ImageMaker:
+class ImageMaker(NamedTuple):
     """Make the images of one bento with its ``models``, with or without ``bytecode``; nobody is dialled when ``offline``."""
 
     bento: Bento
@@ -209,7 +207,7 @@ def _without_bento(base: Base, epoch: int) -> Base:
     gone = (posixpath.split(path) for path in (VENV, HOME))
     hidden = Tar.of((TarEntry.file(f"{folder}/.wh.{name}", b"") for folder, name in gone), mtime=epoch)
     layer = layer_of(hidden, gzip_codec(), "system", f"without bento {found}")
-    return replace(base, layers=(*base.layers, layer))
+    return base._replace(layers=(*base.layers, layer))
 
 
 def _target(bento: Bento, plan: ImagePlan, base: Base, rootfs: RootFS) -> PythonTarget:

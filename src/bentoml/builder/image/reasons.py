@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from ..oci.model import Layer
 
@@ -13,8 +13,7 @@ __all__ = ["Facts", "reason"]
 _MODEL = "model "
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What an image was made of: digests of its base, its lock and its runtime, its models, and its layers from the bottom up."""
 
     base: str
@@ -27,14 +26,14 @@ class Facts:
     def from_json(cls, value: Mapping[str, object] | None) -> Facts | None:
         """Return what `to_json` gave; what cannot be read counts as unknown."""
         found = value or {}
-        base, requirements, runtime, models, layers = (found.get(key) for key in cls.__slots__)
+        base, requirements, runtime, models, layers = (found.get(key) for key in cls._fields)
         if not isinstance(models, list) or not isinstance(layers, list):
             return None
         return cls(str(base), str(requirements), str(runtime), (*map(str, models),), (*map(str, layers),))
 
     def to_json(self) -> dict[str, object]:
         """Return the facts as JSON holds them."""
-        return asdict(self)
+        return self._asdict()
 
 
 def reason(layers: Sequence[Layer], number: int, now: Facts, before: Facts | None, *, chained: bool) -> str:

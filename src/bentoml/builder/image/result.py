@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from ...store.digest import Digest
 from ...tag import Tag
@@ -11,8 +11,7 @@ from ..oci.model import Referrer
 __all__ = ["ImageLayer", "ImageResult"]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageLayer:
+class ImageLayer(NamedTuple):
     """A layer of a finished image, for people; ``is_new`` means that the sink did not have it, ``why`` says for what reason."""
 
     kind: str
@@ -25,8 +24,7 @@ class ImageLayer:
     platform: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageResult:
+class ImageResult(NamedTuple):
     """What was made: of which bento, on which base, under which names, with which id, where, and of which layers.
 
     ``digest`` is that of the manifest, by which registries know the image; of several platforms, that of the index, which
@@ -61,5 +59,5 @@ class ImageResult:
             "place": self.place,
             "size": self.size,
             "sbom": [str(referrer.root.digest) for referrer in self.referrers],
-            "layers": [asdict(layer) for layer in self.layers],
+            "layers": [layer._asdict() for layer in self.layers],
         }

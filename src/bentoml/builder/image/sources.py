@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from ...store.bentos import Bento
@@ -27,6 +26,6 @@ def sources_of(bento: Bento, env: Mapping[str, str]) -> Sources:
     )
     indexes = Indexes.choose(config, pip_settings(env), Path(bento.path, "src"))
     if "--hash=" in Path(bento.path, "env/python/requirements.txt").read_text("utf-8"):
-        indexes = replace(indexes, best_match=True)  # what a hash names may come from any of them
+        indexes = indexes._replace(best_match=True)  # what a hash names may come from any of them
     wishes = ("--prerelease", "allow") if "--pre" in str(image.get("pip_args") or "").split() else ()
     return Sources(uv_environment(indexes, env), (*uv_options(indexes), *wishes))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException, NotFound
 from ...registry.documents import MAX_DOCUMENT, Descriptor, MediaType, checked_document, json_of
@@ -59,7 +59,7 @@ def without_zstd(image: Image, known: Collection[Digest] = ()) -> Image:
     layers = (
         _plain(layer) if _is_zstd(layer) and layer.diff_id not in known else layer for layer in image.layers
     )
-    return replace(image, layers=tuple(layers))
+    return image._replace(layers=tuple(layers))
 
 
 def has_zstd(image: Image) -> bool:
@@ -74,7 +74,7 @@ def _is_zstd(layer: Layer) -> bool:
 def _plain(layer: Layer) -> Layer:
     blob = PlainBlob(layer.blob)
     digest, size = measured(blob.chunks())
-    return replace(layer, descriptor=Descriptor(MediaType.LAYER, digest, size), blob=blob)
+    return layer._replace(descriptor=Descriptor(MediaType.LAYER, digest, size), blob=blob)
 
 
 def _short(name: str) -> str:
@@ -111,8 +111,7 @@ def _layout_entries(
             yield TarEntry(path, size=descriptor.size, source=checked)
 
 
-@dataclass(frozen=True, slots=True)
-class _Members:
+class _Members(NamedTuple):
     """The files of a tar by name: where their bytes lie in it."""
 
     file: Path

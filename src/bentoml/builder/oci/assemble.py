@@ -6,8 +6,8 @@ Pure: nothing is read or written. https://github.com/opencontainers/image-spec/b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 from ...store.digest import canonical_json
@@ -26,18 +26,17 @@ _HEALTH = {  # a part of Docker's image configuration, which that of the OCI lea
 _MAX_LAYERS = 100  # engines stop at 125, and whoever builds upon the image wants some too
 
 
-@dataclass(frozen=True, slots=True)
-class RunConfig:
+class RunConfig(NamedTuple):
     """Say how a container of the image runs; ``health`` is the command that says whether it is well."""
 
     user: str
     working_dir: str
     entrypoint: tuple[str, ...]
     command: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
     ports: tuple[str, ...] = ()
     health: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
 
 def assemble(base: Base, layers: Sequence[Layer], run: RunConfig, *, epoch: int) -> Image:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 from ...store.digest import Digest
@@ -31,8 +31,7 @@ def writing(place: Path) -> Iterator[None]:
         raise BentoMLException(f"cannot write to `{place}`: {e.strerror or e}") from e
 
 
-@dataclass(frozen=True, slots=True)
-class FileBlob:
+class FileBlob(NamedTuple):
     """A file, or ``size`` bytes of it from ``start`` on."""
 
     path: Path
@@ -57,8 +56,7 @@ class FileBlob:
             raise BentoMLException(f"cannot read `{self.path}`: {e.strerror}") from e
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedBlob:
+class CheckedBlob(NamedTuple):
     """A blob whose digest is compared when its last byte has been read; ``name`` says what it is in the error."""
 
     source: Blob
@@ -79,8 +77,7 @@ class CheckedBlob:
             raise BentoMLException(f"`{self.name}` is damaged: it has not the digest `{self.digest}`")
 
 
-@dataclass(frozen=True, slots=True)
-class PlainBlob:
+class PlainBlob(NamedTuple):
     """A blob without its compression, if it has one."""
 
     source: Blob

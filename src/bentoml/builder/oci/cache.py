@@ -12,8 +12,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 from ...paths import write_atomic
@@ -40,8 +40,7 @@ class DamagedCache(BentoMLException):
         self.damage = damage
 
 
-@dataclass(frozen=True, slots=True)
-class CachedBlob:
+class CachedBlob(NamedTuple):
     """A blob that lies in the cache; it is checked while it is read, and leaves the cache when it is damaged."""
 
     path: Path
@@ -60,8 +59,7 @@ class CachedBlob:
             raise DamagedCache(str(e)) from e
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """A folder of blobs and records; ``root`` is made when something is put there."""
 
     root: Path
@@ -167,7 +165,7 @@ def recipe_layer(
     summed = Summed(checked)
     layer = layer_of(summed, codec, kind, about)
     cache.remember(record_key, {**_record(layer), "checksum": summed.checksum})
-    return replace(layer, blob=Compressed(Remade(source, checked, summed.checksum), codec))
+    return layer._replace(blob=Compressed(Remade(source, checked, summed.checksum), codec))
 
 
 def kept_layer(

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from ...exceptions import BentoMLException, InvalidArgument
 from ...registry.documents import Descriptor, MediaType
@@ -70,8 +69,7 @@ class Codec(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Compressed:
+class Compressed(NamedTuple):
     """A blob that is made from another one by a codec, as it is read."""
 
     source: Blob
@@ -164,8 +162,7 @@ def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     return _chain(head, stream)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(NamedTuple):
     name: str = "stored"
     media_type: str = MediaType.LAYER_GZIP
 
@@ -179,8 +176,7 @@ class _Stored:
         yield LAST + trailer(crc, length)
 
 
-@dataclass(frozen=True, slots=True)
-class _Gzip:
+class _Gzip(NamedTuple):
     name: str
     media_type: str = MediaType.LAYER_GZIP
 
@@ -196,8 +192,7 @@ class _Gzip:
         yield trailer(crc, length)
 
 
-@dataclass(frozen=True, slots=True)
-class _Zstd:
+class _Zstd(NamedTuple):
     name: str
     media_type: str = MediaType.LAYER_ZSTD
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException, NotFound
 from ...paths import atomic_write, write_atomic
@@ -146,8 +146,7 @@ def _write_blob(target: Path, descriptor: Descriptor, blob: Blob) -> None:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutSource:
+class LayoutSource(NamedTuple):
     """A layout as a place that gives content by digest."""
 
     folder: Path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from ...store.archives.tar import CAPABILITY, Source, TarEntry
@@ -52,11 +51,11 @@ def linked_forward(files: Mapping[str, TarEntry]) -> list[TarEntry]:
         if origin not in first:
             entries.append(entry)
         elif path == first[origin]:
-            entries.append(replace(files[origin], path=path))
+            entries.append(files[origin]._replace(path=path))
         else:
             entries.append(
-                replace(
-                    files[origin], path=path, kind="hardlink", link=first[origin], source=None, capability=b""
+                files[origin]._replace(
+                    path=path, kind="hardlink", link=first[origin], source=None, capability=b""
                 )
             )
     return entries

@@ -6,8 +6,7 @@ The vocabulary is that of the OCI image specification, version 1.1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ...registry.documents import Descriptor, MediaType
 from ...store.digest import Digest, canonical_json
@@ -28,8 +27,7 @@ __all__ = [
 LayerKind = Literal["base", "model", "user", "system", "python", "source"]
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(NamedTuple):
     """Say for which machine an image is; ``str()`` gives ``linux/amd64`` or ``linux/arm64/v8``."""
 
     os: str = "linux"
@@ -61,8 +59,7 @@ class Blob(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class BytesBlob:
+class BytesBlob(NamedTuple):
     """Content that is held in memory: configurations and manifests."""
 
     data: bytes
@@ -72,8 +69,7 @@ class BytesBlob:
         yield self.data
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One file system change: ``diff_id`` is the digest of the tar, ``descriptor`` that of the tar as it travels.
 
     ``kind`` and ``about`` are for people: ``about`` becomes the ``created_by`` of the history.
@@ -86,8 +82,7 @@ class Layer:
     about: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """An image to build upon: its name as the user wrote it, its own configuration, its layers from the bottom up.
 
     ``digest`` is what to pin: that of its manifest, or of its list of Debian packages; ``None`` where the source has
@@ -109,8 +104,7 @@ class Base:
         return self.name.partition("@")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """A whole image: the canonical bytes of its configuration and manifest, and its layers from the bottom up.
 
     The image id, as engines show it, is ``config_descriptor.digest``.
@@ -119,7 +113,7 @@ class Image:
     config: bytes
     layers: tuple[Layer, ...]
     platform: Platform
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = {}
 
     @property
     def config_descriptor(self) -> Descriptor:
@@ -156,8 +150,7 @@ class Image:
         return self.manifest_descriptor
 
 
-@dataclass(frozen=True, slots=True)
-class ImageIndex:
+class ImageIndex(NamedTuple):
     """One image for several platforms: whoever pulls it gets that of their own."""
 
     images: tuple[Image, ...]
@@ -178,8 +171,7 @@ class ImageIndex:
         return Descriptor(MediaType.INDEX, Digest.of(data), len(data))
 
 
-@dataclass(frozen=True, slots=True)
-class Referrer:
+class Referrer(NamedTuple):
     """A document about an image: an artifact that names the manifest of the image as its ``subject``.
 
     ``media_type`` says what kind of document it is. See "Pushing Manifests with Subject" of the OCI distribution

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 from .codec import crc32
@@ -30,8 +31,7 @@ class Summed:
             yield chunk
 
 
-@dataclass(frozen=True, slots=True)
-class Remade:
+class Remade(NamedTuple):
     """A blob that has to have this checksum; ``checked`` is the same, and says of each of its files whether it is damaged."""
 
     source: Blob

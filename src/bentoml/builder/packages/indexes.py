@@ -6,8 +6,8 @@ import configparser
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..build_file.config import PythonConfig
 
@@ -16,8 +16,7 @@ __all__ = ["Indexes", "pip_settings"]
 _KEYS = ("index-url", "extra-index-url", "find-links", "trusted-host", "no-index", "cert")
 
 
-@dataclass(frozen=True, slots=True)
-class Indexes:
+class Indexes(NamedTuple):
     """The places to look for packages; an empty ``index_url`` means the resolver's default.
 
     ``best_match`` takes the best version that any index has, as pip does. It holds for the indexes of pip's configuration,

@@ -6,9 +6,8 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ...exceptions import BentoMLException
 from ...paths import write_atomic
@@ -50,8 +49,7 @@ _HUB, _BASES = "huggingface", "bases"
 _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class LockRequest:
+class LockRequest(NamedTuple):
     """What has to be resolved, and the ``indexes`` to ask; an input of the lock is only what is ``declared`` of them in
     the build file.
 
@@ -65,17 +63,17 @@ class LockRequest:
     requirements: tuple[str, ...]
     python_version: str
     platform: LockPlatform
-    indexes: Indexes = field(default_factory=Indexes)
-    declared: Indexes = field(default_factory=Indexes)
+    indexes: Indexes = Indexes()
+    declared: Indexes = Indexes()
     preferred: str = ""
     refresh: bool = False
     wheels: tuple[PackedWheel, ...] = ()
-    commits: Mapping[str, str] = field(default_factory=dict)
+    commits: Mapping[str, str] = {}
     constraints: tuple[str, ...] = ()
     checked: tuple[str, ...] = ()
     prereleases: bool = False
     no_deps: bool = False
-    sources: UvSources = field(default_factory=UvSources)
+    sources: UvSources = UvSources()
     resolver: str = ""
     offline: bool = False
 
@@ -103,7 +101,7 @@ class LockRequest:
             {
                 "requirements": sorted(self.requirements),
                 "key": self.key,
-                "indexes": asdict(self.declared),
+                "indexes": self.declared._asdict(),
                 **{key: value for key, value in rare.items() if value},
             }
         )
@@ -121,25 +119,23 @@ class Resolver(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Pins:
+class Pins(NamedTuple):
     """An entry of the lock: the digest of its inputs, and the pinned requirements."""
 
     inputs: Digest
     requirements: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(NamedTuple):
     """The content of a lock file; ``str()`` and ``parse()`` are inverses. ``models`` are those on Hugging Face.
 
     ``bases`` holds the digest of each base image, by its name (and platform, where each has its own).
     """
 
-    entries: Mapping[str, Pins] = field(default_factory=dict)
-    commits: Mapping[str, str] = field(default_factory=dict)
-    models: Mapping[str, str] = field(default_factory=dict)
-    bases: Mapping[str, Digest] = field(default_factory=dict)
+    entries: Mapping[str, Pins] = {}
+    commits: Mapping[str, str] = {}
+    models: Mapping[str, str] = {}
+    bases: Mapping[str, Digest] = {}
 
     @classmethod
     def parse(cls, text: str) -> Lock:
@@ -196,7 +192,7 @@ def lock_requirements(request: LockRequest, file: Path, resolver: Resolver, mode
     pins = Pins(request.inputs, resolved)
     change_lock_file(
         file,
-        lambda lock: replace(lock, entries={**lock.entries, request.key: pins}, commits=request.commits),
+        lambda lock: lock._replace(entries={**lock.entries, request.key: pins}, commits=request.commits),
     )
     return resolved
 
@@ -218,7 +214,7 @@ def lock_models(
         )
     found = {name: known.get(name) or commit_of(name) for name in sorted(wanted)}
     if found != read_lock_file(file).models and mode != "locked":
-        change_lock_file(file, lambda lock: replace(lock, models=found))
+        change_lock_file(file, lambda lock: lock._replace(models=found))
     return found
 
 
@@ -267,8 +263,8 @@ def _write(file: Path, change: Callable[[Lock], Lock]) -> None:
 
 def _with_mode(request: LockRequest, pins: Pins | None, mode: LockMode) -> LockRequest:
     if mode == "update":
-        return replace(request, refresh=True)
-    return replace(request, preferred=pins.requirements) if pins else request
+        return request._replace(refresh=True)
+    return request._replace(preferred=pins.requirements) if pins else request
 
 
 def read_lock_file(file: Path) -> Lock:

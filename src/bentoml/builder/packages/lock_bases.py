@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ...exceptions import BentoMLException
@@ -70,7 +69,7 @@ def _kept(
 
     def changed(lock: Lock) -> Lock:
         kept = {n: d for n, d in lock.bases.items() if not drops or n.partition(" ")[0] in names}
-        return replace(lock, bases={**kept, **found})
+        return lock._replace(bases={**kept, **found})
 
     if changed(lock) != lock:
         change_lock_file(file, changed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...exceptions import InvalidArgument
 from ..docker.cuda import libc_of
@@ -27,8 +27,7 @@ _TAG = re.compile(r"(?P<libc>many|musl)linux_\d+_(?P<minor>\d+)_(?P<machine>\w+)
 _OLD_TAGS, _OLD_LIBCS = re.compile(r"^manylinux(1|2010|2014)(_|$)"), {"1": "5", "2010": "12", "2014": "17"}
 
 
-@dataclass(frozen=True, slots=True)
-class LockPlatform:
+class LockPlatform(NamedTuple):
     """A machine that packages are chosen for; ``str()`` is the name that uv and `bentoml build --platform` use."""
 
     machine: str

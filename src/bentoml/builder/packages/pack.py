@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException, InvalidArgument
 from ...paths import under, write_atomic
@@ -27,12 +27,11 @@ _TIMEOUT = 1800.0
 _EPOCH = "315532800"  # the first moment that a zip file can tell
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """The wheels that were made or found, and the commits that branches and tags stood for."""
 
     wheels: tuple[PackedWheel, ...] = ()
-    commits: Mapping[str, str] = field(default_factory=dict)
+    commits: Mapping[str, str] = {}
 
 
 def pinned_commits(
@@ -84,8 +83,7 @@ def source_path(project: Path, source: PathSource) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class Packer:
+class Packer(NamedTuple):
     """Make wheels of a project's sources; what was made before for the same content lies in ``cache``.
 
     ``scratch`` makes a folder that vanishes when its block ends.
@@ -95,7 +93,7 @@ class Packer:
     cache: Path
     scratch: Callable[[], AbstractContextManager[Path]]
     env: Mapping[str, str]
-    indexes: Indexes = field(default_factory=Indexes)
+    indexes: Indexes = Indexes()
     offline: bool = False
 
     def pack(self, source: Source, commits: Mapping[str, str]) -> PackedWheel:

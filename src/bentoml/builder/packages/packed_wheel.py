@@ -6,10 +6,10 @@ import re
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 from ...store.digest import Digest
@@ -27,8 +27,7 @@ _GENERATOR = re.compile(rb"^Generator:.*\n", re.MULTILINE)
 _MAX_BYTES = 4 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class PackedWheel:
+class PackedWheel(NamedTuple):
     """A wheel that lies in a file: of which requirement it is, and what the lock knows it by.
 
     ``identity`` is a commit, or the content of a folder: its wheel another version of a build tool may make differently.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...exceptions import BentoMLConfigException, InvalidArgument
 from ...paths import under
@@ -26,8 +25,7 @@ logger = logging.getLogger(__name__)
 _IMAGE = "the service's image"
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRequirements:
+class ProjectRequirements(NamedTuple):
     """The lines without `bentoml` itself, the extras asked of it, and where packages come from.
 
     ``sources`` are the lines that name code, which is packed as wheels; those of git are left to whoever builds the image
@@ -36,13 +34,13 @@ class ProjectRequirements:
 
     lines: tuple[str, ...]
     extras: frozenset[str] = frozenset()
-    python: PythonConfig = field(default_factory=PythonConfig)
+    python: PythonConfig = PythonConfig()
     sources: tuple[Source, ...] = ()
     unpacked: tuple[GitSource, ...] = ()
     constraints: tuple[str, ...] = ()
     prereleases: bool = False
     checked: tuple[str, ...] = ()
-    uv: UvSources = field(default_factory=UvSources)
+    uv: UvSources = UvSources()
 
     @property
     def is_locked(self) -> bool:
@@ -146,13 +144,13 @@ def _with_lock(project: Path, python: PythonConfig) -> PythonConfig:
         and not python.requirements_txt
         and (project / "uv.lock").is_file()
     ):
-        return replace(python, lock_file="uv.lock")
+        return python._replace(lock_file="uv.lock")
     return python
 
 
 def _with_index(python: PythonConfig, uv: UvSources) -> PythonConfig:
     default = next((index.url for index in uv.indexes if index.default), "")
-    return replace(python, index_url=python.index_url or default)
+    return python._replace(index_url=python.index_url or default)
 
 
 def _uv_sources(project: Path, python: PythonConfig) -> UvSources:
@@ -194,4 +192,4 @@ def _with_options(python: PythonConfig, options: Mapping[str, list[str]], source
     if "no_index" in data:
         data["no_index"] = True
     found = parse_config({"python": data}, source=source).python
-    return replace(python, **{key: getattr(found, key) for key in data if not getattr(python, key)})
+    return python._replace(**{key: getattr(found, key) for key in data if not getattr(python, key)})

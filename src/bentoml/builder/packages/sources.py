@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 __all__ = ["GitSource", "PathSource", "Source", "parse_source", "source_problem"]
@@ -22,8 +22,7 @@ _HASH = re.compile(r"\s+--hash[=\s]\s*\S+")
 _LINE_OPTION = re.compile(r"\s--(?:config-settings?|global-option)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class GitSource:
+class GitSource(NamedTuple):
     """A git repository, at a branch, tag or commit (empty: its main branch), and where in it the package lies."""
 
     line: str
@@ -51,8 +50,7 @@ class GitSource:
         return f"{wanted}git+{self.url}@{commit}{fragment}" + (f" ; {self.marker}" if self.marker else "")
 
 
-@dataclass(frozen=True, slots=True)
-class PathSource:
+class PathSource(NamedTuple):
     """A wheel, an archive of source, or a folder, by its path in the project."""
 
     line: str

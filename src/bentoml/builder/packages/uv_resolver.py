@@ -9,7 +9,6 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,7 @@ class UvResolver:
             pins.write_text(request.preferred)
             self._compile(request, folder, (asked, *_OUTPUT), *_wishes(request))
             resolved, own = _apart(pins.read_text(), request.wheels)
-            exact = replace(request, requirements=tuple(resolved.splitlines()), wheels=())
+            exact = request._replace(requirements=tuple(resolved.splitlines()), wheels=())
             self._compile(request, folder, (_write_requirements(exact, folder), *_NAME_FILES))
             locked = _with_hashes(resolved, tomllib.loads((folder / "pylock.toml").read_text()))
             return _merged(locked, own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..build_file.fields import Fields
 
@@ -18,8 +18,7 @@ _URL_RULE = (
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class NamedIndex:
+class NamedIndex(NamedTuple):
     """An index that packages may be assigned to; an ``explicit`` one is asked for these alone."""
 
     name: str
@@ -38,8 +37,7 @@ class PackageIndex:
     marker: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class UvSources:
+class UvSources(NamedTuple):
     """The indexes by name, the packages that are assigned to one, and those that are code somewhere: name -> requirement."""
 
     indexes: tuple[NamedIndex, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...store.archives.tar import TarEntry
@@ -38,7 +37,7 @@ def base_of_bento(
     steps = steps_before(bento, plan)
     if steps:
         user = user_layer(read_rootfs(ready, cache), epoch=plan.epoch)
-        ready = replace(ready, layers=(*ready.layers, user))
+        ready = ready._replace(layers=(*ready.layers, user))
         ready = with_steps(ready, steps, cache=cache, env=env, offline=offline)
     path = base_environment(base).get("PATH") or _PATH
     if plan.brings_python and read_rootfs(ready, cache).python(plan.python_version, path) is None:
@@ -61,7 +60,7 @@ def layers_after_packages(
     """Return the layer that the steps make which run on a base with the ``layers`` of the Python packages, if there are any."""
     path = plan.env.get("PATH") or base_environment(base).get("PATH") or _PATH
     steps = steps_after(bento, plan, path=path)
-    below = replace(base, layers=(*base.layers, *layers))
+    below = base._replace(layers=(*base.layers, *layers))
     return with_steps(below, steps, cache=cache, env=env, offline=offline).layers[len(below.layers) :]
 
 

@@ -6,7 +6,6 @@ import platform
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,7 +53,7 @@ def with_compiled(
         made = with_steps(base, steps, cache=cache, env={**env, **_indexes(request)}, offline=offline)
     rest = cache.folder("requirements") / f"{request.requirements.stem}-{steps.digest().hex[:16]}.txt"
     rest.write_text(others, "utf-8")
-    return made, replace(request, requirements=rest)
+    return made, request._replace(requirements=rest)
 
 
 def with_unlocked(

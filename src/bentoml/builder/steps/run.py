@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
 from typing import Literal
@@ -61,7 +60,7 @@ def with_steps(
         return run_steps(base, steps, scratch, env=env, offline=offline)
 
     layer = kept_layer(cache, _key(base, steps), make, gzip_codec(), "system", steps.about)
-    return replace(base, layers=(*base.layers, layer))
+    return base._replace(layers=(*base.layers, layer))
 
 
 def run_steps(

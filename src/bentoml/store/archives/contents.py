@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ...exceptions import BentoMLException
 from ..bentos import Bento
@@ -60,8 +61,7 @@ def _of_item(item: Model | Bento, place: str) -> Iterator[TarEntry]:
             yield TarEntry(path, "file", _MODES[entry.executable], entry.size, StoredFile(item, entry))
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file of an item, which is compared with what was stored while it is read: what rotted on the disk goes nowhere."""
 
     item: Model | Bento

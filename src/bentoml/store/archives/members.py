@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ...exceptions import BentoMLException
 
@@ -23,8 +22,7 @@ _LONGEST_PATH = 1024
 _DRIVE = re.compile(r"[a-zA-Z]:")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One member: ``link`` is the text of a symbolic link, or the path of the file that a hard link shares."""
 
     path: str

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ...exceptions import BentoMLException
 
@@ -35,8 +34,7 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class TarEntry:
+class TarEntry(NamedTuple):
     """One file, folder or link: ``path`` is relative to the root, ``source`` gives a file's bytes.
 
     ``size`` is that of ``source``: a file that has another size when it is read is an error. ``link`` is the text of
@@ -77,8 +75,7 @@ class TarEntry:
         return cls(path, "symlink", 0o777, link=link, uid=uid, gid=gid)
 
 
-@dataclass(frozen=True, slots=True)
-class Tar:
+class Tar(NamedTuple):
     """A tar as a recipe: equal entries give equal bytes. It is a `Source`: ``chunks()`` streams it as often as asked."""
 
     entries: tuple[TarEntry, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,7 +145,7 @@ def test_a_file_where_a_folder_should_be_is_none(tmp_path: Path, path: str) -> N
 
 def test_a_layer_that_is_not_what_its_diff_id_says_is_refused(tmp_path: Path) -> None:
     right = files("usr/bin/python3.11")
-    wrong = replace(right, diff_id=files("else").diff_id)
+    wrong = right._replace(diff_id=files("else").diff_id)
     for _ in range(2):
         with pytest.raises(BentoMLException, match=f"{wrong.diff_id}.*is damaged"):
             read_rootfs(of(wrong), Cache(tmp_path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,7 +145,7 @@ def test_a_machine_without_apt_is_told_so(tmp_path: Path, etc: Path) -> None:
 
 def test_a_disk_without_space_is_told_before_apt_is_called(tmp_path: Path, etc: Path) -> None:
     """Which tries for minutes when the disk is full."""
-    crowded = replace(apt(tmp_path, etc, f"touch {tmp_path}/called"), space=1 << 60)
+    crowded = apt(tmp_path, etc, f"touch {tmp_path}/called")._replace(space=1 << 60)
     with pytest.raises(BentoMLException, match=r"MiB of free space, and apt needs \d+; free some"):
         crowded.resolve(["zlib1g"])
     assert not (tmp_path / "called").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from tests.builder.handmade import base, layer
@@ -30,7 +29,7 @@ APART = b"Package: tzdata\nVersion: 2025a\nArchitecture: all\n"
 def debian(*entries: TarEntry) -> Base:
     release = TarEntry.file("etc/os-release", b'ID="debian"\nVERSION_CODENAME=bookworm\n')
     plain = base()
-    return replace(plain, layers=(*plain.layers, layer([release, *entries])))
+    return plain._replace(layers=(*plain.layers, layer([release, *entries])))
 
 
 def test_what_dpkg_says_and_what_stands_beside_it(tmp_path: Path) -> None:
@@ -43,7 +42,7 @@ def test_what_dpkg_says_and_what_stands_beside_it(tmp_path: Path) -> None:
     )
     cache = Cache(tmp_path)
     assert present_packages(made, cache) == expected
-    unreadable = replace(made, layers=tuple(replace(one, blob=Unreadable()) for one in made.layers))
+    unreadable = made._replace(layers=tuple(one._replace(blob=Unreadable()) for one in made.layers))
     assert present_packages(unreadable, cache) == expected, "the layers are read once"
 
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,8 @@ SOURCE = b"def greet(name, words=('a', 'b')):\n    return {'said': name in {'x',
 def packages(**files: bytes) -> Layer:
     """Return a layer of packages; ``numbers__one`` is the file ``numbers/one.py``."""
     entries = [TarEntry.file(f"{SITE}/{name.replace('__', '/')}.py", text) for name, text in files.items()]
-    return replace(
-        layer([*entries, TarEntry.file(f"{SITE}/data.txt", b"1")]), kind="python", about="python: 2 packages"
+    return layer([*entries, TarEntry.file(f"{SITE}/data.txt", b"1")])._replace(
+        kind="python", about="python: 2 packages"
     )
 
 
@@ -150,8 +149,8 @@ def test_what_is_known_is_not_compiled_again(tmp_path: Path) -> None:
 
 def test_a_step_that_edits_a_package_has_bytecode_of_its_own(tmp_path: Path) -> None:
     """All times are those of the image: an edit that keeps the size of a file would be taken for what it was."""
-    edited = replace(
-        packages(one=SOURCE.replace(b"1.5", b"2.5")), kind="system", about="run post_commands[0]"
+    edited = packages(one=SOURCE.replace(b"1.5", b"2.5"))._replace(
+        kind="system", about="run post_commands[0]"
     )
     *_, last = made(tmp_path, packages(one=SOURCE), edited)
     assert last.about == "bytecode: run post_commands[0]"
@@ -161,7 +160,7 @@ def test_a_step_that_edits_a_package_has_bytecode_of_its_own(tmp_path: Path) -> 
 
 
 def test_what_brings_nothing_to_import_has_no_layer(tmp_path: Path) -> None:
-    tool = replace(layer([TarEntry.file("etc/tool.py", b"A = 1\n")]), kind="system", about="run commands[0]")
+    tool = layer([TarEntry.file("etc/tool.py", b"A = 1\n")])._replace(kind="system", about="run commands[0]")
     assert [one.about for one in made(tmp_path, tool)] == [f"bytecode: Python {HERE}"]
 
 

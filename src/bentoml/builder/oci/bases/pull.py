@@ -6,9 +6,8 @@ import logging
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cache as once
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ....exceptions import BentoMLException, NotFound, ServiceUnavailable
 from ....registry.documents import MAX_DOCUMENT, Descriptor, MediaType
@@ -96,15 +95,14 @@ def registry_digest(
         return _RegistrySource(place, lambda: registry).root().digest
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """What is needed to ask a registry: which repository, and who we are."""
 
     reference: Reference
     cache: Cache
     env: Mapping[str, str]
     offline: bool
-    watch: Watch = field(default_factory=Unwatched, compare=False)
+    watch: Watch = Unwatched()
 
     def check_online(self, what: object) -> None:
         """Refuse to dial when we are offline."""
@@ -128,8 +126,7 @@ def _key(reference: Reference) -> Digest:
     return Digest.of_json({"reference": str(reference)})
 
 
-@dataclass(frozen=True, slots=True)
-class _RegistrySource:
+class _RegistrySource(NamedTuple):
     """A repository behind the cache."""
 
     place: _Place
@@ -149,7 +146,7 @@ class _RegistrySource:
         found = {"type": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}
         for name in (
             reference,
-            replace(reference, digest=descriptor.digest),
+            reference._replace(digest=descriptor.digest),
         ):  # a bento names it with the digest
             cache.remember(_key(name), found)
         return descriptor
@@ -177,8 +174,7 @@ class _RegistrySource:
         return _RegistryBlob(self.place, descriptor)
 
 
-@dataclass(frozen=True, slots=True)
-class _RegistryBlob:
+class _RegistryBlob(NamedTuple):
     """A layer that goes to the cache with its first use, and comes from there."""
 
     place: _Place

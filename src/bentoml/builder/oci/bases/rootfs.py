@@ -10,8 +10,8 @@ import posixpath
 import re
 import tarfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from ....exceptions import BentoMLException
 from ....store.digest import Digest
@@ -41,8 +41,7 @@ _MINOR = re.compile(r"python(3\.\d+)")
 _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class RootFS:
+class RootFS(NamedTuple):
     """Say what is in a base: two files, the paths of its Pythons (as ``/usr/bin/python3.11``), and its C library.
 
     The texts hold one character for each byte (Latin-1). ``libc`` is a glibc version such as ``2.36``, or ``musl``, or
@@ -57,8 +56,8 @@ class RootFS:
     libc: str = ""
     folders: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
-    releases: Mapping[str, str] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
+    releases: Mapping[str, str] = {}
+    links: Mapping[str, str] = {}
 
     def python(self, version: str, search_path: str) -> str | None:
         """Return the path of the Python ``X.Y`` that comes first on a PATH, or None."""
@@ -104,7 +103,7 @@ def read_rootfs(base: Base, cache: Cache) -> RootFS:
             f"base image `{base.name}` has links or folders where `/etc/passwd` and `/etc/group` should be files, so that no "
             "account can be added; take another base, or one in which they are files"
         )
-    cache.remember(key, asdict(found))
+    cache.remember(key, found._asdict())
     return found
 
 

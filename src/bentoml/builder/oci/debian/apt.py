@@ -11,8 +11,8 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from ....exceptions import BentoMLException, InvalidArgument
@@ -39,8 +39,7 @@ _SPACE = 200 << 20  # bytes: the lists of a suite, and the packages
 _TIMEOUT = 600.0
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Package:
+class Package(NamedTuple):
     """One package, exactly: ``str()`` gives ``name=version=sha256``."""
 
     name: str
@@ -71,8 +70,7 @@ def recalled(record: Mapping[str, object]) -> tuple[Package, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Apt:
+class Apt(NamedTuple):
     """apt for one suite and architecture; ``folder`` keeps its lists and packages, ``etc`` is where sources are read.
 
     Packages named in ``provided`` are taken for installed, so that nothing is fetched for their sake; ``installed`` is a

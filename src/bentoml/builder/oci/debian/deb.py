@@ -8,9 +8,8 @@ import io
 import lzma
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from ....exceptions import BentoMLException
 from ....store.archives.tar import TarEntry
@@ -24,14 +23,13 @@ _MEMBER = 60
 _SCRIPTS = ("preinst", "postinst")  # what an installation runs
 
 
-@dataclass(frozen=True, slots=True)
-class Deb:
+class Deb(NamedTuple):
     """The content of a package: ``control`` and ``md5sums`` as they stand in it, its files, and its scripts by name."""
 
     control: bytes
     md5sums: bytes
     entries: tuple[TarEntry, ...]
-    scripts: Mapping[str, str] = field(default_factory=dict)
+    scripts: Mapping[str, str] = {}
 
     def field(self, name: str) -> str:
         """Return a field of the control file that fits one line, or an empty text."""

@@ -6,7 +6,6 @@ Maintainer scripts are not run: what they would do that matters is done here as 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ....exceptions import BentoMLException
@@ -58,7 +57,7 @@ def root_entries(debs: Iterable[Deb]) -> list[TarEntry]:
     add_certificates(files)
     for target, source in _COPIES.items():
         if source in files:
-            files.setdefault(target, replace(files[source], path=target))
+            files.setdefault(target, files[source]._replace(path=target))
     _add_folders(files)
     return linked_forward(files)
 
@@ -74,7 +73,7 @@ def _merged(entry: TarEntry) -> TarEntry | None:
     if entry.path in _MERGED:
         return None
     link = _in_usr(entry.link) if entry.kind == "hardlink" else entry.link
-    return replace(entry, path=_in_usr(entry.path), link=link)
+    return entry._replace(path=_in_usr(entry.path), link=link)
 
 
 def _in_usr(path: str) -> str:

@@ -10,7 +10,6 @@ import math
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ....exceptions import BentoMLException, InvalidArgument, NotFound
@@ -103,7 +102,7 @@ def debs_digest(
     apt, wanted, pin = _apt(reference, platform, cache, env, etc)
     return _digest(
         _listed(
-            replace(apt, hasty=not anew),
+            apt._replace(hasty=not anew),
             wanted,
             cache,
             offline=offline,

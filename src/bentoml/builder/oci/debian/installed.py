@@ -11,7 +11,6 @@ import platform as machine
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ....exceptions import BentoMLException, InvalidArgument, NotFound
@@ -93,7 +92,7 @@ def with_packages(
         return _made(base, wanted, scratch, key, cache, env, etc)
 
     layer = kept_layer(cache, key, make, gzip_codec(), "system", f"packages {' '.join(wanted)}")
-    return replace(base, layers=(*base.layers, layer))
+    return base._replace(layers=(*base.layers, layer))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ....store.archives.tar import Tar, TarEntry
@@ -43,7 +42,7 @@ def _add(files: dict[str, TarEntry], entry: TarEntry, base: BaseFiles) -> None:
     if entry.kind == "dir" and (path in base.folders or path in base.links):
         return
     link = base.place_of(entry.link) if entry.kind == "hardlink" else entry.link
-    files.setdefault(path, replace(entry, path=path, link=link))
+    files.setdefault(path, entry._replace(path=path, link=link))
 
 
 def _add_alternatives(files: dict[str, TarEntry], debs: Iterable[Deb], base: BaseFiles) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ....store.archives.tar import Tar, TarEntry
@@ -62,7 +62,7 @@ def _layer(name: str, files: Sequence[TarEntry], cache: Cache, epoch: int, codec
     tar = Tar.of([*parents, *files], mtime=epoch)
     key = ["huggingface", epoch, *(_identity(entry) for entry in tar.entries)]
     about = f"model {name}" if len(files) > 1 else f"model {name}: {os.path.basename(files[0].path)}"
-    checked = replace(tar, entries=tuple(map(_checked, tar.entries)))
+    checked = tar._replace(entries=tuple(map(_checked, tar.entries)))
     return recipe_layer(cache, key, tar, codec, "model", about, checked=checked)
 
 
@@ -71,7 +71,7 @@ def _checked(entry: TarEntry) -> TarEntry:
     if not isinstance(entry.source, Path) or not _SHA256.fullmatch(entry.source.name):
         return entry
     digest = Digest.parse(f"sha256:{entry.source.name}")
-    return replace(entry, source=CheckedBlob(FileBlob(entry.source), digest, entry.path))
+    return entry._replace(source=CheckedBlob(FileBlob(entry.source), digest, entry.path))
 
 
 def _identity(entry: TarEntry) -> list[object]:

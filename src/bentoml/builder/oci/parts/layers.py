@@ -7,8 +7,9 @@ image's own time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ....store.archives.contents import StoredFile
 from ....store.archives.tar import Tar, TarEntry
@@ -100,8 +101,7 @@ def _bento_layer(about: str, bento: Bento, entries: Sequence[TarEntry], cache: C
     return _remembered(cache, [bento], tar, gzip_codec(), "source", about)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """What one layer holds of a model: a large file, or all the others."""
 
     about: str
@@ -176,10 +176,10 @@ def _remembered(
 def _checked(tar: Tar, stored: Stored) -> Tar:
     """Return a tar that refuses files whose content is not the one that their item was stored with."""
     entries = (
-        replace(entry, source=StoredFile(*stored[entry.source])) if isinstance(entry.source, Path) else entry
+        entry._replace(source=StoredFile(*stored[entry.source])) if isinstance(entry.source, Path) else entry
         for entry in tar.entries
     )
-    return replace(tar, entries=tuple(entries))
+    return tar._replace(entries=tuple(entries))
 
 
 def _identity(entry: TarEntry, stored: Stored) -> list[object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def with_python(
         return Tar.of(_entries(scratch / "python", version), mtime=epoch)
 
     layer = kept_layer(cache, key, make, gzip_codec(), "system", f"Python {version}")
-    return replace(base, layers=(*base.layers, layer))
+    return base._replace(layers=(*base.layers, layer))
 
 
 def _install(name: str, folder: Path, base: str, env: Mapping[str, str], offline: bool) -> None:

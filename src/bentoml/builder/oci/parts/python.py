@@ -6,7 +6,6 @@ Nothing of the target is run, so that any host can make an image for any platfor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,8 +36,7 @@ class NoWheels(BentoMLException):
         self.names = tuple(names)
 
 
-@dataclass(frozen=True, slots=True)
-class PythonTarget:
+class PythonTarget(NamedTuple):
     """Say for which Python packages are installed: its version ``X.Y``, its path, uv's name of the platform."""
 
     version: str
@@ -65,8 +63,7 @@ class Sources(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PythonRequest:
+class PythonRequest(NamedTuple):
     """Say what to install: a file of requirements, wheels beside it, and for which Python.
 
     Requirements without hashes are those of a bento that was not locked: uv resolves them now, and the result is not
