@@ -36,6 +36,7 @@ class FakeRegistry:
     )  # answers to break after so many bytes, one for each request
     cut_manifests: list[int] = field(default_factory=list)  # the same for manifests
     trickle: float = 0.0  # seconds between pieces of a blob
+    piece: int = 1 << 14  # bytes of such a piece
     ranges: bool = True
     statuses: list[int] = field(default_factory=list)  # answers to give before behaving
     retry_after: str | None = None  # what those answers say
@@ -332,7 +333,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _trickle(self, body: bytes) -> None:
-        for start in range(0, len(body), 1 << 14):
-            self.wfile.write(body[start : start + (1 << 14)])
+        for start in range(0, len(body), self.fake.piece):
+            self.wfile.write(body[start : start + self.fake.piece])
             self.wfile.flush()
             time.sleep(self.fake.trickle)

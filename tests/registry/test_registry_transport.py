@@ -19,6 +19,7 @@ from tests.registry.fake_registry import FakeRegistry, running
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
 from bentoml.registry.client import Registry
 from bentoml.registry.documents import Descriptor
+from bentoml.registry.pace import Pace
 from bentoml.registry.parallel import Cancelled, Flow, in_parallel
 from bentoml.registry.partials import Partials
 from bentoml.registry.transport import check_hop, is_loopback
@@ -98,6 +99,27 @@ def _has(client: Registry) -> None:
 def test_a_blob_of_another_size_is_not_the_blob(client: Registry) -> None:
     with pytest.raises(BentoMLException, match="with 3000000 bytes instead of 1"):
         client.has_blob(Descriptor("x", BLOB.digest, 1))
+
+
+def test_a_blob_that_comes_a_byte_at_a_time_is_given_up(registry: FakeRegistry) -> None:
+    registry.trickle, registry.piece = 0.01, 1
+    pauses: list[float] = []
+    with (
+        client_of(f"{registry.host}/team/x:1", pauses, pace=Pace(least=100, seconds=0.1)) as client,
+        pytest.raises(ServiceUnavailable, match=r"`127\.0\.0\.1` is too slow: only"),
+    ):
+        list(client.blob(BLOB))
+    assert len(pauses) == 3
+    starts = [int(headers.get("Range", "bytes=0-")[6:-1]) for _, _, headers in registry.seen]
+    assert len(starts) == 4 and starts == sorted(set(starts)), "what came is not fetched again"
+
+
+def test_a_connection_that_breaks_after_each_byte_is_given_up(registry: FakeRegistry) -> None:
+    registry.cut_after = [1] * 1000
+    pauses: list[float] = []
+    with client_of(f"{registry.host}/team/x:1", pauses) as client, pytest.raises(ServiceUnavailable):
+        list(client.blob(BLOB))
+    assert len(pauses) == 3
 
 
 def test_what_has_arrived_is_not_fetched_again(

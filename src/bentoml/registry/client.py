@@ -25,6 +25,7 @@ _ACCEPTED = (
     MediaType.DOCKER_INDEX,
     MediaType.DOCKER_MANIFEST,
 )
+_PROGRESS = 1 << 16  # bytes that are worth another first attempt
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -122,7 +123,7 @@ class Registry:
 
         Raises:
             NotFound: the registry does not have it.
-            ServiceUnavailable: the registry cannot be reached, or the connection breaks again and again.
+            ServiceUnavailable: the registry cannot be reached, or the connection breaks again and again, or hardly anything comes.
             BentoMLException: it sends more than the blob has.
         """
         done, attempt = start, 0
@@ -142,7 +143,7 @@ class Registry:
                         f"registry `{self.host}` ended `{descriptor.digest}` after {done} of {descriptor.size} bytes"
                     )
             except ServiceUnavailable:
-                attempt = 1 if done > before else attempt + 1
+                attempt = 1 if done - before >= _PROGRESS else attempt + 1
                 if not self.wait(attempt):
                     raise
 

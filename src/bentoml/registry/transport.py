@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..exceptions import BentoMLException, ServiceUnavailable
+from .pace import USUAL, Pace
 
 if TYPE_CHECKING:
     import ssl
@@ -47,6 +48,7 @@ class Answer:
     headers: Mapping[str, str]
     response: httpx2.Response
     is_from_elsewhere: bool = False  # redirects led to another host than the one that was asked
+    pace: Pace = USUAL
 
     @property
     def url(self) -> str:
@@ -72,26 +74,33 @@ class Answer:
         """Yield the body as it arrives, without its content encoding undone.
 
         Raises:
-            ServiceUnavailable: the connection broke.
+            ServiceUnavailable: the connection broke, or hardly anything comes.
         """
         import httpx2
 
+        host = self.response.url.host
         try:
-            yield from self.response.iter_raw()
+            yield from self.pace.held(self.response.iter_raw(), host)
         except httpx2.TransportError as e:
-            raise ServiceUnavailable(
-                f"the connection to `{self.response.url.host}` broke: {_reason(e)}"
-            ) from e
+            raise ServiceUnavailable(f"the connection to `{host}` broke: {_reason(e)}") from e
 
 
 class Transport:
     """Send requests and try again what may succeed later; ``pause`` waits for a number of seconds.
 
     Several threads may share one. One that is ``hasty`` tries once and waits for seconds only: for what can be done without.
+    A body has to come at least at ``pace``.
     """
 
-    def __init__(self, *, pause: Callable[[float], None] = time.sleep, hasty: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        hasty: bool = False,
+        pace: Pace = USUAL,
+    ) -> None:
         self._pause = pause
+        self._pace = pace
         self._attempts = 1 if hasty else _ATTEMPTS
         self._connect, self._read = (
             (_HASTY_SECONDS, _HASTY_SECONDS) if hasty else (_CONNECT_SECONDS, _READ_SECONDS)
@@ -174,7 +183,7 @@ class Transport:
             again = response.status_code in _TRY_AGAIN and repeatable
             if not again or not self.wait(attempt, asked):
                 stack.callback(response.close)
-                return Answer(response.status_code, response.headers, response, elsewhere)
+                return Answer(response.status_code, response.headers, response, elsewhere, self._pace)
             response.close()
 
     def _response(
