@@ -34,7 +34,7 @@ class WithPage:
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=60) as response:
         text: str = response.read().decode()
     return text
 
@@ -48,7 +48,7 @@ def test_the_page_loads_and_its_functions_run(tmp_path: Path) -> None:
         body = json.dumps({"data": ["you"]}).encode()
         call = f"{url}/ui/gradio_api/call/greet"
         request = urllib.request.Request(call, body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             event = json.loads(response.read())["event_id"]
         assert '["Hello, you"]' in get(f"{call}/{event}")
         assert json.loads(get(f"{url}/schema.json"))["paths"]["/ui"] == {"mounted": True}

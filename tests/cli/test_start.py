@@ -91,5 +91,5 @@ def test_what_init_writes_passes_its_tests_builds_and_serves(template: str, tmp_
                 json.dumps(arguments).encode(),
                 {"Content-Type": "application/json"},
             )
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=120) as response:
                 assert response.read().decode().startswith(answer)

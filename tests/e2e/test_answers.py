@@ -40,7 +40,7 @@ def ask(
 ) -> tuple[int, str]:
     request = urllib.request.Request(url, data=body, method=method, headers={"Content-Type": content_type})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as e:
         with e:

@@ -118,7 +118,7 @@ def test_a_changed_line_sends_the_source_alone(greeter: Project) -> None:
     done(greeter, "build")
     began = time.monotonic()
     said = done(greeter, "containerize", "greeter:latest", *BASE, "-t", IMAGE)
-    assert time.monotonic() - began < 10, "seconds, on a busy machine"
+    assert time.monotonic() - began < 60, "seconds, on a busy machine"
     lines = [line.split() for line in said.splitlines()]
     assert {line[0] for line in lines if "new:" in line} == {"bento", "together"}, said
     assert "new: the bento changed" in said

@@ -68,7 +68,7 @@ def test_a_bento_keeps_what_aliases_named(project: Project) -> None:
     BentoStore(Home(project.home)).set_alias("shop@live", bento.tag)
     with project.serve("shop@live") as url:
         request = urllib.request.Request(f"{url}/versions", b"{}", {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.load(answer) == ["iris:v1", "lily:v1", "iris:v1", "rose:v1", "rose:v1"]
 
 

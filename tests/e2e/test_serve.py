@@ -48,7 +48,9 @@ SERVICE = """
         @bentoml.api
         def wait(self, seconds: float) -> str:
             Path("waiting").touch()
-            time.sleep(seconds)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and not Path("go").exists():
+                time.sleep(0.01)
             return "done"
 
         @bentoml.api
@@ -115,11 +117,12 @@ def test_hooks_run_once_and_all_workers_answer(service: Project) -> None:
 def test_requests_in_flight_end_before_the_server(service: Project, number: signal.Signals) -> None:
     with serve(service) as server, ThreadPoolExecutor(1) as thread:
         url = server.url()
-        answer = thread.submit(call, url, "wait", seconds=2)
+        answer = thread.submit(call, url, "wait", seconds=50)
         until((service.folder / "waiting").exists, lambda: "no request came")
         server.process.send_signal(number)
         until(lambda: refuses(url), lambda: "it goes on listening")
         assert not answer.done()
+        (service.folder / "go").touch()
         assert answer.result() == "done"
         assert server.wait() == 0
         assert "Traceback" not in server.text()

@@ -210,7 +210,7 @@ def test_a_changed_line_runs_nothing_again(built: tuple[Project, str, list[str]]
     project.env.pop("TOKEN")
     began = time.monotonic()
     said = run(project, "containerize", "greeter:latest", "--base-image", base, "-t", IMAGE)
-    assert time.monotonic() - began < 10, "seconds, on a busy machine"
+    assert time.monotonic() - began < 60, "seconds, on a busy machine"
     assert "setup_script:" not in said
     with running(IMAGE) as (_, address):
         assert call(address, "look")["new"] == 1
@@ -290,7 +290,7 @@ def test_a_command_that_is_killed_leaves_no_container(
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.1)

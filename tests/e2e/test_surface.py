@@ -80,7 +80,7 @@ SERVICE = '''
         def overridden(self, x: int) -> int: return 0
 
     @bentoml.service(
-        name="surface", resources={"cpu": "200m", "memory": "512Mi", "gpu": "1"}, traffic={"timeout": 1}, threads=4,
+        name="surface", resources={"cpu": "200m", "memory": "512Mi", "gpu": "1"}, traffic={"timeout": 3}, threads=4,
         envs=[{"name": "SURFACE_WORD", "value": "declared"}],
     )
     class Surface(Base):
@@ -250,7 +250,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def http(server: str) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server, timeout=20) as client:
+    with httpx2.Client(base_url=server, timeout=60) as client:
         yield client
 
 
@@ -366,7 +366,7 @@ def test_what_does_not_fit(http: httpx2.Client, api: str, sent: bytes, details: 
         ("broken", 500, {"error": GENERIC}),
         ("wrong", 500, {"error": GENERIC}),
         ("missing_file", 500, {"error": GENERIC}),
-        ("late", 504, {"error": "Not able to process the request in 1 seconds"}),
+        ("late", 504, {"error": "Not able to process the request in 3 seconds"}),
         ("response", 299, "own"),
         ("nope", 404, "Not Found"),
     ],
@@ -565,7 +565,7 @@ def test_the_schema(http: httpx2.Client) -> None:
     ],
 )  # fmt: skip
 def test_the_protocol(server: str, request_bytes: bytes, answers: int) -> None:
-    with socket.create_connection(("127.0.0.1", urlsplit(server).port or 0), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", urlsplit(server).port or 0), timeout=60) as connection:
         connection.sendall(request_bytes)
         got = b""
         while got.count(b"\r\n\r\n1") < answers:

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.runtime.running import Running, running, until
+from tests.runtime.running import Running, refuses, running, until
 from tests.support import Project
 
 SERVICE = """
@@ -34,15 +34,19 @@ SERVICE = """
     @bentoml.service(tasks={"attempts": 50, "ttl": 600}, threads=4)
     class Jobs:
         @bentoml.task
-        async def add(self, n: int, seconds: float = 0.0) -> int:
+        async def add(self, n: int, seconds: float = 0.0, until: str = "") -> int:
             note(f"{n} {os.getpid()}")
             await asyncio.sleep(seconds)
+            while until and not Path(until).exists():
+                await asyncio.sleep(0.01)
             return n + 1
 
         @bentoml.task
-        def labour(self, n: int, seconds: float = 0.0) -> int:
+        def labour(self, n: int, seconds: float = 0.0, until: str = "") -> int:
             note(f"{n} {os.getpid()}")
             time.sleep(seconds)
+            while until and not Path(until).exists():
+                time.sleep(0.01)
             return n + 1
 
         @bentoml.task
@@ -63,7 +67,7 @@ class Jobs:
         self.address = urlsplit(server.url()).netloc
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        connection = HTTPConnection(self.address, timeout=20)
+        connection = HTTPConnection(self.address, timeout=60)
         try:
             connection.request(method, path, body, {"content-type": "application/json", **headers})
             answer = connection.getresponse()
@@ -82,7 +86,7 @@ class Jobs:
         state: dict[str, Any] = json.loads(body)
         return state
 
-    def result(self, id: str, path: str = "/add", timeout: float = 30) -> bytes:
+    def result(self, id: str, path: str = "/add", timeout: float = 120) -> bytes:
         found: list[tuple[int, bytes]] = []
 
         def ended() -> bool:
@@ -132,10 +136,10 @@ def test_a_thousand_tasks_over_two_workers_run_once_each(project: Project, runs:
             thread.join()
         assert len(ids) == 1000
         for id, n in ids.items():
-            assert jobs.result(id, timeout=60) == str(n + 1).encode()
+            assert jobs.result(id) == str(n + 1).encode()
     assert ran(runs) == Counter(range(1000))
     by_worker = Counter(line.split()[1] for line in runs.read_text().splitlines())
-    assert min(by_worker.values()) > 200, by_worker
+    assert min(by_worker.values()) > 50, by_worker
 
 
 def test_a_worker_that_is_killed_loses_nothing(project: Project, runs: Path) -> None:
@@ -152,7 +156,7 @@ def test_a_worker_that_is_killed_loses_nothing(project: Project, runs: Path) -> 
 
 
 def test_the_server_is_killed_at_random_points(project: Project, runs: Path) -> None:
-    """Twenty times: submit in the background, `kill -9` everything at some moment, start again on the same home."""
+    """Twenty times: submit in the background, `kill -9` everything after some, start again on the same home."""
     dice = random.Random(20)
     promised: dict[str, int] = {}
     numbers = iter(range(10_000))
@@ -166,7 +170,9 @@ def test_the_server_is_killed_at_random_points(project: Project, runs: Path) -> 
                 target=_submit_until_it_fails, args=(jobs, numbers, promised, canceled)
             )
             submitting.start()
-            time.sleep(dice.uniform(0.0, 0.4))
+            enough = len(promised) + dice.randrange(25)
+            until(lambda: len(promised) >= enough, lambda: "nothing is submitted")  # noqa: B023  # it is now that it is called
+            time.sleep(dice.uniform(0.0, 0.02))
             for pid in [*jobs.server.pids(), jobs.server.process.pid]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -177,7 +183,7 @@ def test_the_server_is_killed_at_random_points(project: Project, runs: Path) -> 
             if id in canceled:
                 assert jobs.status(id)["status"] == "canceled"
             elif n % 7 or jobs.status(id)["status"] != "canceled":  # killed between that and its answer
-                assert jobs.result(id, timeout=90) == str(n + 1).encode(), jobs.status(id)
+                assert jobs.result(id) == str(n + 1).encode(), jobs.status(id)
     assert len(promised) > 100
     assert len(canceled) > 5
     _assert_sound(project)
@@ -271,20 +277,24 @@ def test_a_task_that_kills_its_worker_is_given_up(project: Project, runs: Path) 
 
 
 def test_a_server_that_is_told_to_end_lets_tasks_end_or_gives_them_back(project: Project, runs: Path) -> None:
-    with serving(project, "--timeout-graceful-shutdown", "3") as jobs:
-        short = jobs.submit(n=1, seconds=1.5)
+    one, other = (project.folder / name for name in ("one", "other"))
+    with serving(project, "--timeout-graceful-shutdown", "60") as jobs:
+        short = jobs.submit(n=1, until=str(one))
         until(lambda: jobs.status(short)["status"] == "in_progress", lambda: "not taken")
         waiting = jobs.submit(n=2)
-        started = time.monotonic()
-        assert jobs.server.stop() == 0
-        assert 0.5 < time.monotonic() - started < 4
+        jobs.server.process.terminate()
+        jobs.server.said("Stopping")
+        until(lambda: refuses(f"http://{jobs.address}"), lambda: "it goes on listening")
+        one.touch()
+        assert jobs.server.wait() == 0
     with serving(project, "--timeout-graceful-shutdown", "1") as jobs:
         assert jobs.status(short)["status"] == "completed"
         assert jobs.result(waiting) == b"3"
-        long = jobs.submit("/labour", n=3, seconds=6)
+        long = jobs.submit("/labour", n=3, until=str(other))
         until(lambda: jobs.status(long, "/labour")["status"] == "in_progress", lambda: "not taken")
         jobs.server.stop()
         assert "given back" in jobs.server.text()
+    other.touch()
     with serving(project) as jobs:
         assert jobs.result(long, "/labour") == b"4"
     assert ran(runs) == Counter({1: 1, 2: 1, 3: 2})

@@ -79,7 +79,7 @@ def authority(project: Project) -> Signed:
 
 
 def ask(url: str, context: ssl.SSLContext) -> str:
-    with urllib.request.urlopen(url + "/url", data=b"{}", context=context, timeout=10) as answer:
+    with urllib.request.urlopen(url + "/url", data=b"{}", context=context, timeout=60) as answer:
         text: str = answer.read().decode()
         return text
 
@@ -164,5 +164,5 @@ def test_a_client_that_does_not_say_that_it_closes_holds_up_no_end(
             assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
             begun = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - begun < 6
+            assert time.monotonic() - begun < 30
             client.close()

@@ -57,10 +57,10 @@ def test_stream(tmp_path: Path) -> None:
         assert client(project, url).startswith("Once upon a time Mole trained a small model, ")
         with bentoml.SyncHTTPClient(url) as caller:
             start = time.monotonic()
-            pieces = caller.tell(pause=0.3)
+            pieces = caller.tell(pause=1)
             assert next(pieces) == "Once "
-            assert time.monotonic() - start < 1.5, (
-                "the first word comes long before the last, which takes 5 s"
+            assert time.monotonic() - start < 12, (
+                "the first word comes long before the last, which takes 17 s"
             )
             pieces.close()
             with pytest.raises(bentoml.exceptions.InvalidArgument, match="pause"):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-DEADLINE = 10_000.0  # milliseconds
+DEADLINE = 30_000.0  # milliseconds
 
 
 @contextmanager

@@ -245,11 +245,11 @@ def test_a_stream_appears_as_it_comes_and_stops(tab: Visit) -> None:
     page.get_by_label("pause").fill("0.1")
     tab.send()
     log = page.get_by_role("log")
-    seen = set()
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
+    seen: set[str] = set()
+    end = time.monotonic() + 30
+    while len(seen) < 5:
         seen.add(log.inner_text())
-    assert len(seen) > 5, "it comes word by word"
+        assert time.monotonic() < end, "it comes word by word"
     page.get_by_role("button", name="Stop").click()
     expect(result(page)).to_contain_text("Stopped.")
     stopped = log.inner_text()
@@ -288,7 +288,7 @@ def test_the_code_runs(tab: Visit, tmp_path: Path, name: str) -> None:
     expected = fill_in(page, name, tmp_path)
     for kind, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
         done = subprocess.run(
-            [*program, code(page, kind)], cwd=tmp_path, capture_output=True, text=True, timeout=30
+            [*program, code(page, kind)], cwd=tmp_path, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr
         if kind == "Python" or name != "scale":
@@ -469,7 +469,7 @@ def test_below_a_prefix_and_behind_a_proxy_with_a_path(chromium: Browser, projec
         expect(result(page).locator("pre")).to_have_text("8")
         assert f"'{url}/v1/shop/double'" in code(page, "curl")
         done = subprocess.run(
-            [sys.executable, "-c", code(page, "Python")], capture_output=True, text=True, timeout=30
+            [sys.executable, "-c", code(page, "Python")], capture_output=True, text=True, timeout=120
         )
         assert done.stdout == "8\n", done.stderr
         page.goto(f"{url}/v1/shop")
@@ -510,7 +510,7 @@ def test_a_service_that_asks_who_calls(chromium: Browser, project: Project) -> N
         for kind, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
             done = subprocess.run(
                 [*program, code(page, kind)],
-                env={**os.environ, "BENTOML_TOKEN": "open-sesame"}, capture_output=True, text=True, timeout=30,
+                env={**os.environ, "BENTOML_TOKEN": "open-sesame"}, capture_output=True, text=True, timeout=120,
             )  # fmt: skip
             assert done.stdout.strip() == "8", done.stderr
         assert page.evaluate("Object.values(localStorage).join()").find("sesame") == -1

@@ -168,7 +168,7 @@ def test_closing_ends_an_iterator_that_waits(awaited: str) -> None:
         assert await steps.ready(64, 1000) == [b"a"]
         if awaited == "task":
             await asyncio.sleep(0.001)  # for the inner one to begin
-        await asyncio.wait_for(steps.close(), 5)
+        await asyncio.wait_for(steps.close(), 60)
 
     asyncio.run(main())
     assert ended == (["inner", "values"] if awaited == "task" else ["values"])

@@ -12,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from tests.runtime.served import Served, served
+from tests.runtime.served import Reply, Served, served
 
 import bentoml
+
+PATIENCE = 0.25  # seconds: far more than what does not wait takes
 
 
 async def slow(request: Request) -> Response:
@@ -26,7 +28,7 @@ async def stream(request: Request) -> Response:
     async def steps() -> Any:
         for step in ("a", "b"):
             yield step
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(PATIENCE * 1.5)
 
     return StreamingResponse(steps())
 
@@ -37,7 +39,7 @@ async def mute(socket: WebSocket) -> None:
 
 async def talking(socket: WebSocket) -> None:
     await socket.accept()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(PATIENCE * 1.5)
     await socket.send_text("hello")
     await socket.close()
 
@@ -46,11 +48,12 @@ async def cut(scope: Any, receive: Any, send: Any) -> None:
     raise RuntimeError("a secret")
 
 
-@bentoml.service(traffic={"timeout": 0.1, "max_concurrency": 1})
+@bentoml.service(traffic={"timeout": PATIENCE, "max_concurrency": 1})
 class Mounted:
     @bentoml.api
-    async def wait(self, seconds: float = 0.05) -> int:
-        await asyncio.sleep(seconds)
+    async def wait(self, turns: int = 5) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
         return 1
 
 
@@ -91,7 +94,7 @@ def websocket(app: Served, path: str, **scope: Any) -> list[Any]:
 
 def test_the_timeout_holds_for_mounted_applications(app: Served) -> None:
     reply = app.ask("/m/slow", method="GET")
-    assert (reply.status, reply.json()) == (504, {"error": "Not able to process the request in 0.1 seconds"})
+    assert (reply.status, reply.json()) == (504, {"error": "Not able to process the request in 0.25 seconds"})
     assert app.ask("/m/stream", method="GET").body == b"ab"
 
 
@@ -109,8 +112,9 @@ def test_the_timeout_holds_for_the_first_message_of_a_websocket(app: Served) -> 
 @pytest.mark.parametrize("path", ["/wait", "/schema.json", "/docs.json", "/", "/m/slow", "/nothing", "/cut"])
 def test_what_is_over_the_limit(app: Served, path: str) -> None:
     async def both() -> tuple[Any, Any, Any]:
-        first = asyncio.create_task(app.request("/wait"))
-        await asyncio.sleep(0.02)
+        first = asyncio.create_task(app.request("/wait", {"turns": 1000}))
+        await asyncio.sleep(0)  # it has begun
+        assert not first.done()
         second = await app.request(path, method="POST" if path == "/wait" else "GET")
         probe = await app.request("/readyz", method="GET")
         metrics = await app.request("/metrics", method="GET")
@@ -126,8 +130,14 @@ def test_what_is_over_the_limit(app: Served, path: str) -> None:
 
 def test_the_limit_covers_all_of_a_stream(app: Served) -> None:
     async def both() -> tuple[Any, Any]:
-        first = asyncio.create_task(app.request("/m/stream", method="GET"))
-        await asyncio.sleep(0.15)  # it has begun
+        begun = asyncio.Event()
+
+        def has_begun(reply: Reply) -> bool:
+            begun.set()
+            return False
+
+        first = asyncio.create_task(app.request("/m/stream", method="GET", on_chunk=has_begun))
+        await begun.wait()
         return await app.request("/wait"), await first
 
     second, first = app.run(both())

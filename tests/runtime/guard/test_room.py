@@ -18,22 +18,30 @@ MB = 1 << 20
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "multipart/form-data; boundary=b"}
 GO_ON = threading.Event()
+LIMITS = {"body": 2 * MB, "memory": 4 * MB + MB // 4}
 
 
-@bentoml.service(traffic={"timeout": 1}, http={"limits": {"body": 2 * MB, "memory": 4 * MB + MB // 4}})
+@bentoml.service(http={"limits": LIMITS})
 class Keeps:
     @bentoml.api
     def length(self, text: str) -> int:
         return len(text)
 
     @bentoml.api
-    def held(self, text: str) -> int:
-        GO_ON.wait(10)
+    async def size(self, file: Path) -> int:
+        return file.stat().st_size
+
+
+@bentoml.service(traffic={"timeout": 0.5}, http={"limits": LIMITS})
+class Holds:
+    @bentoml.api
+    def length(self, text: str) -> int:
         return len(text)
 
     @bentoml.api
-    async def size(self, file: Path) -> int:
-        return file.stat().st_size
+    def held(self, text: str) -> int:
+        GO_ON.wait(60)
+        return len(text)
 
 
 def text(size: int) -> bytes:
@@ -85,12 +93,12 @@ def test_a_body_that_waits_for_a_thread_keeps_its_room_though_its_request_timed_
         assert [reply.status for reply in replies] == [504, 504]
         assert (await app.request("/length", text(3 * MB // 2))).status == 503
         GO_ON.set()
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while (await app.request("/length", text(3 * MB // 2))).status != 200:
             assert time.monotonic() < until
             await asyncio.sleep(0.01)
 
-    with served(Keeps) as app:
+    with served(Holds) as app:
         app.run(main(app))
 
 

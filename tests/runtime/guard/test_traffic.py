@@ -34,7 +34,7 @@ def test_each_request_that_waits_too_long_expires_and_no_other() -> None:
         first, second, streaming, over = requests
         for late in (first, second):
             assert late.expired_after is not None
-            assert 0.049 < late.expired_after < 1
+            assert 0.049 < late.expired_after < 30
         assert streaming.expired_after is None
         assert over.expired_after is None
         again = Request()  # the timer starts again after a time without requests

@@ -285,7 +285,7 @@ def test_a_slow_reader_over_a_real_socket_bounds_what_is_kept() -> None:
             writer.write(GET.replace(b"Host", b"Connection: close\r\nHost"))
             await asyncio.sleep(0.2)
             assert sent < 200
-            assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"\r\n0\r\n\r\n")
+            assert (await asyncio.wait_for(reader.read(), 60)).endswith(b"\r\n0\r\n\r\n")
             writer.close()
 
     run(main())
@@ -391,7 +391,7 @@ def test_tls(tmp_path: Path) -> None:
     async def ask(port: int, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
         writer.write(request)
-        text = await asyncio.wait_for(reader.read(), 5)
+        text = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         return text
 

@@ -141,22 +141,22 @@ def test_a_server_that_never_closes_keeps_nobody_waiting(
         with context.wrap_socket(connection, server_side=True) as tls:
             tls.recv(1 << 16)
             tls.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n" + (b"file" if whole else b""))
-            over.wait(10)
+            over.wait(60)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = Thread(target=serve, args=(listening,))
         server.start()
         began = time.monotonic()
         try:
-            part = got(f"https://127.0.0.1:{listening.getsockname()[1]}/a", tmp_path, seconds=0.5)
+            part = got(f"https://127.0.0.1:{listening.getsockname()[1]}/a", tmp_path, seconds=2)
             assert whole and part.path.read_bytes() == b"file"
         except BadInput as e:
-            assert not whole and "did not come within 0.5 seconds" in str(e)
+            assert not whole and "did not come within 2 seconds" in str(e)
         finally:
             seconds = time.monotonic() - began
             over.set()
             server.join()
-    assert seconds < 2
+    assert seconds < 30
 
 
 def test_a_file_that_is_too_long(elsewhere: str, tmp_path: Path) -> None:
