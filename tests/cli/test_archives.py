@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Command, command
+from tests.cli.commands import Command
 
 import bentoml as library
 from bentoml.config import Home
@@ -13,17 +13,6 @@ from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.store.models import Model, ModelStore
 from bentoml.tag import Tag
-
-
-@pytest.fixture
-def bentoml(capsys: pytest.CaptureFixture[str]) -> Command:
-    return command(capsys)
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
-    return Home(tmp_path / "home")
 
 
 @pytest.fixture

@@ -5,24 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.cli.commands import Command, command
+from tests.cli.commands import Command
 
 from bentoml import Tag
 from bentoml.config import Home
 from bentoml.store.bentos import Bento, BentoStore
 from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.store.models import ModelStore
-
-
-@pytest.fixture
-def bentoml(capsys: pytest.CaptureFixture[str]) -> Command:
-    return command(capsys)
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
-    return Home(tmp_path / "home")
 
 
 def build(home: Home, name: str = "shop", text: str = "code", models: tuple[ModelRef, ...] = ()) -> Bento:

@@ -11,24 +11,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.cli.commands import Command, command
+from tests.cli.commands import Command
 
 from bentoml import Tag
 from bentoml.config import Home
 from bentoml.store.bentos import BentoStore
 from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.store.models import Model, ModelStore
-
-
-@pytest.fixture
-def bentoml(capsys: pytest.CaptureFixture[str]) -> Command:
-    return command(capsys)
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
-    return Home(tmp_path / "home")
 
 
 def save(home: Home, name: str, size: int = 10, module: str = "") -> Model:

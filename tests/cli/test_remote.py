@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Command, command
+from tests.cli.commands import Command
 from tests.registry.fake_registry import FakeRegistry, running
 from tests.registry.items import save_bento, save_model
 
@@ -19,16 +19,9 @@ from bentoml.store.bentos import BentoStore
 from bentoml.store.models import ModelStore
 
 
-@pytest.fixture
-def bentoml(capsys: pytest.CaptureFixture[str]) -> Command:
-    return command(capsys)
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
+@pytest.fixture(autouse=True)
+def no_registry_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BENTOML_REGISTRY", raising=False)
-    return Home(tmp_path / "home")
 
 
 @pytest.fixture

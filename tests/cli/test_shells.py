@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests.cli.commands import Command, command
+from tests.cli.commands import Command
 
 from bentoml.cli._shells import read_commands, script
 from bentoml.cli.main import root_table
@@ -139,8 +139,7 @@ def test_zsh(typed: str, completed: list[str], home: Path, tmp_path: Path) -> No
     )
 
 
-def test_the_command_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
-    bentoml: Command = command(capsys)
+def test_the_command_prints_the_script(bentoml: Command) -> None:
     for shell in ("bash", "zsh", "fish"):
         assert bentoml("completion", shell).out == script(shell, SPEC)
     assert bentoml("completion", "tcsh").code == 2

@@ -7,16 +7,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Command, command
+from tests.cli.commands import Command
 from tests.support import Project
 
 from bentoml.builder.build_file.json_schema import bentofile_schema, pyproject_schema
 from bentoml.builder.scaffold import TEMPLATES
-
-
-@pytest.fixture
-def bentoml(capsys: pytest.CaptureFixture[str]) -> Command:
-    return command(capsys)
 
 
 def test_schema_prints_what_editors_read(bentoml: Command) -> None:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.cli.commands import Command, command
+from tests.cli.commands import Command
 from tests.store.flips import flip, flip_unseen
 
 from bentoml import Tag
@@ -15,16 +15,9 @@ from bentoml.store.manifest import BentoInfo, ModelRef
 from bentoml.store.models import Model, ModelStore
 
 
-@pytest.fixture
-def bentoml(capsys: pytest.CaptureFixture[str]) -> Command:
-    return command(capsys)
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "home"))
+@pytest.fixture(autouse=True)
+def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where `gc` looks for what builds left
-    return Home(tmp_path / "home")
 
 
 def save(home: Home, name: str, text: str = "weights", **declaration: dict[str, str]) -> Model:
