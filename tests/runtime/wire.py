@@ -126,13 +126,18 @@ def talk(
 
 @asynccontextmanager
 async def listening(
-    app: Any, *, limits: Limits | None = None, keep_alive: float = 5, ssl: Any = None
+    app: Any,
+    *,
+    limits: Limits | None = None,
+    keep_alive: float = 5,
+    ssl: Any = None,
+    state: ServerState | None = None,
 ) -> AsyncIterator[int]:
-    """Serve on a real socket; gives its port."""
+    """Serve on a real socket; gives its port. ``state`` has its connections."""
     config = uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None,
                             server_header=False, proxy_headers=False)  # fmt: skip
     config.load()
-    makers, state = Connections(limits or Limits(), keep_alive), ServerState()
+    makers, state = Connections(limits or Limits(), keep_alive), state or ServerState()
     server = await asyncio.get_running_loop().create_server(
         lambda: makers(config, state, {}), "127.0.0.1", 0, ssl=ssl
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.runtime.certified import certified
 from tests.runtime.wire import answer, listening, read_all, run
+from uvicorn.server import ServerState
 
 from bentoml.sdk.configuration.sections import Limits
 
@@ -28,6 +29,15 @@ async def _connected(port: int) -> socket.socket:
     return one
 
 
+async def _given_up(state: ServerState) -> None:
+    """Wait until there was a connection, and is none any more."""
+    async with asyncio.timeout(60):
+        while not state.connections:
+            await asyncio.sleep(0.01)
+        while state.connections:
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("connection", ["keep-alive", "close"])
 @pytest.mark.parametrize("times", [1, 3], ids=["once", "pipelined"])
 @pytest.mark.parametrize("pieces", [1, 200], ids=["whole", "stream"])
@@ -39,13 +49,13 @@ def test_an_answer_that_nobody_reads_is_given_up(connection: str, times: int, pi
             await send({"type": "http.response.body", "body": b"x" * (SIZE // pieces), "more_body": left > 0})
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        async with listening(app, limits=LOW) as port:
+        loop, state = asyncio.get_running_loop(), ServerState()
+        async with listening(app, limits=LOW, state=state) as port:
             one, received = await _connected(port), 0
             await loop.sock_sendall(one, GET.format(connection).encode() * times)
-            await asyncio.sleep(0.5)
+            await _given_up(state)
             with pytest.raises(ConnectionError):
-                while piece := await asyncio.wait_for(loop.sock_recv(one, 65536), 2):
+                while piece := await asyncio.wait_for(loop.sock_recv(one, 65536), 30):
                     received += len(piece)
                 raise ConnectionResetError  # closed in the middle
             assert received < SIZE
@@ -59,17 +69,17 @@ def test_a_slow_reader_gets_all_of_it() -> None:
         await answer(send, b"x" * 12_000_000)
 
     async def main() -> None:
-        async with listening(app, limits=LOW) as port:
+        async with listening(app, limits=Limits(body_timeout=0.6)) as port:
             one, received = await _connected(port), 0
             await asyncio.get_running_loop().sock_sendall(one, GET.format("close").encode())
             for _ in range(6):  # a part at a time, for longer than the limit altogether
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.12)
                 left = 1_000_000
                 while left > 0:
-                    piece = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(one, left), 2)
+                    piece = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(one, left), 30)
                     left -= len(piece)
                     received += len(piece)
-            while piece := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(one, 1 << 20), 2):
+            while piece := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(one, 1 << 20), 30):
                 received += len(piece)
             assert received > 12_000_000
             one.close()
@@ -93,12 +103,13 @@ def test_over_tls_too_an_answer_that_nobody_reads_is_given_up(connection: str, t
 
     async def main() -> None:
         server, client = certified(tmp_path)
-        async with listening(app, limits=LOW, ssl=server) as port:
+        state = ServerState()
+        async with listening(app, limits=LOW, ssl=server, state=state) as port:
             reader, writer = await _connected_by_tls(port, client)
             writer.write(GET.format(connection).encode())
-            await asyncio.sleep(1.5)
+            await _given_up(state)
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-                await asyncio.wait_for(reader.readexactly(SIZE), 10)
+                await asyncio.wait_for(reader.readexactly(SIZE), 60)
             writer.transport.abort()
 
     run(main())
@@ -128,7 +139,7 @@ def test_over_tls_too_those_go_first_that_have_kept_most_waiting(tmp_path: Path)
 async def _size(reader: asyncio.StreamReader) -> int:
     size = 0
     try:
-        while piece := await asyncio.wait_for(reader.read(1 << 20), 10):
+        while piece := await asyncio.wait_for(reader.read(1 << 20), 60):
             size += len(piece)
     except ConnectionError:
         pass
@@ -148,7 +159,7 @@ def test_where_too_much_waits_those_go_that_have_kept_it_waiting_longest() -> No
                 clients.append(await _connected(port))
                 await loop.sock_sendall(clients[-1], GET.format("close").encode())
                 await asyncio.sleep(0.1)
-            received = [len(await asyncio.wait_for(_rest(one), 10)) for one in clients]
+            received = [len(await asyncio.wait_for(_rest(one), 60)) for one in clients]
             assert [size > SIZE for size in received] == [False, False, True, True]
 
     run(main())
