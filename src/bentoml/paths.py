@@ -50,14 +50,19 @@ def name_problem(encoding: str | None = None) -> str:
 
 
 @contextmanager
-def atomic_write(target: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
-    """Open a file that is synced and takes target's place when the block ends without an error."""
+def atomic_write(target: Path, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
+    """Open a file that takes target's place when the block ends without an error.
+
+    A file that is ``durable`` is synced before. Others may be torn by a power cut: those that readers check and make anew.
+    """
     draft = target.with_name(f".{target.name[:_DRAFT_NAME]}.{secrets.token_hex(6)}")
     with nameless(draft, target, mode=mode) as place, open(place, "wb") as file:
         yield file
         file.flush()
-        os.fsync(file.fileno())
-    fsync_folder(target.parent)
+        if durable:
+            os.fsync(file.fileno())
+    if durable:
+        fsync_folder(target.parent)
 
 
 @contextmanager
@@ -109,9 +114,9 @@ def _link(file: int, path: Path) -> None:
         os.close(folder)
 
 
-def write_atomic(target: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a whole file so that a reader, or a crash, sees the old content or the new, never a part."""
-    with atomic_write(target, mode=mode) as file:
+def write_atomic(target: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Write a whole file so that a reader sees the old content or the new, never a part; `durable` as in `atomic_write`."""
+    with atomic_write(target, mode=mode, durable=durable) as file:
         file.write(data)
 
 

@@ -118,7 +118,7 @@ class Cache(NamedTuple):
         self._made("records")
         record = {"record": value, "digest": str(Digest.of_json([str(key), value]))}
         with writing(self.root):
-            write_atomic(self._record_path(key), canonical_json(record))
+            write_atomic(self._record_path(key), canonical_json(record), durable=False)  # `recall` checks it
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
