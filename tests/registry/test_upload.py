@@ -70,6 +70,15 @@ def test_a_broken_upload_goes_on_where_it_broke(
     assert sum(told) == len(LARGE)
 
 
+def test_a_registry_that_takes_some_bytes_at_a_time_is_given_up(
+    registry: FakeRegistry, client: Registry, tmp_path: Path
+) -> None:
+    registry.break_after = [2] * 1000
+    with pytest.raises(ServiceUnavailable):
+        upload(client, tmp_path, LARGE).run()
+    assert registry.received == 8
+
+
 def test_an_upload_that_the_registry_has_forgotten_begins_anew(
     registry: FakeRegistry, client: Registry, tmp_path: Path
 ) -> None:

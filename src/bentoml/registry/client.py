@@ -12,6 +12,7 @@ from ..exceptions import BentoMLException, NotFound, ServiceUnavailable
 from ..store.digest import Digest
 from .auth import Challenge, Credentials, credentials_for, fetch_token, parse_challenge
 from .documents import MAX_DOCUMENT, Descriptor, MediaType, parsed_document
+from .pace import PROGRESS
 from .reference import DEFAULT_HOST, Reference
 from .refusals import refused, words_of
 from .transport import Answer, Body, Transport, check_hop, is_loopback
@@ -25,7 +26,6 @@ _ACCEPTED = (
     MediaType.DOCKER_INDEX,
     MediaType.DOCKER_MANIFEST,
 )
-_PROGRESS = 1 << 16  # bytes that are worth another first attempt
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -143,7 +143,7 @@ class Registry:
                         f"registry `{self.host}` ended `{descriptor.digest}` after {done} of {descriptor.size} bytes"
                     )
             except ServiceUnavailable:
-                attempt = 1 if done - before >= _PROGRESS else attempt + 1
+                attempt = 1 if done - before >= PROGRESS else attempt + 1
                 if not self.wait(attempt):
                     raise
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from ..exceptions import ServiceUnavailable
 
-__all__ = ["USUAL", "Pace"]
+__all__ = ["PROGRESS", "USUAL", "Pace"]
+
+PROGRESS = 1 << 16  # bytes that are worth another first attempt
 
 
 @dataclass(frozen=True, slots=True)

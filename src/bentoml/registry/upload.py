@@ -13,6 +13,7 @@ from ..exceptions import BentoMLException, ServiceUnavailable
 from .client import Registry
 from .documents import Descriptor
 from .memory import Memory, Note
+from .pace import PROGRESS
 from .refusals import refused, words_of
 from .transport import Answer
 
@@ -102,7 +103,7 @@ class Upload:
                 if not self.registry.wait(attempt, asked):
                     raise
                 self._ask_where()
-                if self._offset > before:
+                if self._offset - before >= PROGRESS:
                     attempt = 0
 
     def _take_up(self) -> None:
