@@ -139,10 +139,10 @@ def ask(url: str, text: str) -> object:
     """Call the service of the test, waiting until it is there."""
     body = json.dumps({"text": text}).encode()
     request = urllib.request.Request(f"{url}/count", body, {"Content-Type": "application/json"})
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 120
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)
         except OSError:
             assert time.monotonic() < ends, "it did not answer"

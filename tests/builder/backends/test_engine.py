@@ -166,10 +166,10 @@ def test_who_tries_tls_is_answered_in_http() -> None:
     """Docker's containerd store tries TLS first, and goes on in HTTP where the answer begins with `HTTP/` alone."""
     hello = b"\x16\x03\x01\x00\xf1\x01\x00\x00\xed\x03\x03" + bytes(16)  # no line of text, nor its end
     with serving(IMAGE, lambda count: None) as place:
-        with socket.create_connection(("127.0.0.1", place.port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", place.port), timeout=60) as client:
             client.sendall(hello)
             assert client.recv(64).startswith(b"HTTP/1.1 400 ")
-        with socket.create_connection(("127.0.0.1", place.port), timeout=5):
+        with socket.create_connection(("127.0.0.1", place.port), timeout=60):
             pass  # and one that says nothing disturbs nobody
         with urllib.request.urlopen(f"http://127.0.0.1:{place.port}/v2/") as answer:
             assert answer.status == 200

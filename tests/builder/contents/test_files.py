@@ -162,9 +162,12 @@ def test_two_hundred_thousand_excluded_files_cost_nothing(tmp_path: Path) -> Non
     os.close(folder)
     (tmp_path / "data" / ".bentoignore").write_text("cache/\n")
     find_files(tmp_path)  # loads the library of patterns
-    start = time.process_time()
-    assert [file.path for file in find_files(tmp_path)] == ["data/.bentoignore", "service.py"]
-    assert time.process_time() - start < 0.05
+    seconds = []
+    for _ in range(3):  # the collector of garbage may come between
+        start = time.process_time()
+        assert [file.path for file in find_files(tmp_path)] == ["data/.bentoignore", "service.py"]
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.05
 
 
 def test_links_inside_are_kept_as_links(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Bench:
     env: Mapping[str, str]
 
     def run(self, *argv: str) -> str:
-        done = subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(argv, env=self.env, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}{done.stderr}"
         return done.stdout
 

@@ -296,7 +296,7 @@ def test_the_same_image_in_every_way(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", f"from tests.builder.image.test_containerize import print_id; print_id({str(tmp_path / place)!r})"],
             cwd=Path(__file__).parents[3], umask=umask, env={**os.environ, **changes}, capture_output=True, text=True,
-            check=False, timeout=60,
+            check=False, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         ids.add(done.stdout)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.runtime.wire import Talk, answer, chunked, echo, listening, post, read_all, talk
 
@@ -61,7 +61,7 @@ def without_continues(text: bytes) -> bytes:
     return text.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, len(STREAM) - 1), max_size=12), st.booleans())
 def test_however_the_bytes_are_cut_the_answers_are_the_same(cuts: list[int], gently: bool) -> None:
     at = [0, *sorted(set(cuts)), len(STREAM)]

@@ -33,5 +33,5 @@ def test_what_nohup_ignores_stays_ignored() -> None:
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "with SignalPipe([signal.SIGHUP, signal.SIGTERM]): print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.stdout == "True\n"

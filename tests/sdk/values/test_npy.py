@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_written(value: Any) -> None:
         write_npy(value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     arrays.arrays(
         st.one_of(
@@ -122,7 +122,7 @@ def test_there_and_back(array: np.ndarray[Any, Any]) -> None:
     np.testing.assert_array_equal(read_npy(write_npy(array)), array)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300), st.integers(0, 200))
 def test_any_bytes(noise: bytes, cut: int) -> None:
     good = saved(np.arange(4.0))

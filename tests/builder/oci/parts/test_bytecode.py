@@ -123,7 +123,7 @@ def test_python_takes_it_and_knows_when_not_to(tmp_path: Path) -> None:
             "PYTHONPYCACHEPREFIX": str(tmp_path / "prefix"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30).stderr
+        return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300).stderr
 
     said = run()
     assert f"matches {source}" in said and f'File "{source}", line 2, in fail' in said
