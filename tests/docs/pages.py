@@ -49,6 +49,7 @@ _VARIABLE = (
         re.compile(r"^the bento does not pin its base image .*\n", re.MULTILINE),
         "",
     ),  # said where its registry is out of reach
+    (re.compile(r"^[A-Z].* \.\.\.\n", re.MULTILINE), ""),  # a step, said where it takes long
     (re.compile(r"[ \t]+"), " "),
 )
 

@@ -98,6 +98,7 @@ def test_commands_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
         ("a\nb\nc\n", "b\n", False),
         ("4.00 MiB   at 2026-01-01 10:00:00", "8.12 KiB at 2020-01-01 10:00:00", True),
         ("base\npython: a 1.0\npython: 3 packages\nend\n", "base\npython: 9 packages\nend\n", True),
+        ("Locking the requirements ...\nbuilt\n", "built\n", True),
         ("", "anything\n", False),
         ("anything", "", False),
         ("", "", True),

@@ -58,7 +58,8 @@ def test_a_bento_travels_by_commands(tmp_path: Path, host: str) -> None:
     assert done.stdout == f'Model(tag="{model.tag}") pulled.\nBento(tag="{bento.tag}") pulled.\n'
     assert scan(Path(ModelStore(there).get(model.tag).path), skip="model.yaml") == model.tree
     again = bentoml(here, "push", "app", f"{host}/team/app")
-    assert (again.returncode, again.stderr) == (0, "nothing to send\n")
+    assert again.returncode == 0
+    assert again.stderr.splitlines()[-1] == "nothing to send"
 
 
 def test_skopeo_reads_and_copies_what_was_pushed(tmp_path: Path, host: str) -> None:

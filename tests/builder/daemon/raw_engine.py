@@ -47,8 +47,8 @@ def raw(folder: Path, *replies: bytes) -> Iterator[tuple[SocketWire, RawEngine]]
         engine = RawEngine(replies)
         thread = threading.Thread(target=engine.serve, args=(listener,), daemon=True)
         thread.start()
-        yield SocketWire(str(folder / "s"), seconds=5), engine
-        thread.join(5)
+        yield SocketWire(str(folder / "s"), seconds=60), engine
+        thread.join(60)
 
 
 @contextmanager
