@@ -28,7 +28,7 @@ class Params(BaseModel):
     steps: int = 25
 
 
-OVER = threading.Event()  # the tests are: nobody sleeps any longer
+AWAKE = threading.Event()
 
 
 @bentoml.service(traffic={"timeout": 20})
@@ -97,7 +97,7 @@ class Everything:
 
     @bentoml.api
     def slow(self, seconds: float) -> str:
-        OVER.wait(seconds)
+        AWAKE.wait(seconds)
         return "done"
 
     @bentoml.api
@@ -113,10 +113,7 @@ class Everything:
 def url() -> Iterator[str]:
     service: Any = Everything  # a class to the type checker, which does not see what class decorators return
     with serving(create_app(service, options=AppOptions(access_log=False)), lifespan="on") as address:
-        try:
-            yield address
-        finally:
-            OVER.set()
+        yield address
 
 
 @pytest.fixture
@@ -258,8 +255,11 @@ def test_the_token_is_the_given_one(url: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_answer_that_comes_too_late(url: str) -> None:
-    with (
-        bentoml.SyncHTTPClient(url) as client,
-        pytest.raises(ServiceUnavailable, match=f"`{url}` did not answer within 0.2 seconds"),
-    ):
-        client.with_options(timeout=0.2).slow(seconds=30)
+    try:
+        with (
+            bentoml.SyncHTTPClient(url) as client,
+            pytest.raises(ServiceUnavailable, match=f"`{url}` did not answer within 0.2 seconds"),
+        ):
+            client.with_options(timeout=0.2).slow(seconds=30)
+    finally:
+        AWAKE.set()  # its thread is needed by others
