@@ -342,7 +342,8 @@ def test_what_names_no_module_is_no_service(service: str) -> None:
 
 @pytest.mark.parametrize("image", ["UPPER", "a:b:c", "a@sha256:123", "https://python:3.11", "a//b"])
 def test_a_base_image_is_a_reference(image: str) -> None:
-    assert "`docker.base_image` is not an image reference" in mistakes_of({"docker": {"base_image": image}})
+    said = f"`docker.base_image` is {image!r}, which is not an image reference"
+    assert said in mistakes_of({"docker": {"base_image": image}})
 
 
 @pytest.mark.parametrize(
@@ -360,7 +361,8 @@ def test_a_base_image_need_not_lie_in_a_registry(image: str) -> None:
 def test_a_base_image_says_which(image: str) -> None:
     said = mistakes_of({"docker": {"base_image": image}})
     assert re.search(
-        rf"`docker.base_image` does not say which image; write `{image.partition(':')[0]}:", said
+        rf"`docker.base_image` is '{image}', which does not say which image; write `{image.partition(':')[0]}:",
+        said,
     )
 
 

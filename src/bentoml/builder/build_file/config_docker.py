@@ -79,7 +79,7 @@ def _base_image(fields: Fields) -> str:
         try:
             scheme_of(text)
         except InvalidArgument as e:
-            fields.mistake("base_image", str(e).replace(f"`{text}` ", "", 1))
+            fields.mistake("base_image", str(e).replace(f"`{text}`", f"is {text!r}, which", 1))
     return text
 
 
