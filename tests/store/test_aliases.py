@@ -163,6 +163,19 @@ def test_a_full_disk_leaves_alias_and_log_as_they_were(models: ModelStore, home:
     assert sorted(path.name for path in folder.iterdir()) == [".prod.log", "prod"]
 
 
+def test_a_move_that_cannot_be_read_hides_no_other(models: ModelStore, home: Home, save: Save) -> None:
+    for version in ("v1", "v2"):
+        models.set_alias("iris@prod", save(f"iris:{version}", {"w": version}).tag)
+    log = home.aliases / "models" / "iris" / ".prod.log"
+    first, second = log.read_bytes().splitlines(keepends=True)
+    for at in range(len(first)):
+        for bit in (0, 7):
+            log.write_bytes(first[:at] + bytes([first[at] ^ 1 << bit]) + first[at + 1 :] + second)
+            moves = models.alias_log("iris@prod")
+            assert len(moves) < 3
+            assert at == len(first) - 1 or moves[-1].after == "v2", "the line that follows is whole"
+
+
 def test_a_move_after_one_that_a_crash_cut_off_is_in_the_log(
     models: ModelStore, home: Home, save: Save
 ) -> None:

@@ -160,7 +160,7 @@ class Aliases:
             NotFound: there never was such an alias.
         """
         try:
-            lines = self._log(alias).read_text("utf-8").splitlines()
+            lines = self._log(alias).read_bytes().splitlines()
         except FileNotFoundError:
             self.get(alias)
             return []
@@ -230,8 +230,8 @@ def _alias(name: str, alias: str) -> Alias | None:
         return None
 
 
-def _move(line: str) -> Move | None:
-    """Read a line of a log; one that a crash cut off is left out."""
+def _move(line: bytes) -> Move | None:
+    """Read a line of a log; one that a crash cut off, or that is damaged, is left out."""
     try:
         data: dict[str, Any] = json.loads(line)
         return Move(datetime.fromisoformat(data["time"]), data["before"], data["after"])
