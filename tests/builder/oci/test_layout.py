@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PosixPath
+from typing import Self
 
 import pytest
 from tests.builder.oci.images import Pieces, content, small_image
@@ -67,6 +69,22 @@ def test_images_that_are_added_at_the_same_time_all_have_their_names(tmp_path: P
         list(pool.map(lambda n: write_layout(layout, images[n], [f"app:{n}"]), range(16)))
     for number, image in enumerate(images):
         assert open_layout(layout, str(number), platform=Platform()).digest == image.root.digest
+
+
+class Shared(PosixPath):
+    """A folder into which somebody else writes a layout just before it is looked at."""
+
+    def iterdir(self) -> Iterator[Self]:  # type: ignore[override]  # of what Python, that is another type in each release
+        if not (self / "index.json").exists():
+            write_layout(Path(self), OTHER, ["app:2"])
+        yield from super().iterdir()
+
+
+def test_a_layout_that_somebody_else_has_just_made_is_one(tmp_path: Path) -> None:
+    (tmp_path / "layout" / "blobs").mkdir(parents=True)
+    write_layout(Shared(tmp_path, "layout"), IMAGE, ["app:1"])
+    assert same(open_layout(tmp_path / "layout", "1", platform=AMD64), IMAGE)
+    assert same(open_layout(tmp_path / "layout", "2", platform=AMD64), OTHER)
 
 
 def test_a_name_moves_and_unnamed_images_replace_one_another(tmp_path: Path) -> None:

@@ -122,13 +122,18 @@ def write_layout(
 
 def _present(folder: Path) -> list[Mapping[str, object]]:
     """Return the entries of the index that is there, and refuse a folder that is something else than a layout."""
-    if (folder / INDEX_FILE).is_file():
-        return _entries((folder / INDEX_FILE).read_bytes(), str(folder))
-    if folder.exists() and not (
-        folder.is_dir() and all(_CUT_SHORT.match(path.name) for path in folder.iterdir())
-    ):
+    index = folder / INDEX_FILE
+    if (
+        not index.is_file() and _holds_else(folder) and not index.is_file()
+    ):  # others may have just made the layout
         raise BentoMLException(f"`{folder}` is not an OCI layout; name one, or an empty or new folder")
-    return []
+    return _entries(index.read_bytes(), str(folder)) if index.is_file() else []
+
+
+def _holds_else(folder: Path) -> bool:
+    return folder.exists() and not (
+        folder.is_dir() and all(_CUT_SHORT.match(path.name) for path in folder.iterdir())
+    )
 
 
 def _write_blob(target: Path, descriptor: Descriptor, blob: Blob) -> None:
