@@ -112,7 +112,8 @@ class Run:
         self.port = free_port()
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         own = {"PATH": path, "BENTOML_HOME": str(folder / "home"), "BENTOML_PORT": str(self.port)}
-        self.env = {**os.environ, **own, "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""}
+        plain = {"NO_COLOR": "1", "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}
+        self.env = {**os.environ, **own, **plain}
         self._server: _Server | None = None
 
     def outputs(self, page: Path) -> Generator[tuple[Command, str]]:
