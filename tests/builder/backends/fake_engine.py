@@ -24,7 +24,9 @@ class FakeEngine:
 
     host: str = ""
     images: dict[str, list[str]] = field(default_factory=dict)  # id -> diff_ids
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(
+        default_factory=dict
+    )  # as it shows them: `app:1`, not `docker.io/library/app:1`
     blobs: dict[str, bytes] = field(default_factory=dict)
     containerd: bool = False
     tells_chains: bool = False  # as the stores do that know layers by what lies under them
@@ -49,6 +51,7 @@ class FakeEngine:
         if not self.forgets:
             name = "sha256:" + entry["Config"].rpartition("/")[2]
             self.images[name] = config["rootfs"]["diff_ids"]
+            self.tags |= dict.fromkeys(entry["RepoTags"] or [], name)
         return {"stream": "Loaded image"}
 
     def pull(self, name: str, tag: str) -> dict[str, str]:
@@ -124,12 +127,14 @@ class _Handler(BaseHTTPRequestHandler):
         name = self.fake.tags.get(name, name)
         if name in self.fake.images:
             stored = {"Name": "xfs", "Data": {"UpperDir": "/u"} if self.fake.tells_chains else None}
-            found = {"Id": name, "RootFS": {"Layers": self.fake.images[name]}, "GraphDriver": stored}
-            return self._answer(200, found)
+            layers = {"Layers": self.fake.images[name]}
+            tags = [tag for tag, image in self.fake.tags.items() if image == name]
+            return self._answer(200, {"Id": name, "RepoTags": tags, "RootFS": layers, "GraphDriver": stored})
         self._answer(404, {"message": f"No such image: {name}"})
 
     def do_POST(self) -> None:
         path = unquote(urlsplit(self.path).path).partition("/v1.41")[2]
+        self.fake.asked.append(path)
         if path == "/images/load" and self.fake.refuses:
             self.close_connection = True
             return self._answer(500, {"message": self.fake.refuses})
@@ -142,7 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._answer(200, self.fake.pull(query["fromImage"], query["tag"]))
             except ConnectionError as e:
                 return self._answer(200, {"error": str(e)})
-        self.fake.tags[f"{query['repo']}:{query['tag']}"] = path.removeprefix("/images/").removesuffix("/tag")
+        name = f"{query['repo']}:{query['tag']}".removeprefix("docker.io/").removeprefix("library/")
+        self.fake.tags[name] = path.removeprefix("/images/").removesuffix("/tag")
         self._answer(201, {})
 
     def do_DELETE(self) -> None:

@@ -45,13 +45,14 @@ def sink(engine: FakeEngine) -> EngineSink:
 def test_an_image_is_loaded_and_named(engine: FakeEngine) -> None:
     assert ID in sink(engine).write(IMAGE, ["app:1", "reg.example/team/app:2"])
     assert len(engine.loads) == 1 and set(BLOBS) <= set(engine.loads[0])
-    assert engine.tags == {"docker.io/library/app:1": ID, "reg.example/team/app:2": ID}
+    assert engine.tags == {"app:1": ID, "reg.example/team/app:2": ID}
+    assert not any(path.endswith("/tag") for path in engine.asked), "the archive brought the names"
 
 
 def test_an_image_that_is_there_is_only_named(engine: FakeEngine) -> None:
     engine.images[ID] = []
     sink(engine).write(IMAGE, ["app:1"])
-    assert engine.loads == [] and engine.tags == {"docker.io/library/app:1": ID}
+    assert engine.loads == [] and engine.tags == {"app:1": ID}
 
 
 def test_layers_that_are_there_are_not_sent(engine: FakeEngine) -> None:
@@ -94,7 +95,7 @@ def test_the_containerd_store_pulls_the_blobs_that_it_lacks(engine: FakeEngine) 
         str(what.digest)
         for what in (IMAGE.config_descriptor, *(layer.descriptor for layer in IMAGE.layers[1:]))
     }
-    assert engine.tags == {"docker.io/library/app:1": str(IMAGE.manifest_descriptor.digest)}
+    assert engine.tags == {"app:1": str(IMAGE.manifest_descriptor.digest)}
     (lent,) = engine.removed
     assert re.fullmatch(r"127\.0\.0\.1:[0-9]+/bentoml/[0-9a-f]{32}:image", lent)
 

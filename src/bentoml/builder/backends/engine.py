@@ -12,7 +12,7 @@ from ...registry.reference import Reference
 from ...store.archives.watch import Unwatched, Watch, counted
 from ...store.digest import Digest
 from ..daemon.api import EngineApi, Refused, reached
-from ..oci.archive import docker_archive, has_zstd, without_zstd
+from ..oci.archive import docker_archive, has_zstd, short_name, without_zstd
 from ..oci.model import Image, ImageIndex, Referrer
 
 __all__ = ["EngineSink", "held_layers"]
@@ -51,21 +51,24 @@ class EngineSink(NamedTuple):
             )
         references = [Reference.parse(name) for name in names]
         with reached(self.env) as engine:
-            found, lent = _id_in(engine, image), ""
-            if found is None:
+            found, lent = _found_in(engine, image), ""
+            if not found:
                 lent = self._bring(engine, image, names)
             try:
-                found = found or _id_in(engine, image)
-                if found is None:
+                found = found or _found_in(engine, image)
+                if not found:
                     raise BentoMLException(
                         f"the engine took the image, but does not know it as `{image.config_descriptor.digest}`"
                     )
-                for reference in references:
-                    engine.tag(found, f"{reference.host}/{reference.repository}", reference.tag or "")
+                for name, reference in zip(names, references, strict=True):
+                    if short_name(name) not in (found.get("RepoTags") or ()):  # an archive brings its names
+                        engine.tag(
+                            found["Id"], f"{reference.host}/{reference.repository}", reference.tag or ""
+                        )
             finally:
                 if lent:
                     engine.remove(lent)
-        return f"engine has {found}"
+        return f"engine has {found['Id']}"
 
     def _bring(self, engine: EngineApi, image: Image, names: Sequence[str]) -> str:
         """Let the engine have the image; return the name that it was lent on the way, if it was."""
@@ -134,12 +137,12 @@ def held_layers(image: Image, other: Sequence[str]) -> frozenset[Digest]:
     return frozenset(diff_id for diff_id, _ in takewhile(lambda pair: str(pair[0]) == pair[1], pairs))
 
 
-def _id_in(engine: EngineApi, image: Image) -> str | None:
-    """Return the id under which the engine has the image: the digest of its configuration or of its manifest."""
+def _found_in(engine: EngineApi, image: Image) -> dict[str, Any]:
+    """Return what the engine knows of the image; it has it by the digest of its configuration or of its manifest."""
     for descriptor in (image.config_descriptor, image.manifest_descriptor):
         if found := engine.image(str(descriptor.digest)):
-            return str(found["Id"])
-    return None
+            return found
+    return {}
 
 
 def _send(

@@ -26,6 +26,7 @@ __all__ = [
     "oci_archive",
     "open_docker_archive",
     "open_oci_archive",
+    "short_name",
     "without_zstd",
 ]
 
@@ -44,11 +45,16 @@ def docker_archive(image: Image, names: Sequence[str], *, without: Collection[Di
     """
     document = {
         "Config": blob_path(image.config_descriptor.digest),
-        "RepoTags": [_short(name) for name in names],
+        "RepoTags": [short_name(name) for name in names],
         "Layers": [blob_path(layer.descriptor.digest) for layer in image.layers],
     }
     entry = TarEntry.file(_DOCKER_FILE, canonical_json([document]))
     return Tar.of([entry, *_layout_entries(image, names, without)])
+
+
+def short_name(name: str) -> str:
+    """Return a name with its tag, as Docker writes it: without the host that it takes for granted."""
+    return _unqualified(str(Reference.parse(name)))
 
 
 def without_zstd(image: Image, known: Collection[Digest] = ()) -> Image:
@@ -75,11 +81,6 @@ def _plain(layer: Layer) -> Layer:
     blob = PlainBlob(layer.blob)
     digest, size = measured(blob.chunks())
     return layer._replace(descriptor=Descriptor(MediaType.LAYER, digest, size), blob=blob)
-
-
-def _short(name: str) -> str:
-    """Return a name with its tag, as Docker writes it: without the host that it takes for granted."""
-    return _unqualified(str(Reference.parse(name)))
 
 
 def _unqualified(name: str) -> str:
@@ -230,7 +231,7 @@ def _chosen(index: bytes, tag: str | None, name: str) -> Mapping[str, object]:
         entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
     except ValueError as e:
         raise BentoMLException(f"the `{_DOCKER_FILE}` of `{name}` is damaged: {e}") from e
-    wanted = [entry for entry in entries if tag is None or _short(tag) in map(_unqualified, _tags(entry))]
+    wanted = [entry for entry in entries if tag is None or short_name(tag) in map(_unqualified, _tags(entry))]
     if len(wanted) != 1:
         known = sorted(tag for entry in entries for tag in _tags(entry))
         raise NotFound(
