@@ -8,14 +8,13 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = ["short_usage_errors", "shortened"]
+__all__ = ["short_errors", "shortened"]
 
 _WORD = re.compile(r"\S{1001,}")  # no path has as many characters, and no command without blanks
 _WORD_SHOWN = 400
 _SHOWN = 20_000
-_UsageError: type[Exception] = typer.BadParameter.__mro__[
-    2
-]  # the root of all that typer shows as usage errors
+# `BadParameter` is a `UsageError`, which is a `ClickException`: what typer shows to people, whatever it calls their module
+_ShownError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def shortened(message: str) -> str:
@@ -31,10 +30,10 @@ def _cut(text: str, shown: int) -> str:
 
 
 @contextmanager
-def short_usage_errors() -> Iterator[None]:
-    """Shorten the message of a usage error on its way to whoever shows it."""
+def short_errors() -> Iterator[None]:
+    """Shorten the message of an error of typer's on its way to whoever shows it."""
     try:
         yield
-    except _UsageError as e:
-        e.message = shortened(e.message)  # type: ignore[attr-defined]  # it has one, whatever typer calls its class
+    except _ShownError as e:
+        e.message = shortened(e.message)  # type: ignore[attr-defined]  # all of them have one
         raise

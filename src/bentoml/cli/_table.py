@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from ._coerce import spare_conversion
 from ._names import name_as_usual
-from ._short import short_usage_errors
+from ._short import short_errors
 
 __all__ = ["CommandTable", "Entry", "options_of", "run_command"]
 
@@ -50,11 +50,11 @@ class CommandTable(TyperGroup):
         return params
 
     def make_context(self, *args: Any, **options: Any) -> Any:
-        with short_usage_errors():
+        with short_errors():
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        with short_usage_errors():
+        with short_errors():
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -123,9 +123,8 @@ def write_layout(
 def _present(folder: Path) -> list[Mapping[str, object]]:
     """Return the entries of the index that is there, and refuse a folder that is something else than a layout."""
     index = folder / INDEX_FILE
-    if (
-        not index.is_file() and _holds_else(folder) and not index.is_file()
-    ):  # others may have just made the layout
+    # Asked twice: another process may make the layout in between.
+    if not index.is_file() and _holds_else(folder) and not index.is_file():
         raise BentoMLException(f"`{folder}` is not an OCI layout; name one, or an empty or new folder")
     return _entries(index.read_bytes(), str(folder)) if index.is_file() else []
 
