@@ -87,9 +87,15 @@ def build_with_engine(
         request = Request(context, file, names, machine, scratch, tuple(secrets), options)
         made = _made(engine, request if mounts else _plain(engine, request), env, as_root=as_root, tell=tell)
     files = _files(options)
-    done = f"wrote {listed(files)}" if files else f"has {made}" if made else "made it"
-    place = f"{engine.name} {done}"
+    place = f"{engine.name} {_done(made, files)}"
     return EngineImage(bento.tag, names, made, place, engine.runner, uses_gpu(bento.info), files)
+
+
+def _done(made: Digest | None, files: Sequence[str]) -> str:
+    """Say where the image is, as far as is known."""
+    if files:
+        return f"wrote {listed(files)}"
+    return f"has {made}" if made else "made it"
 
 
 def _files(options: Mapping[str, Option]) -> tuple[str, ...]:
