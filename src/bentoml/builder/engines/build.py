@@ -69,11 +69,7 @@ def build_with_engine(
     names = checked_names(bento.info, names)
     models = checked_models(bento, home, thoroughly=verify)
     secrets = checked_secrets(bento.info, env)
-    if not is_healthy(engine, env):
-        raise BentoMLException(_unhealthy(engine))
-    mounts = has_mounts(engine, env)
-    if secrets and not mounts:
-        raise BentoMLException(_no_secrecy(bento, secrets))
+    mounts = _checked_mounts(bento, engine, env, secrets)
     env = {**engine.env, **env, **secrets, VARIABLE: "1" if mounts else "0"}
     with (
         reading(bento, *models),
@@ -89,6 +85,16 @@ def build_with_engine(
     files = _files(options)
     place = f"{engine.name} {_done(made, files)}"
     return EngineImage(bento.tag, names, made, place, engine.runner, uses_gpu(bento.info), files)
+
+
+def _checked_mounts(bento: Bento, engine: Engine, env: Mapping[str, str], secrets: Mapping[str, str]) -> bool:
+    """Say whether a healthy engine mounts what a build alone may see; without that there is no place for secrets."""
+    if not is_healthy(engine, env):
+        raise BentoMLException(_unhealthy(engine))
+    mounts = has_mounts(engine, env)
+    if secrets and not mounts:
+        raise BentoMLException(_no_secrecy(bento, secrets))
+    return mounts
 
 
 def _done(made: Digest | None, files: Sequence[str]) -> str:
